@@ -1,0 +1,1 @@
+"""Windlass: a self-hosted job orchestrator."""

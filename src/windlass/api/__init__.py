@@ -1,0 +1,1 @@
+"""The HTTP surface: translates requests to the engine and answers back."""

@@ -1,0 +1,1 @@
+"""Use cases and loops: the only place where model, store and steps meet."""

@@ -1,0 +1,91 @@
+"""Every error Windlass raises on purpose, in one tree.
+
+WindlassError
+├── UserError              the request was wrong: one sentence says what, where and what to do
+│   ├── InvalidDocument    a manifest has findings; carries all of them
+│   ├── LimitExceeded      a number was over its limit; names both
+│   ├── NotFound           no such object, or not yours to see
+│   ├── Conflict           the object is not in the state that the request needs
+│   └── Refused            known, but not allowed
+├── Unavailable            the store, the owner or a component cannot be reached now
+│   └── CorruptStore       the database cannot be trusted: nothing is changed, a person must act
+└── ExpressionError        an expression could not be evaluated on the values it met
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from windlass.model.finding import Finding
+
+
+class WindlassError(Exception):
+    """Base of all errors raised on purpose; its text is meant for a person."""
+
+    #: Exit code of the command line: 2 the request was wrong, 3 something is out of reach.
+    exit_code: ClassVar[int] = 2
+    #: Status of the HTTP answer.
+    status: ClassVar[int] = 500
+
+
+class UserError(WindlassError):
+    """The request was wrong; nothing was changed."""
+
+    status = 422
+
+
+class InvalidDocument(UserError):
+    """One or more documents have findings of level error; nothing was changed."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        """Keep all `findings`; the text is one line for each."""
+        super().__init__("\n".join(str(finding) for finding in findings))
+        self.findings = tuple(findings)
+
+
+class LimitExceeded(UserError):
+    """Something is larger than a limit of the settings allows."""
+
+    def __init__(self, what: str, actual: int, limit: int) -> None:
+        """Name the thing, its number and the limit."""
+        super().__init__(f"{what}: {actual:,} is over the limit of {limit:,}")
+        self.actual = actual
+        self.limit = limit
+
+
+class NotFound(UserError):
+    """No such object, or not one that the caller may see."""
+
+    status = 404
+
+
+class Conflict(UserError):
+    """The object is not in the state that the request needs."""
+
+    status = 409
+
+
+class Refused(UserError):
+    """The caller is known but may not do this."""
+
+    status = 403
+
+
+class Unavailable(WindlassError):
+    """The store, its owner or a needed component cannot be reached now; trying later may help."""
+
+    exit_code = 3
+    status = 503
+
+
+class CorruptStore(Unavailable):
+    """The database cannot be trusted; nothing was changed, a person must act."""
+
+
+class ExpressionError(WindlassError):
+    """An expression could not be evaluated on the values it met."""
+
+    status = 422

@@ -1,0 +1,1 @@
+"""Step types: the only place with effects on the world outside the store."""

@@ -1,0 +1,1 @@
+"""Tables, transactions and queries: the only code that speaks to a database."""

@@ -1,0 +1,1 @@
+"""The small process that starts, watches and ends every local child process of a worker."""
