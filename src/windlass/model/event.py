@@ -1,0 +1,130 @@
+"""Every event that Windlass emits, and the facts that the store keeps for them.
+
+The store writes one row, a fact, for all that one change brought about: a task that completes its run is one row that
+stands for `task.completed` and `run.completed`. `expand` gives readers the events of a fact.
+
+| event | meaning | data |
+|---|---|---|
+| `run.created` | the run was accepted | |
+| `run.scheduled` | it waits for its time | `at` |
+| `run.queued` | its first tasks may be taken | |
+| `run.started` | its first attempt was started | |
+| `run.cancel_requested` | somebody asked to stop it | `by`, `again` |
+| `run.progress` | a step reported how far it is | `percent`, `message` |
+| `run.retried` | a final run was run again as another one | `run` |
+| `run.completed` `run.failed` `run.cancelled` `run.timeout` | it ended | `reason` |
+| `task.queued` | its predecessors are final, it may be taken | |
+| `task.scheduled` | it waits for its time | `at` |
+| `task.started` | an attempt was started | `attempt`, `worker` |
+| `task.progress` | the attempt reported how far it is | `percent`, `message` |
+| `task.retried` | an attempt ended and another one will follow | `attempt`, `outcome`, `reason`, `at` |
+| `task.waiting` | the attempt gave its slot back and waits | `reason`, `until` |
+| `task.lost` | the worker of an attempt is gone | `attempt`, `worker` |
+| `task.late` | a worker reported an attempt that was no longer its own; nothing else changed | `attempt`, `outcome` |
+| `task.completed` `task.failed` `task.skipped` `task.cancelled` `task.timeout` | it ended | `attempt`, `reason` |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: Events of one fact are numbered below this; a fact's own number is above it.
+_FACT_BITS = 20
+
+RUN_EVENTS = frozenset(
+    {
+        "run.created",
+        "run.scheduled",
+        "run.queued",
+        "run.started",
+        "run.cancel_requested",
+        "run.progress",
+        "run.retried",
+        "run.completed",
+        "run.failed",
+        "run.cancelled",
+        "run.timeout",
+    }
+)
+TASK_EVENTS = frozenset(
+    {
+        "task.queued",
+        "task.scheduled",
+        "task.started",
+        "task.progress",
+        "task.retried",
+        "task.waiting",
+        "task.lost",
+        "task.late",
+        "task.completed",
+        "task.failed",
+        "task.skipped",
+        "task.cancelled",
+        "task.timeout",
+    }
+)
+EVENT_TYPES = RUN_EVENTS | TASK_EVENTS
+RUN_ENDED = frozenset({"run.completed", "run.failed", "run.cancelled", "run.timeout"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A row of the event table."""
+
+    seq: int
+    types: str
+    run_id: bytes | None
+    task: int | None
+    at: int
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as readers see it."""
+
+    seq: int
+    type: str
+    run_id: bytes | None
+    task: int | None
+    at: int
+    data: Mapping[str, Any]
+
+
+def expand(fact: Fact) -> Iterator[Event]:
+    """Yield the events that a fact stands for, in order.
+
+    The fact's data belongs to each of them, but for three keys: `ready` lists ranges `[first, last]` of tasks that were
+    queued by it, `skipped` and `cancelled` list `[first, last, reason]` of tasks that ended so by it.
+    """
+    data = dict(fact.data or {})
+    ready = data.pop("ready", ())
+    skipped = data.pop("skipped", ())
+    cancelled = data.pop("cancelled", ())
+    number = fact.seq << _FACT_BITS
+    ends: list[str] = []
+    for name in fact.types.split(","):
+        if name in RUN_ENDED:
+            ends.append(name)  # the end of a run comes after everything that it stands beside
+            continue
+        yield Event(number, name, fact.run_id, fact.task if name.startswith("task.") else None, fact.at, data)
+        number += 1
+    for state, ranges in (("skipped", skipped), ("cancelled", cancelled)):
+        for first, last, reason in ranges:
+            for task in range(first, last + 1):
+                yield Event(number, f"task.{state}", fact.run_id, task, fact.at, {"reason": reason})
+                number += 1
+    for first, last in ready:
+        for task in range(first, last + 1):
+            yield Event(number, "task.queued", fact.run_id, task, fact.at, {})
+            number += 1
+    for name in ends:
+        yield Event(number, name, fact.run_id, None, fact.at, data)
+        number += 1
+
+
+def fact_of(seq: int) -> int:
+    """Return the number of the fact that an event's `seq` belongs to."""
+    return seq >> _FACT_BITS

@@ -1,0 +1,287 @@
+"""SQLite: one writing connection on its own thread, with grouped commits, and readers beside it.
+
+Old builds of SQLite can corrupt a WAL when two connections write or checkpoint at once, so exactly one connection does
+either. Units of work that wait while a commit is under way share the next one: the flush is what costs, not the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from windlass.clock import Clock, SystemClock
+from windlass.errors import CorruptStore, Unavailable
+from windlass.store.hints import Hints
+from windlass.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+#: Units that may share one commit: enough to hide the flush, few enough that nobody waits long behind the others.
+GROUP_LIMIT = 256
+READERS = 3
+_BUSY_MS = 5_000
+_WRITER_PRAGMAS = (
+    "PRAGMA auto_vacuum = INCREMENTAL",  # only a new database takes it
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -65536",
+    f"PRAGMA busy_timeout = {_BUSY_MS}",
+)
+_READER_PRAGMAS = (
+    "PRAGMA query_only = ON",
+    "PRAGMA wal_autocheckpoint = 0",
+    "PRAGMA temp_store = MEMORY",
+    f"PRAGMA busy_timeout = {_BUSY_MS}",
+)
+
+
+@dataclass(slots=True)
+class _Request:
+    """A unit that waits for the writer."""
+
+    call: Callable[[Transaction], Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class SqliteStore:
+    """A store in one SQLite file, or in memory. The file must be owned: see `store.owner`."""
+
+    def __init__(self, path: str, *, clock: Clock | None = None) -> None:
+        """Open the database at `path` (`:memory:` keeps it in memory); its schema must be current.
+
+        Raises CorruptStore when the file is no sound SQLite database.
+        """
+        self.path = path
+        self.kind = "memory" if path == ":memory:" else "sqlite"
+        self.clock = clock or SystemClock()
+        self._hints = Hints()
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._engine = _engine(path, _WRITER_PRAGMAS)
+        self._writer = _connect(self._engine, path)
+        self._readers: ThreadPoolExecutor | None = None
+        self._reader_engine = self._engine
+        self._local = threading.local()
+        self._open_readers: list[Connection] = []
+        if self.kind == "sqlite":
+            self._reader_engine = _engine(path, _READER_PRAGMAS)
+            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="windlass-reader")
+        self._closed = False
+        self._thread = threading.Thread(target=self._write_loop, name="windlass-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def connection(self) -> Connection:
+        """The writing connection, for schema work while no unit runs."""
+        return self._writer
+
+    async def run(
+        self,
+        unit: Callable[Concatenate[Transaction, Params], Result],
+        *args: Params.args,
+        **kwargs: Params.kwargs,
+    ) -> Result:
+        """Run `unit` in a transaction; see `Store.run`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._submit(_Request(lambda tx: unit(tx, *args, **kwargs), loop, future))
+        return await future
+
+    async def read(
+        self,
+        unit: Callable[Concatenate[Transaction, Params], Result],
+        *args: Params.args,
+        **kwargs: Params.kwargs,
+    ) -> Result:
+        """Run `unit` on a read-only view; see `Store.read`."""
+        if self._readers is None:  # memory: only the writer's connection can see it
+            return await self.run(unit, *args, **kwargs)
+        if self._closed:
+            raise Unavailable("The store is closed.")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, lambda: self._read(lambda tx: unit(tx, *args, **kwargs)))
+
+    def on_hint(self, name: str, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after commits that gave the hint; see `Store.on_hint`."""
+        return self._hints.listen(name, listener)
+
+    async def close(self) -> None:
+        """Commit what waits, then close; closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._requests.put(None)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        if self._readers is not None:
+            self._readers.shutdown(wait=True)
+        for reader in self._open_readers:
+            reader.close()
+        self._writer.close()
+        self._engine.dispose()
+
+    def _submit(self, request: _Request) -> None:
+        if self._closed:
+            raise Unavailable("The store is closed.")
+        self._requests.put(request)
+
+    def _read(self, call: Callable[[Transaction], Result]) -> Result:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = _connect(self._reader_engine, self.path)
+            self._open_readers.append(connection)
+        connection.exec_driver_sql("BEGIN")
+        try:
+            return call(Transaction(connection, self.clock.now(), _cursor(connection)))
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
+
+    def _write_loop(self) -> None:
+        """Take waiting units in groups until the store is closed."""
+        cursor = _cursor(self._writer)
+        while True:
+            request = self._requests.get()
+            if request is None:
+                return
+            group = [request]
+            ending = False
+            while len(group) < GROUP_LIMIT and not self._requests.empty():
+                following = self._requests.get()
+                if following is None:
+                    ending = True
+                    break
+                group.append(following)
+            hints = self._commit(group, cursor)
+            _answer(group)
+            self._hints.give(hints)
+            if ending:
+                return
+
+    def _commit(self, group: list[_Request], cursor: sqlite3.Cursor) -> set[str]:
+        """Run the units of a group in one transaction, each undone alone if it fails."""
+        hints: set[str] = set()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            for request in group:
+                self._run_one(request, cursor, hints, alone=len(group) == 1)
+            if len(group) == 1 and group[0].error is not None:
+                cursor.execute("ROLLBACK")
+            else:
+                cursor.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._writer_in_transaction():
+                cursor.execute("ROLLBACK")
+            for request in group:
+                request.result, request.error = None, request.error or _unavailable(error)
+            return set()
+        return hints
+
+    def _run_one(self, request: _Request, cursor: sqlite3.Cursor, hints: set[str], *, alone: bool) -> None:
+        tx = Transaction(self._writer, self.clock.now(), cursor)
+        if not alone:
+            cursor.execute("SAVEPOINT unit")
+        try:
+            request.result = request.call(tx)
+        except Exception as error:
+            request.error = _translated(error)
+            if not self._writer_in_transaction():
+                raise sqlite3.OperationalError(str(error)) from error  # SQLite undid the whole group by itself
+            if not alone:
+                cursor.execute("ROLLBACK TO unit")
+        else:
+            hints |= tx.hints
+        if not alone:
+            cursor.execute("RELEASE unit")
+
+    def _writer_in_transaction(self) -> bool:
+        driver = self._writer.connection.driver_connection
+        return bool(driver.in_transaction) if driver is not None else False
+
+
+def _engine(path: str, pragmas: tuple[str, ...]) -> Engine:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+        for pragma in pragmas:
+            connection.execute(pragma)
+        return connection
+
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+
+def _connect(engine: Engine, path: str) -> Connection:
+    try:
+        return engine.connect()
+    except Exception as error:
+        cause = getattr(error, "orig", error)
+        if isinstance(cause, sqlite3.OperationalError):
+            raise Unavailable(f"The store at {path} cannot be opened: {cause}.") from error
+        if isinstance(cause, sqlite3.DatabaseError):
+            raise CorruptStore(
+                f"The store at {path} is damaged ({cause}); nothing was changed: restore a backup with `windlass db restore`."
+            ) from error
+        raise
+
+
+def _cursor(connection: Connection) -> sqlite3.Cursor:
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise Unavailable("The store is closed.")
+    cursor: sqlite3.Cursor = driver.cursor()
+    return cursor
+
+
+def _answer(group: list[_Request]) -> None:
+    """Give every waiting caller its result, with one wake-up for each loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
+    for request in group:
+        by_loop.setdefault(request.loop, []).append(request)
+    for loop, requests in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, requests)
+        except RuntimeError:  # that loop is closed: nobody waits there any more
+            continue
+
+
+def _settle(requests: list[_Request]) -> None:
+    for request in requests:
+        if request.future.done():
+            continue
+        if request.error is not None:
+            request.future.set_exception(request.error)
+        else:
+            request.future.set_result(request.result)
+
+
+def _translated(error: Exception) -> Exception:
+    """Return an error of the driver as one of ours; others as they are."""
+    cause = getattr(error, "orig", error)
+    if isinstance(cause, (sqlite3.OperationalError, sqlite3.DatabaseError)) and not isinstance(
+        cause, (sqlite3.IntegrityError, sqlite3.ProgrammingError)
+    ):
+        return _unavailable(cause)
+    return error
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    text = str(error)
+    if "full" in text:
+        return Unavailable("The disk of the store is full: nothing was changed; free some space and try again.")
+    if "malformed" in text or "not a database" in text:
+        return _damaged("The store", text)
+    return Unavailable(f"The store did not answer: {text}.")

@@ -1,0 +1,371 @@
+"""Every table, constraint and index, once for both databases.
+
+Times are whole microseconds since the epoch, UTC. Ids are 16-byte UUIDv7. JSON is text made by the code that writes it,
+so that hot statements and Core read and write the same bytes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
+
+#: Integer keys that the database counts up: 64 bit on PostgreSQL, the rowid on SQLite.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+Id = LargeBinary(16)
+Time = BigInteger
+Json = Text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: frozenset[str] | set[str]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in sorted(values))})"
+
+
+_RUN_LIVE = set(RUN_MOVES) - RUN_FINAL
+_TASK_LIVE = set(TASK_MOVES) - TASK_FINAL
+
+store_info = Table(
+    "store_info",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Facts about this store: its id, when it was made."""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("alias", Text, nullable=False),
+    #: Number of the newest revision.
+    Column("revision", Integer, nullable=False),
+    Column("enabled", SmallInteger, nullable=False, server_default=text("1")),
+    #: 0 where the job was made by `exec`: it is found by its runs, never listed.
+    Column("listed", SmallInteger, nullable=False, server_default=text("1")),
+    Column("labels", Json, nullable=False),
+    #: Where it came from: `{source, repo, ref, commit, path}`; null when applied by hand.
+    Column("provenance", Json),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    Column("deleted_at", Time),
+    Index("ix_jobs_project_alias", "project", "alias"),
+    Index(
+        "uq_jobs_live_alias",
+        "project",
+        "alias",
+        unique=True,
+        sqlite_where=text("deleted_at IS NULL AND listed = 1"),
+        postgresql_where=text("deleted_at IS NULL AND listed = 1"),
+    ),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("job_id", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    #: The normalised manifest as canonical JSON.
+    Column("content", Json, nullable=False),
+    Column("provenance", Json),
+    Column("author", Text),
+    Column("message", Text),
+    Column("created_at", Time, nullable=False),
+    UniqueConstraint("job_id", "number"),
+)
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("pool", Text, nullable=False),
+    #: Canonical JSON of the labels that a worker must have.
+    Column("labels", Json, nullable=False),
+    UniqueConstraint("queue", "pool", "labels"),
+)
+"""Each distinct way to a worker: what a queue row points at instead of carrying three columns."""
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("job_id", Id, nullable=False),
+    Column("revision_id", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("priority", SmallInteger, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("parameters", Json, nullable=False),
+    Column("labels", Json),
+    Column("note", Text),
+    Column("trigger", Json),
+    Column("parent_id", Id),
+    Column("root_id", Id),
+    Column("plan_checksum", Text),
+    Column("correlation_id", Text),
+    Column("idempotency_key", Text),
+    Column("scheduled_at", Time),
+    Column("created_at", Time, nullable=False),
+    Column("queued_at", Time),
+    Column("started_at", Time),
+    Column("finished_at", Time),
+    Column("deadline", Time, nullable=False),
+    Column("cancel_requested_at", Time),
+    #: 0 not asked; 1 asked; 2 asked again: clean-up is stopped too.
+    Column("cancels", SmallInteger, nullable=False, server_default=text("0")),
+    #: 1 once the run's own deadline passed.
+    Column("expired", SmallInteger, nullable=False, server_default=text("0")),
+    Column("waiting_for", Json),
+    Column("progress", Json),
+    #: Tasks by state once the run is final; counted live before that.
+    Column("counts", Json),
+    Column("allowed_failures", Integer, nullable=False, server_default=text("0")),
+    Column("error", Json),
+    Column("outputs", Json),
+    #: The tasks of a fanned-out run, `[[step, key, values], ...]` in order of their index; null: one task a step.
+    Column("expansion", Json),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint(_one_of("state", set(RUN_MOVES)), name="state"),
+    CheckConstraint(f"({_one_of('state', RUN_FINAL)}) = (finished_at IS NOT NULL)", name="finished"),
+    Index("ix_runs_job", "job_id", "id"),
+    Index("ix_runs_state", "project", "state", "id"),
+    Index(
+        "ix_runs_deadline",
+        "deadline",
+        sqlite_where=text(_one_of("state", _RUN_LIVE)),
+        postgresql_where=text(_one_of("state", _RUN_LIVE)),
+    ),
+    sqlite_with_rowid=False,
+)
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("run_id", Id, nullable=False),
+    #: Index of the task in its run; tasks of one step stand side by side.
+    Column("task", Integer, nullable=False),
+    Column("revision_id", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("route_id", BigInteger, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    #: Not before: the later of acceptance and the asked time; of a retry, its time.
+    Column("due", Time, nullable=False),
+    #: Order among ready rows: due less the weight of the priority.
+    Column("rank", BigInteger, nullable=False),
+    #: When somebody must look at a row that is scheduled or waiting.
+    Column("wake_at", Time),
+    #: Predecessor steps that are not final.
+    Column("outstanding", Integer, nullable=False, server_default=text("0")),
+    #: Starts so far, lost ones included.
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    #: Lost attempts so far, and those of them in a row.
+    Column("losses", SmallInteger, nullable=False, server_default=text("0")),
+    Column("losses_in_row", SmallInteger, nullable=False, server_default=text("0")),
+    #: Grows with each claim; whoever holds an older number changes nothing.
+    Column("fence", Integer, nullable=False, server_default=text("0")),
+    #: Who holds it: claimed while queued, running while running.
+    Column("worker_id", BigInteger),
+    Column("queued_at", Time),
+    #: Start of the first attempt, and of this one.
+    Column("first_started_at", Time),
+    Column("started_at", Time),
+    #: Why the running attempt must stop: `cancel`, `timeout`, `fail_fast`.
+    Column("stop", Text),
+    Column("reason", Text),
+    #: What a waiting row becomes, and other facts of its state.
+    Column("detail", Json),
+    UniqueConstraint("run_id", "task"),
+    CheckConstraint(_one_of("state", _TASK_LIVE), name="state"),
+    CheckConstraint("state <> 'running' OR (worker_id IS NOT NULL AND started_at IS NOT NULL)", name="running"),
+    CheckConstraint("state NOT IN ('scheduled', 'waiting') OR wake_at IS NOT NULL", name="wake"),
+    Index(
+        "ix_queue_ready",
+        "route_id",
+        "rank",
+        "id",
+        sqlite_where=text("state = 'queued' AND worker_id IS NULL"),
+        postgresql_where=text("state = 'queued' AND worker_id IS NULL"),
+    ),
+    Index(
+        "ix_queue_wake",
+        "wake_at",
+        sqlite_where=text("wake_at IS NOT NULL"),
+        postgresql_where=text("wake_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_queue_held",
+        "worker_id",
+        sqlite_where=text("worker_id IS NOT NULL"),
+        postgresql_where=text("worker_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_queue_stop",
+        "worker_id",
+        sqlite_where=text("stop IS NOT NULL"),
+        postgresql_where=text("stop IS NOT NULL"),
+    ),
+)
+"""One row for every task that is not final, and none for others: small and hot."""
+
+_ATTEMPT = (
+    ("worker", Text),
+    ("exit_code", Integer),
+    ("error", Json),
+    ("started_at", Time),
+    ("finished_at", Time),
+    ("cpu_micros", BigInteger),
+    ("max_rss_bytes", BigInteger),
+    ("bytes_out", BigInteger),
+    ("log_bytes", BigInteger),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("run_id", Id, nullable=False),
+    Column("task", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    #: Number of the last attempt; 0 where none was started.
+    Column("attempt", Integer, nullable=False),
+    #: How the last attempt ended; null where none was started.
+    Column("outcome", Text),
+    #: 1 where the failure is allowed and counts as completed in joins.
+    Column("allowed", SmallInteger, nullable=False, server_default=text("0")),
+    Column("outputs", Json),
+    #: Names that a branch chose.
+    Column("branches", Json),
+    Column("queued_at", Time),
+    Column("first_started_at", Time),
+    #: When the task became final: the attempt's own end may be earlier.
+    Column("ended_at", Time, nullable=False),
+    *(Column(name, kind) for name, kind in _ATTEMPT),
+    PrimaryKeyConstraint("run_id", "task"),
+    CheckConstraint(_one_of("state", TASK_FINAL), name="state"),
+    sqlite_with_rowid=False,
+)
+"""Final tasks, each with its last attempt: the common task has one attempt and so one row."""
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("run_id", Id, nullable=False),
+    Column("task", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    *(Column(name, kind) for name, kind in _ATTEMPT),
+    PrimaryKeyConstraint("run_id", "task", "number"),
+    sqlite_with_rowid=False,
+)
+"""Attempts that were followed by another one, or whose task is not final."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    #: Names of the events that this row stands for, in order, with commas between.
+    Column("types", Text, nullable=False),
+    Column("run_id", Id),
+    Column("task", Integer),
+    Column("at", Time, nullable=False),
+    Column("data", Json),
+    Index("ix_events_run", "run_id", "seq"),
+)
+"""What happened, written with the change itself; one row may stand for several events (`model.event`)."""
+
+log_chunks = Table(
+    "log_chunks",
+    metadata,
+    Column("run_id", Id, nullable=False),
+    Column("task", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("run_id", "task", "attempt", "seq"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("run_id", Id, nullable=False),
+    Column("task", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    #: Where the bytes are, relative to the artifact folder.
+    Column("path", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    PrimaryKeyConstraint("run_id", "task", "name"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pool", Text, nullable=False),
+    #: Canonical JSON of its labels; of the queues it serves, `["*"]` for all.
+    Column("labels", Json, nullable=False),
+    Column("queues", Json, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", Time, nullable=False),
+    #: Stamped by the database: the lease of all its claims hangs on it.
+    Column("heartbeat_at", Time, nullable=False),
+    #: Set once it said good-bye or was found gone; its claims are settled then.
+    Column("ended_at", Time),
+    Index(
+        "ix_workers_live",
+        "heartbeat_at",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("project", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    #: Hash of what was asked under the key.
+    Column("digest", Text, nullable=False),
+    Column("run_id", Id, nullable=False),
+    Column("expires_at", Time, nullable=False),
+    PrimaryKeyConstraint("project", "key"),
+    Index("ix_idempotency_keys_expires_at", "expires_at"),
+)
