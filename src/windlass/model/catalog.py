@@ -1,0 +1,35 @@
+"""The step types that a process knows, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from windlass.model.steptype import StepSpec
+from windlass.model.steptypes import container, control, local, remote, service
+
+#: Every step type of Windlass itself; plug-ins come on top.
+BUILT_IN: tuple[StepSpec, ...] = (*local.SPECS, *control.SPECS, *container.SPECS, *remote.SPECS, *service.SPECS)
+
+
+class StepCatalog(Mapping[str, StepSpec]):
+    """Step types by name; immutable."""
+
+    def __init__(self, specs: Iterable[StepSpec] = BUILT_IN) -> None:
+        """Hold `specs`; of two with the same name the later one counts."""
+        self._specs = {spec.name: spec for spec in specs}
+
+    def __getitem__(self, name: str) -> StepSpec:
+        """Return the spec of a type; raises KeyError where there is none."""
+        return self._specs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go over the names."""
+        return iter(self._specs)
+
+    def __len__(self) -> int:
+        """Return how many types there are."""
+        return len(self._specs)
+
+    def overlaid(self, specs: Iterable[StepSpec]) -> StepCatalog:
+        """Return a catalog in which `specs` are added or take the place of those with the same name."""
+        return StepCatalog((*self._specs.values(), *specs))
