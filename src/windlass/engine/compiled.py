@@ -1,0 +1,117 @@
+"""Revisions ready to run: parsed once, kept by id."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from windlass.errors import NotFound
+from windlass.model.definition import Job, TriggerRule
+from windlass.model.graph import StepGraph, step_graph
+from windlass.store.revisions import revision
+from windlass.store.transaction import Transaction
+
+#: Steps of all kept jobs together: some hundred MB at the very most, far less with jobs of usual size.
+STEP_LIMIT = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledJob:
+    """One revision with everything that does not change from run to run."""
+
+    revision_id: int
+    job_id: bytes
+    project: str
+    alias: str
+    #: Number of the revision.
+    number: int
+    job: Job
+    graph: StepGraph
+    #: Trigger rule of each step, by its place in the file.
+    rules: tuple[TriggerRule, ...]
+
+
+class JobCache:
+    """Compiled jobs by revision id, those used last; safe to use from every thread of a store."""
+
+    def __init__(self, read: Callable[[Mapping[str, Any]], Job], *, steps: int = STEP_LIMIT) -> None:
+        """Keep jobs of up to `steps` steps in all; `read` makes a job of canonical content."""
+        self._read = read
+        self._steps = steps
+        self._kept = 0
+        self._lock = threading.Lock()
+        self._jobs: OrderedDict[int, CompiledJob] = OrderedDict()
+
+    def get(self, revision_id: int) -> CompiledJob | None:
+        """Return a job that is kept; None where it must be loaded."""
+        with self._lock:
+            found = self._jobs.get(revision_id)
+            if found is not None:
+                self._jobs.move_to_end(revision_id)
+            return found
+
+    def put(self, compiled: CompiledJob) -> None:
+        """Keep a job, and let go of those unused longest where there is no more room; the newest always stays."""
+        with self._lock:
+            self._drop(compiled.revision_id)
+            self._jobs[compiled.revision_id] = compiled
+            self._kept += len(compiled.job.steps)
+            while self._kept > self._steps and len(self._jobs) > 1:
+                self._drop(next(iter(self._jobs)))
+
+    def forget(self, revision_id: int) -> None:
+        """Let go of a job.
+
+        Whoever inserts a revision calls this with its id: an id that was given out in a transaction which failed is
+        given out again, and what was compiled in that transaction must not stand for the new content.
+        """
+        with self._lock:
+            self._drop(revision_id)
+
+    def compile(
+        self, *, revision_id: int, job_id: bytes, project: str, alias: str, number: int, content: Mapping[str, Any]
+    ) -> CompiledJob:
+        """Return the compiled form of canonical content, without keeping it."""
+        job = self._read(content)
+        return CompiledJob(
+            revision_id=revision_id,
+            job_id=job_id,
+            project=project,
+            alias=alias,
+            number=number,
+            job=job,
+            graph=step_graph(job),
+            rules=tuple(step.trigger_rule for step in job.steps),
+        )
+
+    def _drop(self, revision_id: int) -> None:
+        gone = self._jobs.pop(revision_id, None)
+        if gone is not None:
+            self._kept -= len(gone.job.steps)
+
+
+def compiled(tx: Transaction, cache: JobCache, revision_id: int) -> CompiledJob:
+    """Return a revision ready to run, from the cache or the store.
+
+    Raises NotFound where there is no such revision.
+    """
+    found = cache.get(revision_id)
+    if found is None:
+        stored = revision(tx, revision_id)
+        if stored is None:
+            raise NotFound(f"There is no revision with the id {revision_id}.")
+        found = cache.compile(
+            revision_id=stored.id,
+            job_id=stored.job_id,
+            project=stored.project,
+            alias=stored.alias,
+            number=stored.number,
+            content=orjson.loads(stored.content),
+        )
+        cache.put(found)
+    return found

@@ -1,0 +1,84 @@
+"""Revisions of jobs as they are kept: immutable rows, found by id or by job and number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, Select, bindparam, insert, select
+
+from windlass.store.tables import jobs, revisions
+from windlass.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRevision:
+    """One revision with the job it belongs to."""
+
+    id: int
+    job_id: bytes
+    project: str
+    alias: str
+    number: int
+    digest: str
+    #: The normalised manifest as canonical JSON.
+    content: str
+    provenance: dict[str, str] | None
+    author: str | None
+    message: str | None
+    created_at: int
+
+
+_COLUMNS = (
+    revisions.c.id,
+    revisions.c.job_id,
+    jobs.c.project,
+    jobs.c.alias,
+    revisions.c.number,
+    revisions.c.digest,
+    revisions.c.content,
+    revisions.c.provenance,
+    revisions.c.author,
+    revisions.c.message,
+    revisions.c.created_at,
+)
+_FROM = revisions.join(jobs, jobs.c.id == revisions.c.job_id)
+_BY_ID: Select[Any] = select(*_COLUMNS).select_from(_FROM).where(revisions.c.id == bindparam("id"))
+
+
+def revision(tx: Transaction, revision_id: int) -> StoredRevision | None:
+    """Return a revision by its id, also one of a deleted or unlisted job; None where there is none."""
+    row = tx.connection.execute(_BY_ID, {"id": revision_id}).one_or_none()
+    return None if row is None else _revision(row)
+
+
+def insert_revision(
+    tx: Transaction,
+    *,
+    job_id: bytes,
+    number: int,
+    digest: str,
+    content: str,
+    provenance: dict[str, str] | None,
+    author: str | None,
+    message: str | None,
+) -> int:
+    """Add a revision and return its id."""
+    values = {
+        "job_id": job_id,
+        "number": number,
+        "digest": digest,
+        "content": content,
+        "provenance": None if provenance is None else orjson.dumps(provenance).decode(),
+        "author": author,
+        "message": message,
+        "created_at": tx.now,
+    }
+    return int(tx.connection.execute(insert(revisions).returning(revisions.c.id), values).scalar_one())
+
+
+def _revision(row: Row[Any]) -> StoredRevision:
+    values = row._asdict()
+    values["provenance"] = None if row.provenance is None else orjson.loads(row.provenance)
+    return StoredRevision(**values)
