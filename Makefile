@@ -1,0 +1,50 @@
+# All programs run from .venv, which `make setup` makes; PYTHON is only what makes it.
+PYTHON ?= python3
+BIN := .venv/bin
+# The suite is made for two at a time on a small machine; more on a larger one: make test WORKERS=8
+WORKERS ?= 2
+# Further arguments for pytest, bench: make test ARGS="-k retry"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo lint check test bench promises docs lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install the program and everything to work on it into .venv
+	@$(PYTHON) tools/setup.py dev
+
+demo: ## Install what the program needs into .venv, then show it at work
+	@$(PYTHON) tools/setup.py run
+	@tools/demo.sh
+
+lint: setup ## Run all linters
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+
+check: lint ## Linters and the quick tests: before every commit
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m "not slow" $(ARGS)
+
+test: setup ## The whole suite; keeps its result for `make promises`
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --results .promises/results.json $(ARGS)
+
+bench: setup bench/__main__.py ## Measure against peers; make bench ROW=drain STORE=sqlite
+	$(BIN)/python -m bench $(if $(ROW),--row $(ROW)) $(if $(STORE),--store $(STORE)) $(ARGS)
+
+promises: setup ## Show which promises the last whole run of the suite kept
+	@$(BIN)/python -m tools.promises
+
+docs: setup ## Write the documents that are made from the code
+	@$(BIN)/python -m tools.generated_docs
+
+# `make lock UPGRADE=1` takes the newest versions; without it only what pyproject.toml asks for changes.
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url $(if $(UPGRADE),--upgrade)
+lock: ## Pin the requirements of pyproject.toml with hashes
+	@test -x $(BIN)/uv || $(PYTHON) tools/setup.py dev
+	$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/run.txt
+	$(LOCK) --group setup --constraint requirements/dev.txt --output-file requirements/setup.txt
