@@ -1,0 +1,87 @@
+"""The forms in which a secret may turn up in output: as it is, and as common programs write it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import shlex
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, quote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Shorter secrets are not masked: they would hide most of any text.
+SHORTEST: Final = 4
+
+
+def forms_of(secret: str) -> frozenset[bytes]:
+    """Return every byte string that is masked for `secret`, none of them shorter than four bytes or with a line break.
+
+    A secret of several lines is taken line by line, as terminals and programs print it; base64 is also made of the
+    whole. Surrogates of text that once was no UTF-8 stand for their bytes.
+    """
+    forms: set[bytes] = set()
+    for line in {part.strip() for part in secret.splitlines()}:
+        if len(_bytes(line)) >= SHORTEST:
+            forms.update(_line_forms(line))
+    for whole in (secret, secret.strip()):
+        if len(_bytes(whole)) >= SHORTEST:
+            forms.update(_base64(_bytes(whole)))
+    return frozenset(form for form in forms if len(form) >= SHORTEST)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass" if _has_lone_surrogates(text) else "strict")
+
+
+def _has_lone_surrogates(text: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _line_forms(line: str) -> Iterator[bytes]:
+    raw = _bytes(line)
+    yield raw
+    yield from _base64(raw)
+    yield raw.hex().encode()
+    yield raw.hex().upper().encode()
+    for text in {*_quoted(line)}:
+        yield _bytes(text)
+
+
+def _quoted(line: str) -> Iterator[str]:
+    for ascii_only in (True, False):
+        escaped = json.dumps(line, ensure_ascii=ascii_only)[1:-1]
+        yield escaped
+        yield escaped.replace("/", "\\/")
+        for letter in "<>&":
+            escaped = escaped.replace(letter, f"\\u{ord(letter):04x}")
+        yield escaped
+    yield repr(line)[1:-1]
+    yield html.escape(line)
+    yield html.escape(line, quote=False)
+    yield shlex.quote(line)
+    yield line.replace("'", "'\\''")
+    raw = _bytes(line)
+    for form in (quote(raw), quote(raw, safe=""), quote_plus(raw)):
+        yield form
+        yield _lower_escapes(form)
+
+
+def _lower_escapes(text: str) -> str:
+    first, *rest = text.split("%")
+    return "%".join([first, *(part[:2].lower() + part[2:] for part in rest)])
+
+
+def _base64(raw: bytes) -> Iterator[bytes]:
+    """Yield the characters that any base64 text with `raw` inside must hold, for each of the three alignments."""
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + raw)
+        # A character that also carries bits of a neighbour is not known, so the ends are cut.
+        known = text[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
+        yield known
+        yield known.translate(_URL_SAFE)
+
+
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
