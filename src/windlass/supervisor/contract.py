@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from windlass.errors import Unavailable
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -75,3 +77,7 @@ class ProcessHost(Protocol):
     async def spawn(self, command: Command) -> Child:
         """Start a process. Raises OSError as exec would: a missing program, no permission, too long a list."""
         ...
+
+
+class SupervisorLost(Unavailable):
+    """The supervisor ended unexpectedly: everything that it had started is ended, nobody knows how."""

@@ -1,0 +1,245 @@
+"""One running supervisor as its worker sees it: requests out, replies in, without blocking the event loop."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import errno
+import itertools
+import os
+import socket
+import sys
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from windlass.supervisor import wire
+from windlass.supervisor.child import SupervisedChild
+from windlass.supervisor.contract import Exit, SupervisorLost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PROGRAM = Path(__file__).with_name("program.py")
+#: The dynamic loader's variables may be needed to start Python at all; nothing else is passed on.
+_PASSED_ON = ("LD_LIBRARY_PATH",)
+#: Replies are taken this many packets at a time, to let others have the event loop.
+_BATCH = 16
+#: Seconds to wait where too many descriptors are on their way and no event will tell when there are fewer.
+_CROWDED = 0.005
+
+
+class Link:
+    """One running supervisor; it ends when the supervisor does and is never revived."""
+
+    def __init__(self, channel: socket.socket, process: asyncio.subprocess.Process) -> None:
+        """Speak over `channel` to the supervisor below `process`."""
+        self._loop = asyncio.get_running_loop()
+        self._channel = channel
+        self._process = process
+        self._numbers = itertools.count(1)
+        self._ready: asyncio.Future[int] = self._loop.create_future()
+        self._starting: dict[int, asyncio.Future[SupervisedChild]] = {}
+        self._children: dict[int, SupervisedChild] = {}
+        self._outgoing: deque[tuple[int, bytes, Sequence[int]]] = deque()
+        self._writing = False
+        self.lost = False
+        self._loop.add_reader(channel.fileno(), self._receive)
+
+    @classmethod
+    async def open(cls, lock: Path | None) -> Self:
+        """Start a supervisor and return when it serves; it waits for the lock first."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours.setblocking(False)  # noqa: FBT003 - the standard library's own call
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-I", "-S", "-E", str(_PROGRAM), str(theirs.fileno())),
+                *([str(lock)] if lock else []),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        link = cls(ours, process)
+        try:
+            await link._ready
+        except BaseException:
+            await link.close()
+            raise
+        return link
+
+    async def spawn(self, launch: wire.Launch, fds: Sequence[int]) -> SupervisedChild:
+        """Start a child. Raises OSError as exec would, ValueError for a NUL in a text, SupervisorLost."""
+        launch.number = next(self._numbers)
+        packet = launch.pack()
+        started: asyncio.Future[SupervisedChild] = self._loop.create_future()
+        self._starting[launch.number] = started
+        try:
+            self._send(launch.number, packet, fds)
+            return await asyncio.shield(started)
+        except asyncio.CancelledError:
+            await self._abandon(launch.number, started)
+            raise
+        finally:
+            self._starting.pop(launch.number, None)
+
+    def end(self, child: SupervisedChild, grace: float) -> None:
+        """Ask for the end of a child's whole tree; `child.ended` gets the answer."""
+        self._send(0, wire.pack_end(child.number, grace), ())
+
+    async def close(self) -> None:
+        """Hang up, which ends every child; return when the supervisor has ended, and it ends last."""
+        if not self.lost:
+            try:
+                self._channel.shutdown(socket.SHUT_WR)
+            except OSError:
+                self._lose()
+        await self._process.wait()
+        self._lose()
+
+    async def gone(self) -> None:
+        """Return when the supervisor and its guard have ended, hence all that they could find."""
+        await self._process.wait()
+
+    async def _abandon(self, number: int, started: asyncio.Future[SupervisedChild]) -> None:
+        """Leave nothing of a child whose start was cancelled."""
+        for request in self._outgoing:
+            if request[0] == number:
+                self._outgoing.remove(request)
+                return
+        try:
+            child = await started
+        except (OSError, SupervisorLost):
+            return
+        await child.sweep()
+
+    # Requests
+
+    def _send(self, number: int, packet: bytes, fds: Sequence[int]) -> None:
+        """Send a request now, or in its turn when the supervisor has taken others; `number` is a start's."""
+        if self.lost:
+            raise SupervisorLost("the process supervisor has ended")
+        self._outgoing.append((number, packet, fds))
+        if len(self._outgoing) == 1:
+            self._write()
+
+    def _write(self) -> None:
+        """Send as many requests as the supervisor takes."""
+        self._stop_writing()
+        while self._outgoing and not self.lost:
+            number, packet, fds = self._outgoing[0]
+            try:
+                _transmit(self._channel, packet, fds)
+            except BlockingIOError:
+                self._writing = True
+                self._loop.add_writer(self._channel.fileno(), self._write)
+                return
+            except OSError as error:
+                if error.errno == errno.ETOOMANYREFS:
+                    self._loop.call_later(_CROWDED, self._write)
+                    return
+                if error.errno in (errno.EPIPE, errno.ECONNRESET):
+                    self._lose()
+                    return
+                started = self._starting.get(number)
+                if started and not started.done():
+                    started.set_exception(error)
+            self._outgoing.popleft()
+
+    def _stop_writing(self) -> None:
+        """Ask no longer to be told when the channel takes more."""
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._channel.fileno())
+
+    # Replies
+
+    def _receive(self) -> None:
+        """Take some of the replies that have arrived."""
+        for _ in range(_BATCH):
+            try:
+                packet = self._channel.recv(2 * wire.PACKET_LIMIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self._lose()
+                return
+            for op, number, values, name in wire.unpack_replies(packet):
+                self._take(op, number, values, name)
+
+    def _take(self, op: int, number: int, values: tuple[float, ...], name: bytes) -> None:
+        """Hand one reply to whom it is for."""
+        if op == wire.EXITED:
+            status, cpu, rss, out_of_memory, nothing_left = values
+            child = self._children[number]
+            child.exited(
+                Exit(status=int(status), cpu_seconds=cpu, max_rss_bytes=int(rss), out_of_memory=bool(out_of_memory))
+            )
+            if nothing_left:
+                self._end(number, 0)
+        elif op == wire.SPAWNED:
+            child = SupervisedChild(self, number, int(values[0]))
+            self._children[number] = child
+            self._starting[number].set_result(child)
+        elif op == wire.ENDED:
+            self._end(number, int(values[0]))
+        elif op == wire.FAILED:
+            code = int(values[0])
+            self._starting[number].set_exception(OSError(code, os.strerror(code), os.fsdecode(name)))
+        elif op == wire.READY and not self._ready.done():
+            self._ready.set_result(int(values[0]))
+
+    def _end(self, number: int, killed: int) -> None:
+        """Note that nothing is left of a child's tree."""
+        child = self._children.pop(number, None)
+        if child:
+            child.ended(killed)
+
+    def _lose(self) -> None:
+        """Note that the supervisor is gone, and tell everybody who waits for it."""
+        if self.lost:
+            return
+        self.lost = True
+        self._loop.remove_reader(self._channel.fileno())
+        self._stop_writing()
+        self._channel.close()
+        error = SupervisorLost("the process supervisor has ended; everything it had started is ended with it")
+        self._outgoing.clear()
+        waiting: list[asyncio.Future[Any]] = [self._ready, *self._starting.values()]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # that nobody waits for it is no mistake
+        children = list(self._children.values())
+        self._children.clear()
+        for child in children:
+            child.orphaned(error)
+
+
+def _transmit(channel: socket.socket, packet: bytes, fds: Sequence[int]) -> None:
+    """Send one request with its descriptors; a large one goes in a memory file."""
+    if len(packet) <= wire.PACKET_LIMIT:
+        _pass(channel, packet, fds)
+        return
+    memory = os.memfd_create("windlass-spawn", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(memory), "wb") as file:
+            file.write(packet)
+        _pass(channel, wire.pack_large(), (memory, *fds))
+    finally:
+        os.close(memory)
+
+
+def _pass(channel: socket.socket, packet: bytes, fds: Sequence[int]) -> None:
+    """Send a packet and descriptors."""
+    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    channel.sendmsg([packet], ancillary)

@@ -1,0 +1,112 @@
+"""What /proc says about processes: parents, sessions, start times, environments."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_CHUNK = 65536
+
+
+class Process:
+    """One process at the moment of a look; (pid, start) names it for good."""
+
+    __slots__ = ("parent", "pid", "session", "start", "state")
+
+    def __init__(self, *, pid: int, state: str, parent: int, session: int, start: int) -> None:
+        """`start` counts clock ticks since the machine's start; `state` is the letter of ps(1)."""
+        self.pid = pid
+        self.state = state
+        self.parent = parent
+        self.session = session
+        self.start = start
+
+
+def process(pid: int) -> Process | None:
+    """Return process `pid`, or None where there is none."""
+    try:
+        text = _read(f"/proc/{pid}/stat")
+    except OSError:
+        return None
+    # The name stands in brackets and may itself hold brackets and spaces.
+    fields = text[text.rindex(b")") + 2 :].split(b" ", 20)
+    return Process(
+        pid=pid, state=fields[0].decode(), parent=int(fields[1]), session=int(fields[3]), start=int(fields[19])
+    )
+
+
+def processes() -> dict[int, Process]:
+    """Return every process that can be seen, by pid."""
+    found = (process(int(name)) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208 - pathlib costs memory
+    return {one.pid: one for one in found if one}
+
+
+def descendants(roots: Iterable[int], table: Mapping[int, Process]) -> list[Process]:
+    """Return the living processes of `roots` and below them, parents first."""
+    below: dict[int, list[Process]] = {}
+    for one in table.values():
+        below.setdefault(one.parent, []).append(one)
+    found = [table[pid] for pid in roots if pid in table]
+    for one in found:
+        found.extend(below.get(one.pid, ()))
+    return [one for one in found if one.state not in "ZX"]
+
+
+def variable(pid: int, name: bytes) -> bytes | None:
+    """Return the value of `name` in the environment that `pid` was started with, or None where it cannot be seen."""
+    try:
+        text = b"\0" + _read(f"/proc/{pid}/environ")
+    except OSError:
+        return None
+    _, found, rest = text.partition(b"\0" + name + b"=")
+    return rest.partition(b"\0")[0] if found else None
+
+
+def is_zombie(pid: int) -> bool:
+    """Tell whether `pid` has ended and waits to be reaped."""
+    one = process(pid)
+    return one is not None and one.state in "ZX"
+
+
+class Children:
+    """The direct children of this process, cheaper than a look at all of /proc.
+
+    The kernel's list is exact here because a child leaves it only when this very process reaps it.
+    """
+
+    __slots__ = ("_fd", "_pid")
+
+    def __init__(self) -> None:
+        """Open the kernel's list; without one (an old kernel) `pids` looks through /proc."""
+        self._pid = os.getpid()
+        try:
+            self._fd = os.open(f"/proc/{self._pid}/task/{self._pid}/children", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            self._fd = -1
+
+    def pids(self) -> set[int]:
+        """Return the pids of all children, ended but unreaped ones too."""
+        if self._fd < 0:
+            return {one.pid for one in processes().values() if one.parent == self._pid}
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        return set(map(int, _read_all(self._fd).split()))
+
+
+def _read(path: str) -> bytes:
+    """Return a whole file of /proc."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _read_all(fd)
+    finally:
+        os.close(fd)
+
+
+def _read_all(fd: int) -> bytes:
+    """Return everything from the present place of `fd` on."""
+    text = b""
+    while more := os.read(fd, _CHUNK):  # a short read is not the end: the kernel gives whole records
+        text += more
+    return text

@@ -1,0 +1,261 @@
+"""The supervisor's loop: take requests, start children, report how they end, end what is unwanted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import socket
+import struct
+import time
+
+from windlass.supervisor import launch, procfs, signalling, wire
+from windlass.supervisor.oom import Standing
+from windlass.supervisor.trees import Forest, Tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+_ANCILLARY = socket.CMSG_SPACE(wire.MAX_FDS * 4)
+_PACKET = 2 * wire.PACKET_LIMIT
+#: Requests taken between two looks at who has ended.
+_BATCH = 32
+#: Seconds between two rounds of killing: it starts short and grows while somebody does not die.
+_FIRST_ROUND, _LAST_ROUND = 0.01, 0.5
+
+
+class Service:
+    """One supervisor at work for one worker."""
+
+    def __init__(self, channel: socket.socket, worker: int) -> None:
+        """Serve the worker at the other end of `channel`; `worker` is its pid."""
+        self._channel = channel
+        channel.setblocking(False)  # noqa: FBT003 - the standard library's own call
+        self._forest = Forest()
+        self._standing = Standing()
+        self._outgoing: list[bytes] = []
+        self._open = True
+        #: True while somebody is to end, so that the loop has to look again by itself.
+        self._restless = False
+        self._pause = _FIRST_ROUND
+        self._next_round = 0.0
+        self._poll = select.epoll()
+        self._poll.register(channel.fileno(), select.EPOLLIN)
+        self._interest = select.EPOLLIN
+        self._bell, ringing = os.pipe()
+        os.set_blocking(self._bell, False)
+        os.set_blocking(ringing, False)
+        self._poll.register(self._bell, select.EPOLLIN)
+        signal.set_wakeup_fd(ringing, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        try:
+            # The channel alone would not do: a fork of the worker may hold a copy of its end.
+            self._worker = os.pidfd_open(worker)
+            self._poll.register(self._worker, select.EPOLLIN)
+        except OSError:
+            self._worker = -1
+
+    def run(self) -> None:
+        """Serve until the worker is gone or hangs up, then end everything; return when nothing is left."""
+        self._flush()
+        while self._open or self._forest.by_number or self._forest.orphans():
+            for fd, event in self._poll.poll(self._timeout()):
+                if fd == self._channel.fileno():
+                    if event & (select.EPOLLIN | select.EPOLLHUP) and self._open:
+                        self._receive()
+                elif fd == self._bell:
+                    while _drain(self._bell):
+                        pass
+                elif fd == self._worker:
+                    self._poll.unregister(self._worker)
+                    self._hang_up()
+            self._reap()
+            self._flush()
+
+    def say(self, op: int, number: int, *values: float, name: bytes = b"") -> None:
+        """Queue a reply for the worker."""
+        self._outgoing.append(wire.pack_reply(op, number, *values, name=name))
+
+    # Requests
+
+    def _receive(self) -> None:
+        """Take some of the requests that have arrived."""
+        for _ in range(_BATCH):
+            try:
+                packet, ancillary, flags, _ = self._channel.recvmsg(_PACKET, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet = b""
+            if not packet:
+                self._hang_up()
+                return
+            fds = _descriptors(ancillary)
+            try:
+                if packet[0] == wire.LARGE and fds:
+                    packet = _contents(fds[0])
+                    os.close(fds.pop(0))
+                self._obey(packet, fds, lost=bool(flags & socket.MSG_CTRUNC))
+            finally:
+                for fd in fds:
+                    os.close(fd)
+
+    def _obey(self, packet: bytes, fds: Sequence[int], *, lost: bool) -> None:
+        """Carry out one request; `lost` tells that descriptors did not arrive, for want of free numbers."""
+        if packet[0] == wire.END:
+            number, grace = wire.unpack_end(packet)
+            tree = self._forest.by_number.get(number)
+            if tree is None:
+                self.say(wire.ENDED, number, 0)
+            else:
+                self._reject(tree, grace)
+        elif packet[0] == wire.SPAWN:
+            request = wire.Launch.unpack(packet)
+            if lost:
+                self.say(wire.FAILED, request.number, errno.EMFILE, name=request.argv[0])
+            else:
+                self._start(request, fds)
+
+    def _start(self, request: wire.Launch, fds: Sequence[int]) -> None:
+        """Start a child and say its pid, or why it could not be."""
+        tree = Tree(request.number, request.mark)
+        try:
+            tree.pid = launch.start(request, fds, self._standing)
+        except OSError as error:
+            name = error.filename if isinstance(error.filename, bytes) else request.argv[0]
+            self.say(wire.FAILED, request.number, error.errno or errno.EINVAL, name=name[:4096])
+            return
+        self._forest.add(tree)
+        self.say(wire.SPAWNED, request.number, tree.pid)
+
+    def _reject(self, tree: Tree, grace: float) -> None:
+        """Let a whole tree end: at once, or after `grace` seconds of its own time."""
+        until = time.monotonic() + grace
+        tree.patience = min(tree.patience, until) if tree.unwanted else until
+        tree.unwanted = self._restless = True
+        self._pause, self._next_round = _FIRST_ROUND, 0.0
+
+    def _hang_up(self) -> None:
+        """Take leave of the worker: nothing more will be asked, and nothing that was started may live on."""
+        if not self._open:
+            return
+        self._open = False
+        self._restless = True
+        self._poll.unregister(self._channel.fileno())
+        for tree in self._forest.by_number.values():
+            self._reject(tree, 0.0)
+
+    # Ends
+
+    def _reap(self) -> None:
+        """Take in every child that has ended; report those that were asked for, and trees of which nothing is left."""
+        exits: list[tuple[Tree, int, float, int]] = []
+        while True:
+            try:
+                pid, status, used = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            tree = self._forest.reaped(pid)
+            if tree:
+                cpu = used.ru_utime + used.ru_stime
+                exits.append((tree, os.waitstatus_to_exitcode(status), cpu, used.ru_maxrss * 1024))
+        if not (exits or self._restless):
+            return
+        owners = self._forest.orphans()
+        held = {number for numbers in owners.values() for number in numbers}
+        for tree, status, cpu, rss in exits:
+            self.say(wire.EXITED, tree.number, status, cpu, rss, False, tree.number not in held)  # noqa: FBT003
+            if tree.number not in held and not tree.unwanted:
+                self._forest.forget(tree)
+        self._end(owners)
+
+    def _end(self, owners: dict[int, Collection[int]]) -> None:
+        """Bring those trees that are unwanted nearer to their end; `owners` are the orphans with whose they may be."""
+        roots: dict[int, list[int]] = {tree.number: [tree.pid] for tree in self._forest.by_pid.values()}
+        strays: list[int] = []
+        for pid, numbers in owners.items():
+            if len(numbers) == 1:
+                roots.setdefault(next(iter(numbers)), []).append(pid)
+            elif not numbers or not self._open:
+                strays.append(pid)
+        waiting = [tree for tree in self._forest.by_number.values() if tree.unwanted]
+        for tree in waiting:
+            if tree.number not in roots:
+                self._forest.forget(tree)
+                self.say(wire.ENDED, tree.number, len(tree.killed))
+        waiting = [tree for tree in waiting if tree.number in roots]
+        self._restless = bool(waiting or strays or not self._open)
+        now = time.monotonic()
+        due = [tree for tree in waiting if not tree.asked or tree.patience <= now]
+        if now < self._next_round or not (due or strays):
+            return
+        table = procfs.processes()
+        for tree in due:
+            ask = not tree.asked and tree.patience > now
+            tree.asked = True
+            reached = (signalling.ask_to_end if ask else signalling.kill)(roots[tree.number], table)
+            tree.killed.update((one.pid, one.start) for one in reached if one.pid != tree.pid)
+        signalling.kill(strays, table)
+        self._next_round = now + self._pause
+        self._pause = min(2 * self._pause, _LAST_ROUND)
+
+    def _timeout(self) -> float:
+        """Return seconds until there is something to do even if nothing happens; -1 is for ever."""
+        if not self._restless:
+            return -1
+        now = time.monotonic()
+        patience = min((tree.patience for tree in self._forest.by_number.values() if tree.unwanted), default=now)
+        return max(0.0, max(patience, self._next_round) - now)
+
+    # Replies
+
+    def _flush(self) -> None:
+        """Send what there is to say, as far as the worker takes it."""
+        while self._outgoing:
+            size = count = 0
+            for reply in self._outgoing:
+                if size + len(reply) > wire.PACKET_LIMIT:
+                    break
+                size += len(reply)
+                count += 1
+            try:
+                self._channel.send(b"".join(self._outgoing[:count]))
+            except BlockingIOError:
+                break
+            except OSError:
+                self._outgoing.clear()
+                self._hang_up()
+                break
+            del self._outgoing[:count]
+        interest = select.EPOLLIN | (select.EPOLLOUT if self._outgoing else 0)
+        if self._open and interest != self._interest:
+            self._poll.modify(self._channel.fileno(), interest)
+            self._interest = interest
+
+
+def _drain(fd: int) -> bool:
+    """Empty a pipe that only wakes; return whether there may be more."""
+    try:
+        return len(os.read(fd, 4096)) == 4096  # noqa: PLR2004 - what was asked for
+    except BlockingIOError:
+        return False
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    """Return the descriptors that came with a packet."""
+    found: list[int] = []
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+    return found
+
+
+def _contents(fd: int) -> bytes:
+    """Return what stands in a memory file."""
+    with os.fdopen(os.dup(fd), "rb") as file:
+        file.seek(0)
+        return file.read()
