@@ -1,0 +1,105 @@
+"""What lint says of the expressions of a step: names that mean nothing, and places where a value could become code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from windlass.model.expressions.analysis import did_you_mean
+from windlass.model.expressions.paths import same_step
+from windlass.model.rendering import Named, compile_step
+
+if TYPE_CHECKING:
+    from windlass.model.definition import Job, Step
+    from windlass.model.finding import Level
+    from windlass.model.steptype import StepSpec
+
+Found = tuple[tuple[str | int, ...], "Level", str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What expressions may name. `Scope.of(job)` is that of the job, `.at(step)` that of one of its steps."""
+
+    #: The job's `parameters` block; None: any names.
+    parameters: Mapping[str, Any] | None
+    #: Direct predecessors of each step.
+    steps: Mapping[str, tuple[str, ...]]
+    #: The step whose expressions are checked; None for those of the job, which know no steps.
+    step: str | None = None
+    #: Names of the matrix; None where the step has none.
+    matrix: frozenset[str] | None = None
+    #: Whether the step runs once for each target.
+    has_target: bool = False
+
+    @staticmethod
+    def of(job: Job) -> Scope:
+        """Return the scope of a job's own expressions."""
+        return Scope(parameters=job.parameters, steps={step.name: step.depends_on for step in job.steps})
+
+    def at(self, step: Step) -> Scope:
+        """Return the scope of `step`, a step of the same job."""
+        matrix = None if step.matrix is None else frozenset(step.matrix)
+        return replace(self, step=step.name, matrix=matrix, has_target=step.targets is not None)
+
+    def comes_before(self, name: str) -> bool:
+        """Say whether the step `name` is a predecessor, direct or not, of the one that is checked."""
+        seen: set[str] = set()
+        pending = [] if self.step is None else list(self.steps.get(self.step, ()))
+        while pending:
+            one = pending.pop()
+            if one == name:
+                return True
+            if one not in seen:
+                seen.add(one)
+                pending.extend(self.steps.get(one, ()))
+        return False
+
+
+def check_step(step: Step, spec: StepSpec, scope: Scope) -> list[Found]:
+    """Return what is wrong with the expressions of `step`: (path within the step, level, one sentence)."""
+    compiled = compile_step(step, spec)
+    if compiled.is_constant and not compiled.problems:
+        return []
+    found: list[Found] = [(problem.path, problem.level, problem.message) for problem in compiled.problems]
+    for named in compiled.names:
+        found.extend(_check_name(named, scope))
+    return found
+
+
+def _check_name(named: Named, scope: Scope) -> list[Found]:  # noqa: PLR0911 - one return a root
+    """Return what is wrong with one path of an expression."""
+    keys = named.use.path.keys
+
+    def say(message: str, level: Level = "error") -> list[Found]:
+        return [(named.path, level, f"{named.expression}: {message}")]
+
+    match keys:
+        case ("parameters", name, *_) if scope.parameters is None:
+            return say(f"the job has no `parameters` block, so nothing says that a run is given {name!r}", "warning")
+        case ("parameters", name, *_) if name not in (scope.parameters or {}):
+            return say(f"unknown parameter {name!r}{did_you_mean(name, scope.parameters or {})}")
+        case ("steps", name, *_):
+            return _check_step_name(name, scope, say)
+        case ("matrix", *_) if scope.matrix is None:
+            return say("the step has no `matrix`")
+        case ("matrix", name, *_) if name not in (scope.matrix or ()):
+            return say(f"the matrix has no {name!r}{did_you_mean(name, scope.matrix or ())}")
+        case ("target", *_) if not scope.has_target:
+            return say("the step has no `targets`")
+        case ("env", *_) if named.path[0] != "config":
+            return say("env is known in the step's config only")
+    return []
+
+
+def _check_step_name(name: str, scope: Scope, say: Any) -> list[Found]:
+    """Return what is wrong with the name of a step."""
+    actual = next((known for known in scope.steps if same_step(known, name)), None)
+    if actual is None:
+        return say(f"unknown step {name!r}{did_you_mean(name, scope.steps)}")  # type: ignore[no-any-return]
+    if scope.step is None:
+        return say("no step has run yet when this is evaluated")  # type: ignore[no-any-return]
+    if not scope.comes_before(actual):
+        return say(f"step {actual!r} does not come before this one; add it to `dependsOn`")  # type: ignore[no-any-return]
+    return []

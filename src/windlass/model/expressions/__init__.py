@@ -1,0 +1,1 @@
+"""Expressions: CEL between `${{` and `}}`, over the values of a run."""

@@ -1,0 +1,176 @@
+"""The CEL library, loaded when the first expression needs it, and values on their way in and out."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.machinery import PathFinder
+from typing import Any, Final, Protocol, cast
+
+from windlass.errors import ExpressionError
+from windlass.model.expressions.paths import kind_of
+
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**63 - 1
+#: Deepest nesting of lists and objects that is handed to the library, which walks them recursively.
+_DEPTH: Final = 128
+
+
+class Program(Protocol):
+    """A compiled expression of the library."""
+
+    def execute(self, context: Any = None) -> Any:
+        """Evaluate on a `Context` of the library."""
+        ...
+
+
+class _Library(Protocol):
+    """What we use of the library."""
+
+    compile: Callable[[str], Program]
+    Context: Callable[[dict[str, Any], dict[str, Callable[..., Any]]], Any]
+
+
+@cache
+def _library() -> _Library:
+    """Return the library's extension module.
+
+    Its package imports a command line of its own (0.3 s) beside it, so the extension is loaded alone (0.01 s).
+    """
+    name = "cel.cel"
+    package = importlib.util.find_spec("cel")
+    spec = PathFinder.find_spec(name, package.submodule_search_locations) if package else None
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError("common-expression-language is not installed", name=name)
+    module = sys.modules.get(name) or importlib.util.module_from_spec(spec)
+    if name not in sys.modules:
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return cast("_Library", module)
+
+
+def compile_cel(text: str) -> Program:
+    """Return the compiled program; raises ExpressionError with the first complaint of the library."""
+    try:
+        return _library().compile(text)
+    except ValueError as error:
+        raise ExpressionError(_complaint(str(error))) from None
+
+
+def run_program(program: Program, variables: Mapping[str, Any]) -> Any:
+    """Return the JSON value that `program` gives on `variables`; raises ExpressionError where it gives none.
+
+    KeyError is passed on: only the caller knows what the key was looked up in.
+    """
+    library = _library()
+    try:
+        value = program.execute(library.Context(dict(variables), {SIZE: _size}))
+    except KeyError:
+        raise
+    except RecursionError:
+        raise ExpressionError("it is nested too deeply") from None
+    except Exception as error:  # noqa: BLE001 - the library reports faults of an expression by many built-in types
+        raise ExpressionError(_reason(error)) from None
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # how the binding reports a fault of the library itself
+            raise ExpressionError("the expression library failed on it") from None
+        raise
+    return as_json(value)
+
+
+#: The library counts the bytes of a string; CEL counts its characters.
+SIZE: Final = "windlass_size"
+
+
+def _size(value: Any) -> int:
+    """Return the number of characters, items, keys or bytes."""
+    return len(value)
+
+
+def for_cel(value: Any, depth: int = 0) -> Any:
+    """Return `value` as the library may have it; raises ExpressionError where it would change or break it."""
+    match value:
+        case None | bool():
+            return value
+        case int():
+            if not _LEAST <= value <= _MOST:
+                raise ExpressionError(f"the number {value:,} needs more than 64 bits")
+            return value
+        case str():
+            if not value.isascii():
+                _check_text(value)
+            return value
+        case float():
+            return value
+        case _ if depth >= _DEPTH:
+            raise ExpressionError(f"a value is nested deeper than {_DEPTH}")
+        case Mapping():
+            return {for_cel(key): for_cel(item, depth + 1) for key, item in value.items()}
+        case list() | tuple():
+            return [for_cel(item, depth + 1) for item in value]
+    raise ExpressionError(f"{kind_of(value)} is no JSON value")
+
+
+def as_json(value: Any) -> Any:
+    """Return what the library gave if it is a JSON value; raises ExpressionError otherwise."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise ExpressionError(f"it gives {value}, which is no JSON number")
+            return value
+        case list():
+            return [as_json(item) for item in value]
+        case dict():
+            if not all(isinstance(key, str) for key in value):
+                raise ExpressionError("it gives an object with keys that are no strings")
+            return {key: as_json(value[key]) for key in sorted(value)}
+    raise ExpressionError(
+        f"it gives a {_CEL_NAMES.get(type(value).__name__, type(value).__name__)}; write string(...) around it"
+    )
+
+
+_CEL_NAMES: Final = {
+    "bytes": "byte string",
+    "datetime": "timestamp",
+    "timedelta": "duration",
+    "OptionalValue": "optional",
+}
+
+
+def _check_text(value: str) -> None:
+    """Raise ExpressionError where `value` is no text that UTF-8 can carry."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ExpressionError("a string holds half a character (a lone surrogate)") from None
+
+
+def _complaint(text: str) -> str:
+    """Return the first complaint out of the library's report on a text it cannot parse."""
+    lines = [line for line in text.partition("ERROR: <input>:")[2].splitlines() if line]
+    if not lines:
+        return "it is no CEL expression"
+    position, _, message = lines[0].partition(": ")
+    column = position.rpartition(":")[2]
+    message = message.removeprefix("Syntax error: ")
+    expecting = message.find(" expecting {")
+    return f"{message if expecting < 0 else message[:expecting]} (column {column})"
+
+
+def _reason(error: Exception) -> str:
+    """Return one sentence of why an evaluation failed."""
+    first = " ".join(str(error).split()).split(". ")[0].rstrip(".")
+    match error:
+        case ZeroDivisionError():
+            return "division by zero"
+        case OverflowError():
+            return "a number needs more than 64 bits"
+        case TypeError():
+            return f"{first[:1].lower()}{first[1:]}; convert with int(), double() or string()"
+        case _:
+            return first
