@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from windlass.model.log_quota import Stream
 
 if TYPE_CHECKING:
     import asyncio
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from windlass.model.steptype import StepSpec
     from windlass.supervisor.contract import ProcessHost
 
-Stream = Literal["stdout", "stderr", "system"]
+__all__ = ["LogSink", "Progress", "StepContext", "StepType", "Stream", "TaskIdentity", "Usage"]
 
 
 class Progress(Protocol):
@@ -48,6 +50,15 @@ class TaskIdentity:
     attempt: int
 
 
+@dataclass(slots=True)
+class Usage:
+    """What an attempt has used so far; a step adds to it."""
+
+    cpu_seconds: float = 0.0
+    #: The largest resident size of any of its processes; 0 where none was started.
+    max_rss_bytes: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class StepContext:
     """Everything one attempt may use. It never holds the store."""
@@ -72,6 +83,10 @@ class StepContext:
     choices: tuple[str, ...] = ()
     #: Reports how far the step is; the last report wins.
     progress: Progress
+    #: Read by the worker when the attempt has ended.
+    usage: Usage = field(default_factory=Usage)
+    #: True in an application's own worker, where a step may call the application's functions in place.
+    inline: bool = False
 
 
 class StepType(Protocol):
