@@ -1,0 +1,29 @@
+"""Writes the documents that are made from the code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from tools import state_machine
+
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+
+#: File below docs/ and what makes its text.
+GENERATED: Final[Mapping[str, Callable[[], str]]] = {
+    "state-machine.md": state_machine.render,
+}
+
+
+def main() -> None:
+    """Write every document whose text has changed, and name it."""
+    for name, render in GENERATED.items():
+        file, text = DOCS / name, render()
+        if not file.exists() or file.read_text() != text:
+            file.write_text(text)
+            print(f"docs: wrote {file.relative_to(DOCS.parent)}")
+
+
+if __name__ == "__main__":
+    main()
