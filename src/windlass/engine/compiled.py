@@ -34,6 +34,8 @@ class CompiledJob:
     graph: StepGraph
     #: Trigger rule of each step, by its place in the file.
     rules: tuple[TriggerRule, ...]
+    #: Steps whose results each step reads: its predecessors and what its expressions name, by their places.
+    reads: tuple[tuple[int, ...], ...]
 
 
 class JobCache:
@@ -78,6 +80,7 @@ class JobCache:
     ) -> CompiledJob:
         """Return the compiled form of canonical content, without keeping it."""
         job = self._read(content)
+        graph = step_graph(job)
         return CompiledJob(
             revision_id=revision_id,
             job_id=job_id,
@@ -85,8 +88,9 @@ class JobCache:
             alias=alias,
             number=number,
             job=job,
-            graph=step_graph(job),
+            graph=graph,
             rules=tuple(step.trigger_rule for step in job.steps),
+            reads=graph.predecessors,
         )
 
     def _drop(self, revision_id: int) -> None:

@@ -105,7 +105,7 @@ def expand(fact: Fact) -> Iterator[Event]:
     cancelled = data.pop("cancelled", ())
     number = fact.seq << _FACT_BITS
     ends: list[str] = []
-    for name in fact.types.split(","):
+    for name in filter(None, fact.types.split(",")):
         if name in RUN_ENDED:
             ends.append(name)  # the end of a run comes after everything that it stands beside
             continue

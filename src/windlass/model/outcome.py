@@ -67,7 +67,8 @@ class Waiting:
 
     until: int
     reason: str
-    at_end: Literal["completed", "failed", "queued"] = "completed"
+    at_end: Literal["completed", "failed"] = "completed"
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 Outcome = Completed | Failed | TimedOut | Cancelled | Skipped | Waiting

@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -52,11 +52,11 @@ _READER_PRAGMAS = (
 
 @dataclass(slots=True)
 class _Request:
-    """A unit that waits for the writer."""
+    """A unit that waits for the writer; without a loop its future belongs to a thread."""
 
     call: Callable[[Transaction], Any]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None
+    future: asyncio.Future[Any] | Future[Any]
     result: Any = None
     error: BaseException | None = None
 
@@ -103,6 +103,17 @@ class SqliteStore:
         future: asyncio.Future[Result] = loop.create_future()
         self._submit(_Request(lambda tx: unit(tx, *args, **kwargs), loop, future))
         return await future
+
+    def run_blocking(
+        self,
+        unit: Callable[Concatenate[Transaction, Params], Result],
+        *args: Params.args,
+        **kwargs: Params.kwargs,
+    ) -> Result:
+        """Run `unit` from a thread that has no event loop; see `Store.run_blocking`."""
+        future: Future[Result] = Future()
+        self._submit(_Request(lambda tx: unit(tx, *args, **kwargs), None, future))
+        return future.result()
 
     async def read(
         self,
@@ -232,9 +243,7 @@ def _connect(engine: Engine, path: str) -> Connection:
         if isinstance(cause, sqlite3.OperationalError):
             raise Unavailable(f"The store at {path} cannot be opened: {cause}.") from error
         if isinstance(cause, sqlite3.DatabaseError):
-            raise CorruptStore(
-                f"The store at {path} is damaged ({cause}); nothing was changed: restore a backup with `windlass db restore`."
-            ) from error
+            raise _damaged(f"The store at {path}", str(cause)) from error
         raise
 
 
@@ -250,7 +259,10 @@ def _answer(group: list[_Request]) -> None:
     """Give every waiting caller its result, with one wake-up for each loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
     for request in group:
-        by_loop.setdefault(request.loop, []).append(request)
+        if request.loop is None:
+            _settle([request])
+        else:
+            by_loop.setdefault(request.loop, []).append(request)
     for loop, requests in by_loop.items():
         try:
             loop.call_soon_threadsafe(_settle, requests)
@@ -285,3 +297,9 @@ def _unavailable(error: Exception) -> Unavailable:
     if "malformed" in text or "not a database" in text:
         return _damaged("The store", text)
     return Unavailable(f"The store did not answer: {text}.")
+
+
+def _damaged(what: str, cause: str) -> CorruptStore:
+    return CorruptStore(
+        f"{what} is damaged ({cause}); nothing was changed: restore a backup with `windlass db restore`."
+    )

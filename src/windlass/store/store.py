@@ -30,6 +30,15 @@ class Store(Protocol):
         """
         ...
 
+    def run_blocking(
+        self,
+        unit: Callable[Concatenate[Transaction, Params], Result],
+        *args: Params.args,
+        **kwargs: Params.kwargs,
+    ) -> Result:
+        """Do the same as `run` from a thread that has no event loop: heartbeats must not wait for one."""
+        ...
+
     async def read(
         self,
         unit: Callable[Concatenate[Transaction, Params], Result],

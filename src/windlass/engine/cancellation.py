@@ -1,0 +1,70 @@
+"""Cancelling runs, whatever state they are in."""
+
+from __future__ import annotations
+
+from windlass.clock import micros
+from windlass.engine.book import Book, open_book, to_json
+from windlass.engine.engine import Engine
+from windlass.engine.following import Consequences, end_if_done
+from windlass.engine.stopping import stop_rest
+from windlass.errors import Conflict, NotFound
+from windlass.ids import id_text
+from windlass.model.state import RUN_FINAL
+from windlass.store import hot_sqlite as hot
+from windlass.store import timed
+from windlass.store.rows import NewFact
+from windlass.store.runs import revision_of
+from windlass.store.transaction import Transaction
+
+
+async def cancel(engine: Engine, run_id: bytes, *, by: str | None = None) -> None:
+    """Ask a run to stop; what is not started ends at once, what runs is stopped by its worker.
+
+    Steps with the rule `always` still run, within the clean-up grace of the settings; a second call stops those too.
+    Cancelling a cancelled run changes nothing.
+    Raises NotFound where there is no such run, Conflict where it ended in another way.
+    """
+    await engine.store.run(cancel_run, engine, run_id, by)
+
+
+def cancel_run(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> None:
+    """Cancel one run within a unit of work; see `cancel`."""
+    flags = hot.run_flags(tx, run_id)
+    revision = revision_of(tx, run_id)
+    if flags is None or revision is None:
+        raise NotFound(f"There is no run {id_text(run_id)}.")
+    if flags.state == "cancelled":
+        return
+    if flags.state in RUN_FINAL:
+        raise Conflict(
+            f"Run {id_text(run_id)} is already {flags.state}; only a run that is not final can be cancelled."
+        )
+    again = flags.cancels > 0
+    timed.ask_to_cancel(tx, run_id, tx.now + micros(engine.settings.cleanup_grace))
+    book = open_book(tx, engine, run_id, revision)
+    _stop(book, "run.cancel_requested", {"by": by, "again": again}, spare=not again)
+
+
+def expire(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> None:
+    """Stop a run that is past its deadline; at the second time its clean-up too."""
+    book = open_book(tx, engine, run_id, revision_id)
+    grace = tx.now + micros(engine.settings.cleanup_grace)
+    if book.stopping:
+        timed.stop_cleanup(tx, run_id, grace)
+        _stop(book, "", {}, spare=False)
+        return
+    timed.expire_run(tx, run_id, grace)
+    book.flags = book.flags._replace(expired=1)
+    _stop(book, "", {}, spare=True)
+
+
+def _stop(book: Book, types: str, data: dict[str, object], *, spare: bool) -> None:
+    consequences = Consequences()
+    why = "cancel" if book.flags.cancels else "timeout"
+    stop_rest(book, why, consequences, spare=spare)
+    end = end_if_done(book)
+    if end is not None:
+        types = f"{types},run.{end}"
+    facts = data | consequences.data()
+    if types or facts:
+        hot.insert_facts(book.tx, [NewFact(types, book.run_id, None, book.tx.now, to_json(facts))])

@@ -1,0 +1,215 @@
+"""The end of attempts: guarded, recorded, and everything that follows from it, in one unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from windlass.engine.book import Book, open_book, to_json
+from windlass.engine.engine import Engine
+from windlass.engine.following import Consequences, end_if_done, follow
+from windlass.engine.report import Report
+from windlass.engine.stopping import stop_rest
+from windlass.model.ending import Circumstances, Ending, decide_ending
+from windlass.model.outcome import Completed, Failed, Outcome, Waiting
+from windlass.store import hot_sqlite as hot
+from windlass.store.rows import AttemptEnd, Held, NewFact, TaskEnd
+from windlass.store.transaction import Transaction
+
+
+def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -> None:
+    """Record the ends of attempts; those that lost their fence change nothing but an event.
+
+    The common case, a run of one task that completed, is written in batches; everything else one by one.
+    """
+    quick: list[Report] = []
+    for report in reports:
+        if (
+            report.single
+            and type(report.outcome) is Completed
+            and report.outcome.branches is None
+            and hot.remove_running(tx, report.queue_id, report.fence)
+        ):
+            quick.append(report)
+        else:
+            _settle(tx, engine, report)
+    if quick:
+        _complete_single(tx, quick)
+
+
+def _complete_single(tx: Transaction, reports: Sequence[Report]) -> None:
+    now = tx.now
+    ends, runs, facts = [], [], []
+    for report in reports:
+        outcome = report.outcome
+        if not isinstance(outcome, Completed):
+            continue
+        outputs = to_json(dict(outcome.outputs)) if outcome.outputs else None
+        used = report.usage
+        ends.append(
+            TaskEnd(
+                report.run_id, report.task, "completed", None, report.attempt, "completed", 0, outputs, None,
+                report.queued_at, report.first_started_at, now, report.worker, outcome.exit_code, None,
+                report.started_at, report.finished_at, used.cpu_micros, used.max_rss_bytes, used.bytes_out,
+                used.log_bytes,
+            )
+        )  # fmt: skip
+        runs.append((now, outputs, report.run_id))
+        data = None if report.attempt == 1 else f'{{"attempt":{report.attempt}}}'
+        facts.append(NewFact("task.completed,run.completed", report.run_id, report.task, now, data))
+    hot.insert_ends(tx, ends)
+    hot.runs_completed(tx, runs)
+    hot.insert_facts(tx, facts)
+
+
+def _settle(tx: Transaction, engine: Engine, report: Report) -> None:
+    row = hot.held(tx, report.queue_id)
+    if row is None or row.fence != report.fence or row.worker_id is None:
+        data = to_json({"attempt": report.attempt, "worker": report.worker, "outcome": type(report.outcome).__name__})
+        hot.insert_facts(tx, [NewFact("task.late", report.run_id, report.task, tx.now, data)])
+        return
+    end_attempt(tx, engine, row, report)
+
+
+def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> None:
+    """Make of a held row what the end of its attempt means: another attempt, a wait, or a final task."""
+    book = open_book(tx, engine, row.run_id, row.revision_id)
+    step = book.step(row.task)
+    lost = isinstance(report.outcome, Failed) and report.outcome.kind == "lost"
+    losses, in_row = row.losses + lost, row.losses_in_row + 1 if lost else 0
+    facts = Circumstances(
+        attempts=row.attempt - losses,
+        losses_in_row=in_row,
+        stop=row.stop or ("cancel" if book.stopping and step.trigger_rule != "always" else None),
+        chance=engine.chance(),
+    )
+    ending = decide_ending(step, checked_branch(book, row.task, report.outcome), facts)
+    if ending.state == "scheduled":
+        _again(tx, engine, row, report, ending, losses=losses, in_row=in_row)
+    elif ending.state == "waiting" and isinstance(report.outcome, Waiting):
+        _wait(tx, row, report, report.outcome)
+    else:
+        record_final(book, row, report, ending)
+
+
+def checked_branch(book: Book, task: int, outcome: Outcome) -> Outcome:
+    """Return the outcome of a branch step, failed where it chose a step that does not follow it."""
+    step = book.step_number(task)
+    if not isinstance(outcome, Completed) or not book.job.job.steps[step].branch:
+        return outcome
+    names = [book.job.graph.names[after] for after in book.job.graph.successors[step]]
+    for chosen in outcome.branches or ():
+        if chosen not in names:
+            message = f'It chose "{chosen}", which does not follow it; it may choose {", ".join(names)}.'
+            return Failed("error", message, outcome.exit_code, outcome.outputs, "unknown_branch")
+    return outcome
+
+
+def _again(
+    tx: Transaction, engine: Engine, row: Held, report: Report, ending: Ending, *, losses: int, in_row: int
+) -> None:
+    at = tx.now + round((ending.delay or 0.0) * 1_000_000)
+    hot.insert_attempts(tx, [_attempt(row, report, ending)])
+    hot.reschedule(tx, row.id, at=at, rank=engine.rank(at, row.priority), losses_in_row=in_row, losses=losses)
+    data = {"attempt": row.attempt, "outcome": ending.attempt, "reason": ending.reason, "at": at}
+    types = "task.lost,task.retried" if ending.attempt == "lost" else "task.retried"
+    hot.insert_facts(tx, [NewFact(types, row.run_id, row.task, tx.now, to_json(data))])
+
+
+def _wait(tx: Transaction, row: Held, report: Report, outcome: Waiting) -> None:
+    detail = {"atEnd": outcome.at_end, "worker": report.worker, "outputs": dict(outcome.outputs)}
+    hot.wait(tx, row.id, until=outcome.until, reason=outcome.reason, detail=to_json(detail))
+    data = to_json({"reason": outcome.reason, "until": outcome.until})
+    hot.insert_facts(tx, [NewFact("task.waiting", row.run_id, row.task, tx.now, data)])
+
+
+def record_final(book: Book, row: Held, report: Report, ending: Ending) -> None:
+    """Make a held row a final task, and do everything that follows for its run."""
+    tx = book.tx
+    final = final_task(tx, row, report, ending)
+    hot.remove(tx, row.id)
+    hot.insert_ends(tx, [final])
+    types = f"task.{ending.state}"
+    consequences = Consequences()
+    data: dict[str, Any] = {"attempt": final.attempt}
+    if ending.reason:
+        data["reason"] = ending.reason
+    if final.exit_code is not None:
+        data["exitCode"] = final.exit_code
+    if ending.attempt == "lost":
+        types = f"task.lost,{types}"
+    step = book.step_number(row.task)
+    if not hot.any_open(tx, row.run_id, *book.span(step)):
+        follow(book, [step], consequences)
+    failed = ending.state in {"failed", "timeout"} and not ending.allowed
+    if failed and book.job.job.fail_fast and not book.stopping:
+        stop_rest(book, "fail_fast", consequences)
+    end = end_if_done(book)
+    if end is not None:
+        types += f",run.{end}"
+    hot.insert_facts(tx, [NewFact(types, row.run_id, row.task, tx.now, to_json(data | consequences.data()))])
+
+
+def final_task(tx: Transaction, row: Held, report: Report, ending: Ending) -> TaskEnd:
+    """Return the final task that a held row becomes."""
+    outcome = report.outcome
+    outputs = getattr(outcome, "outputs", None)
+    branches = outcome.branches if isinstance(outcome, Completed) else None
+    started = row.state in {"running", "waiting"}
+    used = report.usage
+    return TaskEnd(
+        run_id=row.run_id,
+        task=row.task,
+        state=ending.state,
+        reason=ending.reason,
+        attempt=row.attempt,
+        outcome=ending.attempt if started else None,
+        allowed=int(ending.allowed),
+        outputs=to_json(dict(outputs)) if outputs else None,
+        branches=None if branches is None else to_json(list(branches)),
+        queued_at=row.queued_at,
+        first_started_at=row.first_started_at,
+        ended_at=tx.now,
+        worker=report.worker if started else None,
+        exit_code=getattr(outcome, "exit_code", None),
+        error=_error(ending),
+        started_at=row.started_at,
+        finished_at=max(report.finished_at, row.started_at or 0) if started else None,
+        cpu_micros=used.cpu_micros,
+        max_rss_bytes=used.max_rss_bytes,
+        bytes_out=used.bytes_out,
+        log_bytes=used.log_bytes,
+    )
+
+
+def _attempt(row: Held, report: Report, ending: Ending) -> AttemptEnd:
+    used = report.usage
+    return AttemptEnd(
+        run_id=row.run_id,
+        task=row.task,
+        number=row.attempt,
+        outcome=ending.attempt or "failed",
+        worker=report.worker,
+        exit_code=getattr(report.outcome, "exit_code", None),
+        error=_error(ending),
+        started_at=row.started_at,
+        finished_at=max(report.finished_at, row.started_at or 0),
+        cpu_micros=used.cpu_micros,
+        max_rss_bytes=used.max_rss_bytes,
+        bytes_out=used.bytes_out,
+        log_bytes=used.log_bytes,
+    )
+
+
+def _error(ending: Ending) -> str | None:
+    if ending.message is None:
+        return None
+    return to_json({"reason": ending.reason, "message": ending.message})
+
+
+def give_back(tx: Transaction, claims: Iterable[tuple[int, int]]) -> None:
+    """Return claims that were never started, by `(queue id, fence)`, as if they had not been taken."""
+    for queue_id, fence in claims:
+        row = hot.held(tx, queue_id)
+        if row is not None and row.fence == fence and row.state == "queued":
+            hot.release(tx, queue_id)

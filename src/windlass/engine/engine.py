@@ -1,0 +1,30 @@
+"""What every use case works with: the store, ids, settings and compiled jobs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from windlass.engine.compiled import JobCache
+from windlass.ids import IdSource
+from windlass.model.catalog import StepCatalog
+from windlass.settings import Settings
+from windlass.store.store import Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Engine:
+    """The parts that use cases share; made once, by the composition root or an application."""
+
+    store: Store
+    ids: IdSource
+    settings: Settings
+    jobs: JobCache
+    catalog: StepCatalog
+    #: Numbers in [0, 1) that spread retries.
+    chance: Callable[[], float] = field(default=random.random)
+
+    def rank(self, due: int, priority: int) -> int:
+        """Return the place in the queue: due, less the weight of the priority, in microseconds."""
+        return due - round(priority * self.settings.priority_weight * 1_000_000)

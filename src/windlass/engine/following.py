@@ -1,0 +1,107 @@
+"""What follows from steps that became final, applied to the store; and the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from windlass.engine.book import Book, tally_of, to_json
+from windlass.model.progress import RunFacts, advance, decide_end
+from windlass.store import hot_sqlite as hot
+from windlass.store.rows import TaskEnd
+
+
+@dataclass(slots=True)
+class Consequences:
+    """Ranges of tasks that one change queued, skipped or cancelled: the data of the fact that tells of it."""
+
+    ready: list[list[int]] = field(default_factory=list)
+    skipped: list[list[Any]] = field(default_factory=list)
+    cancelled: list[list[Any]] = field(default_factory=list)
+
+    def data(self) -> dict[str, Any]:
+        """Return what there is, by the keys that `model.event.expand` reads."""
+        found = {"ready": self.ready, "skipped": self.skipped, "cancelled": self.cancelled}
+        return {name: ranges for name, ranges in found.items() if ranges}
+
+
+def follow(book: Book, final: Iterable[int], into: Consequences) -> None:
+    """Queue and skip what follows from the steps `final`."""
+    result = advance(book.job.graph, book.job.rules, final, book, stopping=book.stopping)
+    for step in result.ready:
+        first, last = book.span(step)
+        if hot.queue_range(book.tx, book.run_id, first, last):
+            into.ready.append([first, last])
+    for step, reason in result.skipped:
+        first, last = book.span(step)
+        hot.remove_range(book.tx, book.run_id, first, last)
+        hot.insert_ends(book.tx, [unstarted(book, task, "skipped", reason) for task in range(first, last + 1)])
+        into.skipped.append([first, last, reason])
+
+
+def unstarted(book: Book, task: int, state: str, reason: str, queued_at: int | None = None) -> TaskEnd:
+    """Return a final task that was never started."""
+    nothing = (None,) * 9
+    return TaskEnd(book.run_id, task, state, reason, 0, None, 0, None, None, queued_at, None, book.tx.now, *nothing)
+
+
+def end_if_done(book: Book) -> str | None:
+    """End the run if all its tasks are final; return its final state, None where it goes on."""
+    tx, run_id = book.tx, book.run_id
+    if hot.any_task_open(tx, run_id):
+        return None
+    counts = hot.ended_counts(tx, run_id, 0, book.layout.size - 1)
+    tally = tally_of(counts)
+    state, reason = decide_end(
+        RunFacts(
+            cancel_asked=book.flags.cancels > 0,
+            cancelled=tally.cancelled,
+            expired=bool(book.flags.expired),
+            failed=tally.failed - tally.allowed,
+        )
+    )
+    error = _first_failure(book) if state == "failed" else None
+    if error is not None and error.get("reason") in {"worker_lost", "quarantined"}:
+        reason = error["reason"]
+    hot.end_run(
+        tx,
+        run_id,
+        state=state,
+        reason=reason,
+        counts=to_json(_by_state(counts)),
+        allowed_failures=tally.allowed,
+        error=None if error is None else to_json(error),
+        outputs=_outputs(book),
+    )
+    return state
+
+
+def _by_state(counts: list[tuple[str, int, int]]) -> dict[str, int]:
+    by_state: dict[str, int] = {}
+    for name, _, count in counts:
+        by_state[name] = by_state.get(name, 0) + count
+    return by_state
+
+
+def _first_failure(book: Book) -> dict[str, Any] | None:
+    found = hot.first_failure(book.tx, book.run_id)
+    if found is None:
+        return None
+    task, reason, error = found
+    details = orjson.loads(error) if error else {"reason": reason}
+    return {"step": book.step(task).name, "key": book.cell(task).key, **details}
+
+
+def _outputs(book: Book) -> str | None:
+    """Return the outputs of the steps that nobody waits for, later steps over earlier ones."""
+    merged: dict[str, Any] = {}
+    for step in book.job.graph.leaves:
+        if len(book.layout.tasks(step)) != 1:
+            continue
+        result = hot.task_result(book.tx, book.run_id, book.layout.first[step])
+        if result is not None and result[1]:
+            merged |= orjson.loads(result[1])
+    return to_json(merged) if merged else None

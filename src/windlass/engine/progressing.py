@@ -1,0 +1,24 @@
+"""How far a running attempt is, kept with its run and told as an event."""
+
+from __future__ import annotations
+
+from windlass.engine.book import to_json
+from windlass.engine.claim import Claim
+from windlass.store import hot_sqlite as hot
+from windlass.store.rows import NewFact
+from windlass.store.runs import set_progress
+from windlass.store.transaction import Transaction
+
+
+def note_progress(tx: Transaction, claim: Claim, percent: float | None, message: str | None) -> bool:
+    """Keep a report of progress; False, and nothing changed, where the claim no longer stands."""
+    row = hot.held(tx, claim.queue_id)
+    if row is None or row.fence != claim.fence:
+        return False
+    said = {"percent": percent, "message": message}
+    if claim.single:
+        set_progress(tx, claim.run_id, to_json(said))
+    types = "task.progress,run.progress" if claim.single else "task.progress"
+    data = to_json(said | {"step": claim.step.name})
+    hot.insert_facts(tx, [NewFact(types, claim.run_id, claim.task, tx.now, data)])
+    return True

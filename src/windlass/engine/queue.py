@@ -1,0 +1,135 @@
+"""The contract between a worker and the queue, and the queue that is the store itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from windlass.engine.claim import Claim, Exchange
+from windlass.engine.claiming import start, take
+from windlass.engine.completion import give_back, settle_reports
+from windlass.engine.engine import Engine
+from windlass.engine.progressing import note_progress
+from windlass.engine.recovery import settle_worker
+from windlass.engine.report import Report
+from windlass.store import hot_sqlite as hot
+from windlass.store import workers
+from windlass.store.logs import NewChunk, append_chunks
+from windlass.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFace:
+    """Who a worker is and what it serves."""
+
+    name: str
+    host: str
+    pid: int
+    slots: int
+    pool: str = "default"
+    labels: tuple[tuple[str, str], ...] = ()
+    #: Names of queues; `*` is all of them.
+    queues: tuple[str, ...] = ("*",)
+    version: str = ""
+
+
+class Queue(Protocol):
+    """How a worker takes work and gives it back."""
+
+    async def exchange(self, reports: Sequence[Report], capacity: int) -> Exchange:
+        """Record the ends of attempts and take up to `capacity` tasks, in one transaction."""
+        ...
+
+    async def start(self, claim: Claim) -> bool:
+        """Start a task that was only claimed; False where the claim no longer stands."""
+        ...
+
+    async def append(self, chunks: Sequence[NewChunk]) -> int:
+        """Keep output; return how many chunks were refused because their claim no longer stands."""
+        ...
+
+    async def progress(self, claim: Claim, percent: float | None, message: str | None) -> None:
+        """Keep how far an attempt is."""
+        ...
+
+    async def leave(self, unstarted: Sequence[tuple[int, int]]) -> None:
+        """Give back claims that were never started, and say good-bye: what is still held is lost."""
+        ...
+
+
+class StoreQueue:
+    """The queue of a store in this process."""
+
+    def __init__(self, engine: Engine, face: WorkerFace, worker_id: int) -> None:
+        """Speak for the worker that was registered under `worker_id`."""
+        self._engine = engine
+        self._face = face
+        self._worker_id = worker_id
+        self._routes: list[int] = []
+        self._known_routes = 0
+
+    @classmethod
+    async def join(cls, engine: Engine, face: WorkerFace) -> StoreQueue:
+        """Register a worker and return its queue."""
+        return cls(engine, face, await engine.store.run(_register, face))
+
+    async def exchange(self, reports: Sequence[Report], capacity: int) -> Exchange:
+        """Record the ends of attempts and take up to `capacity` tasks; see `Queue.exchange`."""
+        return await self._engine.store.run(self._exchange, reports, capacity)
+
+    async def start(self, claim: Claim) -> bool:
+        """Start a task that was only claimed; see `Queue.start`."""
+        return await self._engine.store.run(start, claim, self._face.name)
+
+    async def append(self, chunks: Sequence[NewChunk]) -> int:
+        """Keep output; see `Queue.append`."""
+        return await self._engine.store.run(append_chunks, chunks)
+
+    async def progress(self, claim: Claim, percent: float | None, message: str | None) -> None:
+        """Keep how far an attempt is; see `Queue.progress`."""
+        await self._engine.store.run(note_progress, claim, percent, message)
+
+    async def leave(self, unstarted: Sequence[tuple[int, int]]) -> None:
+        """Say good-bye; see `Queue.leave`."""
+        await self._engine.store.run(self._leave, unstarted)
+
+    def renew(self) -> bool:
+        """Stamp the heartbeat, from a thread of its own; False where the worker was found gone meanwhile."""
+        return self._engine.store.run_blocking(workers.renew, self._worker_id)
+
+    def _exchange(self, tx: Transaction, reports: Sequence[Report], capacity: int) -> Exchange:
+        if reports:
+            settle_reports(tx, self._engine, reports)
+        claims: list[Claim] = []
+        if capacity > 0:
+            routes = self._served(tx)
+            claims = take(tx, self._engine, self._worker_id, self._face.name, routes, capacity)
+        return Exchange(claims, hot.asked_to_stop(tx, self._worker_id))
+
+    def _served(self, tx: Transaction) -> list[int]:
+        """Return the routes that this worker serves; asked anew whenever there are more routes."""
+        count = workers.route_count(tx)
+        if count != self._known_routes:
+            face = self._face
+            self._routes = workers.served_routes(tx, pool=face.pool, labels=dict(face.labels), queues=list(face.queues))
+            self._known_routes = count
+        return self._routes
+
+    def _leave(self, tx: Transaction, unstarted: Sequence[tuple[int, int]]) -> None:
+        give_back(tx, unstarted)
+        settle_worker(tx, self._engine, self._worker_id, self._face.name)
+
+
+def _register(tx: Transaction, face: WorkerFace) -> int:
+    return workers.register(
+        tx,
+        name=face.name,
+        host=face.host,
+        pid=face.pid,
+        pool=face.pool,
+        labels=dict(face.labels),
+        queues=list(face.queues),
+        slots=face.slots,
+        version=face.version,
+    )

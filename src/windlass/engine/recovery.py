@@ -1,0 +1,54 @@
+"""What becomes of the work of a worker that is gone."""
+
+from __future__ import annotations
+
+from windlass.clock import micros
+from windlass.engine.completion import end_attempt
+from windlass.engine.engine import Engine
+from windlass.engine.report import Report
+from windlass.model.outcome import Failed
+from windlass.store import hot_sqlite as hot
+from windlass.store import workers
+from windlass.store.transaction import Transaction
+
+
+def settle_worker(tx: Transaction, engine: Engine, worker_id: int, name: str) -> int:
+    """End a worker: what it only claimed goes back to the queue, what it had started is lost.
+
+    Returns how many attempts were lost.
+    """
+    lost = 0
+    for row in hot.held_by(tx, worker_id):
+        if row.state == "queued":
+            hot.release(tx, row.id)
+            continue
+        lost += 1
+        report = Report(
+            queue_id=row.id,
+            fence=row.fence,
+            run_id=row.run_id,
+            task=row.task,
+            attempt=row.attempt,
+            outcome=Failed("lost", f'Its worker "{name}" is gone; what the step had done by then is not known.'),
+            worker=name,
+            started_at=row.started_at,
+            finished_at=tx.now,
+        )
+        end_attempt(tx, engine, row, report)
+    workers.end(tx, worker_id)
+    return lost
+
+
+def settle_gone(tx: Transaction, engine: Engine) -> int:
+    """End every worker whose lease has run out; return how many attempts were lost."""
+    before = tx.now - micros(engine.settings.lease)
+    return sum(settle_worker(tx, engine, worker_id, name) for worker_id, name in workers.gone(tx, before))
+
+
+def settle_all(tx: Transaction, engine: Engine) -> int:
+    """End every worker of an earlier owner of an embedded store, without waiting for leases.
+
+    Only for a new owner that knows that all processes of the old one are dead.
+    """
+    live = [(row.id, row.name) for row in workers.live(tx)]
+    return sum(settle_worker(tx, engine, worker_id, name) for worker_id, name in live)

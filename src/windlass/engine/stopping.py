@@ -1,0 +1,53 @@
+"""Stopping the tasks of a run: because it was cancelled, ran out of time, or failed fast."""
+
+from __future__ import annotations
+
+from windlass.engine.book import Book
+from windlass.engine.following import Consequences, follow, unstarted
+from windlass.model.ending import Stop
+from windlass.store import hot_sqlite as hot
+from windlass.store.rows import Held
+
+_REASONS: dict[Stop, str] = {"cancel": "cancelled", "timeout": "run_deadline", "fail_fast": "fail_fast"}
+
+
+def stop_rest(book: Book, why: Stop, into: Consequences, *, spare: bool = True) -> None:
+    """Cancel every task of the run that is not started, and ask those that run to stop.
+
+    `spare` leaves out steps whose rule is `always` (for `fail_fast`: `all_done` too): they run once the rest is final.
+    """
+    kept = {"all_done", "always"} if why == "fail_fast" else {"always"}
+    removed: list[Held] = []
+    for row in hot.open_rows(book.tx, book.run_id):
+        if spare and book.step(row.task).trigger_rule in kept:
+            continue
+        if row.state == "running":
+            if row.stop is None or not spare:
+                hot.ask_to_stop(book.tx, row.id, why)
+        else:
+            hot.remove(book.tx, row.id)
+            removed.append(row)
+    reason = _REASONS[why]
+    hot.insert_ends(
+        book.tx,
+        [
+            unstarted(book, row.task, "cancelled", reason, row.queued_at)._replace(
+                attempt=row.attempt, first_started_at=row.first_started_at
+            )
+            for row in removed
+        ],
+    )
+    into.cancelled.extend([first, last, reason] for first, last in _ranges([row.task for row in removed]))
+    steps = {book.step_number(row.task) for row in removed}
+    follow(book, sorted(step for step in steps if not hot.any_open(book.tx, book.run_id, *book.span(step))), into)
+
+
+def _ranges(tasks: list[int]) -> list[tuple[int, int]]:
+    """Return ascending numbers as ranges."""
+    ranges: list[tuple[int, int]] = []
+    for task in tasks:
+        if ranges and ranges[-1][1] == task - 1:
+            ranges[-1] = (ranges[-1][0], task)
+        else:
+            ranges.append((task, task))
+    return ranges

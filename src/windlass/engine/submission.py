@@ -1,0 +1,210 @@
+"""Accepting runs: checked, expanded, and written with their tasks and events in one unit of work."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from windlass.clock import SECOND, micros
+from windlass.engine.book import plain_layout, to_json
+from windlass.engine.compiled import CompiledJob
+from windlass.engine.engine import Engine
+from windlass.errors import UserError
+from windlass.ids import id_text
+from windlass.model.fanout import Expansion, expand_job, fans_out
+from windlass.model.fanout_axes import axis_values
+from windlass.model.graph import TaskLayout
+from windlass.store import hot_sqlite as hot
+from windlass.store.keys import keep_key, kept_key
+from windlass.store.rows import NewFact, NewRun, NewTask
+from windlass.store.transaction import Transaction
+
+#: How long an idempotency key is kept, in microseconds.
+KEY_LIFE = 24 * 3600 * SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A run that is asked for; its parameters are checked and complete."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: 1 to 15; None takes the job's.
+    priority: int | None = None
+    #: Not before this time, in microseconds; the past counts as now.
+    scheduled_at: int | None = None
+    labels: Mapping[str, str] | None = None
+    note: str | None = None
+    #: What started it, such as `{"type": "manual", "by": "root"}`.
+    trigger: Mapping[str, Any] | None = None
+    correlation_id: str | None = None
+    idempotency_key: str | None = None
+    parent_id: bytes | None = None
+    root_id: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a submission: its run, which may be an earlier one under the same key."""
+
+    run_id: bytes
+    created: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job as submissions need it: compiled, with the route of its tasks."""
+
+    job: CompiledJob
+    route_id: int
+
+
+async def submit(engine: Engine, prepared: Prepared, submissions: Sequence[Submission]) -> list[Accepted]:
+    """Accept runs of one job, all or none; return what became of each, in order.
+
+    Raises UserError where an idempotency key was used for something else, or a fan-out is wrong.
+    """
+    expanded = [_expansion(engine, prepared.job, submission) for submission in submissions]
+    return await engine.store.run(accept, engine, prepared, submissions, expanded)
+
+
+def _expansion(engine: Engine, job: CompiledJob, submission: Submission) -> Expansion | None:
+    if not fans_out(job.job):
+        return None
+    evaluate = axis_values(submission.parameters)
+    return expand_job(job.job, evaluate, limit=engine.settings.max_fan_out)
+
+
+def accept(
+    tx: Transaction,
+    engine: Engine,
+    prepared: Prepared,
+    submissions: Sequence[Submission],
+    expanded: Sequence[Expansion | None],
+) -> list[Accepted]:
+    """Insert runs within a unit of work; see `submit`."""
+    accepted: list[Accepted] = []
+    runs: list[NewRun] = []
+    tasks: list[NewTask] = []
+    facts: list[NewFact] = []
+    for submission, expansion in zip(submissions, expanded, strict=True):
+        run_id = engine.ids.new()
+        if submission.idempotency_key is not None:
+            earlier = _under_key(tx, prepared.job, submission, run_id)
+            if earlier is not None:
+                accepted.append(Accepted(earlier, created=False))
+                continue
+        accepted.append(Accepted(run_id))
+        run = _run(tx, engine, prepared.job, submission, expansion, run_id)
+        runs.append(run)
+        layout = plain_layout(len(prepared.job.rules)) if expansion is None else expansion.layout()
+        first = len(tasks)
+        _add_tasks(engine, prepared, run, layout, tasks)
+        facts.append(_created(run, tasks[first:]))
+    hot.insert_runs(tx, runs)
+    hot.insert_tasks(tx, tasks)
+    hot.insert_facts(tx, facts)
+    tx.hints.add("ready")
+    if any(run.state == "scheduled" for run in runs):
+        tx.hints.add("wake")
+    return accepted
+
+
+def _run(
+    tx: Transaction,
+    engine: Engine,
+    job: CompiledJob,
+    submission: Submission,
+    expansion: Expansion | None,
+    run_id: bytes,
+) -> NewRun:
+    definition = job.job
+    scheduled = submission.scheduled_at is not None and submission.scheduled_at > tx.now
+    due = submission.scheduled_at if scheduled and submission.scheduled_at is not None else tx.now
+    allowed = engine.settings.run_deadline if definition.timeout is None else definition.timeout
+    return NewRun(
+        id=run_id,
+        project=job.project,
+        job_id=job.job_id,
+        revision_id=job.revision_id,
+        state="scheduled" if scheduled else "queued",
+        priority=definition.priority if submission.priority is None else submission.priority,
+        queue=definition.queue,
+        parameters=to_json(submission.parameters) if submission.parameters else "{}",
+        labels=to_json(submission.labels) if submission.labels else None,
+        note=submission.note,
+        trigger=to_json(submission.trigger) if submission.trigger else None,
+        parent_id=submission.parent_id,
+        root_id=submission.root_id,
+        correlation_id=submission.correlation_id,
+        idempotency_key=submission.idempotency_key,
+        scheduled_at=submission.scheduled_at,
+        created_at=tx.now,
+        queued_at=None if scheduled else tx.now,
+        deadline=due + micros(allowed),
+        expansion=None if expansion is None else to_json(expansion.to_json()),
+    )
+
+
+def _add_tasks(engine: Engine, prepared: Prepared, run: NewRun, layout: TaskLayout, tasks: list[NewTask]) -> None:
+    scheduled = run.state == "scheduled"
+    due = run.scheduled_at if scheduled and run.scheduled_at is not None else run.created_at
+    rank = engine.rank(due, run.priority)
+    for step, before in enumerate(prepared.job.graph.predecessors):
+        state = "pending" if before else run.state
+        wake_at = due if state == "scheduled" else None
+        queued_at = run.created_at if state == "queued" else None
+        outstanding = len(before)
+        for task in layout.tasks(step):
+            tasks.append(
+                NewTask(
+                    run.id, task, run.revision_id, state, prepared.route_id, run.priority, due, rank, wake_at,
+                    outstanding, queued_at,
+                )
+            )  # fmt: skip
+
+
+def _created(run: NewRun, tasks: Sequence[NewTask]) -> NewFact:
+    """Return the fact that tells of an accepted run."""
+    if run.state == "scheduled":
+        return NewFact("run.created,run.scheduled", run.id, None, run.created_at, to_json({"at": run.scheduled_at}))
+    if len(tasks) == 1:
+        return NewFact("run.created,run.queued,task.queued", run.id, 0, run.created_at, None)
+    ready = [[task.task, task.task] for task in tasks if task.state == "queued"]
+    return NewFact("run.created,run.queued", run.id, None, run.created_at, to_json({"ready": _joined(ready)}))
+
+
+def _joined(ranges: list[list[int]]) -> list[list[int]]:
+    joined: list[list[int]] = []
+    for first, last in ranges:
+        if joined and joined[-1][1] == first - 1:
+            joined[-1][1] = last
+        else:
+            joined.append([first, last])
+    return joined
+
+
+def _under_key(tx: Transaction, job: CompiledJob, submission: Submission, run_id: bytes) -> bytes | None:
+    """Return the run that the key already stands for, or keep the key for `run_id`."""
+    key = submission.idempotency_key or ""
+    asked = {
+        "job": job.alias,
+        "parameters": submission.parameters,
+        "priority": submission.priority,
+        "scheduledAt": submission.scheduled_at,
+        "labels": submission.labels,
+    }
+    digest = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    found = kept_key(tx, job.project, key)
+    if found is None:
+        keep_key(tx, job.project, key, digest, run_id, tx.now + KEY_LIFE)
+        return None
+    if found[1] != digest:
+        raise UserError(
+            f'The idempotency key "{key}" already stands for run {id_text(found[0])}, which was asked for with other '
+            "content; use another key."
+        )
+    return found[0]

@@ -1,0 +1,68 @@
+"""What happens because its time has come: scheduled tasks, waits that end, runs past their deadline."""
+
+from __future__ import annotations
+
+import orjson
+
+from windlass.engine.book import open_book
+from windlass.engine.cancellation import expire
+from windlass.engine.completion import record_final
+from windlass.engine.engine import Engine
+from windlass.engine.report import Report
+from windlass.model.ending import Ending
+from windlass.model.outcome import Completed
+from windlass.store import hot_sqlite as hot
+from windlass.store import timed
+from windlass.store.rows import Held, NewFact
+from windlass.store.transaction import Transaction
+
+#: Rows and runs looked at in one unit of work, so that others get their turn.
+BATCH = 500
+
+
+def wake_due(tx: Transaction, engine: Engine) -> int | None:
+    """Do what is due; return when to look again, None where nothing waits for a time."""
+    for row in timed.due_rows(tx, BATCH):
+        if row.state == "scheduled":
+            _queue(tx, row)
+        else:
+            _end_wait(tx, engine, row)
+    for run_id, revision_id in timed.overdue_runs(tx, BATCH):
+        expire(tx, engine, run_id, revision_id)
+    return timed.next_time(tx)
+
+
+def _queue(tx: Transaction, row: Held) -> None:
+    timed.queue_due(tx, row.id)
+    types = "run.queued,task.queued" if timed.queue_run(tx, row.run_id) else "task.queued"
+    hot.insert_facts(tx, [NewFact(types, row.run_id, row.task, tx.now, None)])
+
+
+def _end_wait(tx: Transaction, engine: Engine, row: Held) -> None:
+    """End a task whose wait is over."""
+    detail = orjson.loads(row.detail) if row.detail else {}
+    completed = detail.get("atEnd") != "failed"
+    report = Report(
+        queue_id=row.id,
+        fence=row.fence,
+        run_id=row.run_id,
+        task=row.task,
+        attempt=row.attempt,
+        outcome=Completed(detail.get("outputs") or {}),
+        worker=detail.get("worker", ""),
+        started_at=row.started_at,
+        finished_at=tx.now,
+    )
+    book = open_book(tx, engine, row.run_id, row.revision_id)
+    ending = (
+        Ending("rescheduled", "completed")
+        if completed
+        else Ending(
+            "rescheduled",
+            "failed",
+            "wait_timeout",
+            book.step(row.task).allow_failure,
+            message="What it waited for did not come in time.",
+        )
+    )
+    record_final(book, row, report, ending)

@@ -1,0 +1,140 @@
+"""A worker: takes tasks while it has free slots, runs each through the pipeline, reports their ends in groups."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from windlass.engine.claim import Claim
+from windlass.engine.heartbeat import Heartbeat
+from windlass.engine.queue import Queue
+from windlass.engine.report import Report
+from windlass.errors import Unavailable
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between looks at the queue when no hint comes, and the longest wait after the store could not be reached.
+POLL = 1.0
+MAX_BACKOFF = 5.0
+
+
+@dataclass(slots=True)
+class StopSignal:
+    """Tells a running attempt to stop, and why."""
+
+    why: str | None = None
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def set(self, why: str) -> None:
+        """Ask to stop; the first reason stays unless the worker itself goes away."""
+        self.why = self.why or why
+        self.event.set()
+
+
+class Runner(Protocol):
+    """Runs one claimed task to its end."""
+
+    async def run(self, claim: Claim, stop: StopSignal) -> Report | None:
+        """Run the attempt of `claim`; None where it was never started and nothing is to be reported."""
+        ...
+
+
+class Worker:
+    """Runs tasks of one queue contract with a number of slots."""
+
+    def __init__(self, queue: Queue, runner: Runner, heartbeat: Heartbeat, *, slots: int) -> None:
+        """Prepare a worker; `start` begins to take work."""
+        self._queue = queue
+        self._runner = runner
+        self._heartbeat = heartbeat
+        self.slots = slots
+        self._active: dict[tuple[int, int], tuple[Claim, StopSignal, asyncio.Task[None]]] = {}
+        self._reports: list[Report] = []
+        self._wake = asyncio.Event()
+        self._draining = False
+        self._loop_task: asyncio.Task[None] | None = None
+        self._backoff = 0.0
+        self._idle_listeners: list[Callable[[], None]] = []
+
+    @property
+    def busy(self) -> int:
+        """Number of attempts under way."""
+        return len(self._active)
+
+    def hint(self) -> None:
+        """Look at the queue now: something may have become ready, or is to stop."""
+        self._wake.set()
+
+    async def start(self) -> None:
+        """Begin to take work."""
+        self._heartbeat.start()
+        self._loop_task = asyncio.create_task(self._run_loop(), name="windlass-worker")
+        self._wake.set()
+
+    async def drain(self, grace: float) -> None:
+        """Stop taking work; give what runs `grace` seconds to end, then stop it; leave. A second call has no grace."""
+        if self._draining:
+            for _, stop, _ in self._active.values():
+                stop.set("drain")
+            return
+        self._draining = True
+        self._wake.set()
+        if self._active:
+            await asyncio.wait([task for _, _, task in self._active.values()], timeout=grace)
+        for _, stop, _ in self._active.values():
+            stop.set("drain")
+        while self._active:
+            await asyncio.wait([task for _, _, task in self._active.values()])
+        if self._loop_task is not None:
+            self._wake.set()
+            await self._loop_task
+        self._heartbeat.stop()
+        await self._queue.leave(())
+
+    async def _run_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not (self._draining and not self._active and not self._reports):
+            timer = loop.call_later(POLL, self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
+            self._wake.clear()
+            await self._exchange()
+
+    async def _exchange(self) -> None:
+        """Hand in the ends that have gathered and take what there is for the free slots."""
+        reports, self._reports = self._reports, []
+        capacity = 0 if self._draining else max(self.slots - len(self._active), 0)
+        try:
+            exchange = await self._queue.exchange(reports, capacity)
+        except Unavailable as error:
+            self._reports = reports + self._reports
+            self._backoff = min(max(self._backoff * 2, 0.1), MAX_BACKOFF)
+            _log.warning("The store cannot be reached, next try in %.1f s: %s", self._backoff, error)
+            await asyncio.sleep(self._backoff)
+            self._wake.set()
+            return
+        self._backoff = 0.0
+        for claim in exchange.claims:
+            self._begin(claim)
+        for queue_id, fence, why in exchange.stops:
+            active = self._active.get((queue_id, fence))
+            if active is not None:
+                active[1].set(why)
+
+    def _begin(self, claim: Claim) -> None:
+        stop = StopSignal()
+        key = (claim.queue_id, claim.fence)
+        task = asyncio.create_task(self._attempt(key, claim, stop))
+        self._active[key] = (claim, stop, task)
+
+    async def _attempt(self, key: tuple[int, int], claim: Claim, stop: StopSignal) -> None:
+        try:
+            report = await self._runner.run(claim, stop)
+            if report is not None:
+                self._reports.append(report)
+        finally:
+            self._active.pop(key, None)
+            self._wake.set()

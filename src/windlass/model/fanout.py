@@ -1,0 +1,83 @@
+"""Which tasks a run has: one for a step, or one for each cell of its matrix."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from windlass.errors import LimitExceeded, UserError
+from windlass.model.definition import Job, Step
+from windlass.model.graph import TaskLayout, layout_of
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One task of a fanned-out step: its key and the values behind `matrix`."""
+
+    key: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """The cells of each step of a run; a step without fan-out has None."""
+
+    cells: tuple[tuple[Cell, ...] | None, ...]
+
+    def layout(self) -> TaskLayout:
+        """Return which tasks stand for which step; a matrix without cells still has one task, which is skipped."""
+        return layout_of([1 if cells is None else max(len(cells), 1) for cells in self.cells])
+
+    def to_json(self) -> list[list[Any] | None]:
+        """Return the form that is kept with the run: for each step None or `[[key, values], ...]`."""
+        return [None if cells is None else [[cell.key, dict(cell.values)] for cell in cells] for cells in self.cells]
+
+    @staticmethod
+    def from_json(kept: Sequence[Sequence[Any] | None]) -> Expansion:
+        """Return what `to_json` kept."""
+        return Expansion(
+            tuple(None if cells is None else tuple(Cell(key, values) for key, values in cells) for cells in kept)
+        )
+
+
+def fans_out(job: Job) -> bool:
+    """Say whether any step may make other than one task."""
+    return any(step.matrix is not None for step in job.steps)
+
+
+def expand_job(job: Job, evaluate: Callable[[str], Any], *, limit: int) -> Expansion:
+    """Return the cells of every step; `evaluate` gives the value of an axis that is an expression.
+
+    Raises UserError where an axis is no list, LimitExceeded where a step has more than `limit` cells.
+    """
+    return Expansion(
+        tuple(None if step.matrix is None else _cells(step, step.matrix, evaluate, limit) for step in job.steps)
+    )
+
+
+def _cells(step: Step, matrix: Mapping[str, Any], evaluate: Callable[[str], Any], limit: int) -> tuple[Cell, ...]:
+    axes: dict[str, list[Any]] = {}
+    count = 1
+    for name, written in matrix.items():
+        values = evaluate(written) if isinstance(written, str) else written
+        if not isinstance(values, list):
+            raise UserError(f'Step "{step.name}": matrix.{name} must be a list, not {type(values).__name__}.')
+        axes[name] = values
+        count *= len(values)
+    if count > limit:
+        raise LimitExceeded(f'Tasks of step "{step.name}"', count, limit)
+    cells = [
+        Cell(",".join(map(_text, values)), dict(zip(axes, values, strict=True)))
+        for values in itertools.product(*axes.values())
+    ]
+    keys = {cell.key for cell in cells}
+    if len(keys) < len(cells):
+        raise UserError(f'Step "{step.name}": two cells of its matrix are the same; each must differ from the others.')
+    return tuple(cells)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

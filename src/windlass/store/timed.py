@@ -1,0 +1,76 @@
+"""What is due: rows that wait for a time, and runs past their deadline."""
+
+from __future__ import annotations
+
+from windlass.store.rows import Held
+from windlass.store.transaction import Transaction
+
+_COLUMNS = ", ".join(Held._fields)
+
+
+def next_time(tx: Transaction) -> int | None:
+    """Return when the next row or run must be looked at; None where nothing waits for a time."""
+    found = tx.cursor.execute(
+        "SELECT min(at) FROM (SELECT min(wake_at) AS at FROM queue WHERE wake_at IS NOT NULL UNION ALL "
+        "SELECT min(deadline) FROM runs WHERE state IN ('queued', 'running', 'scheduled', 'waiting'))"
+    ).fetchone()
+    return found[0] if found else None
+
+
+def due_rows(tx: Transaction, limit: int) -> list[Held]:
+    """Return up to `limit` scheduled or waiting rows whose time has come, the longest overdue first."""
+    rows = tx.cursor.execute(
+        f"SELECT {_COLUMNS} FROM queue WHERE wake_at <= ? ORDER BY wake_at LIMIT ?",  # noqa: S608 - constants only
+        (tx.now, limit),
+    )
+    return [Held._make(row) for row in rows]
+
+
+def queue_due(tx: Transaction, queue_id: int) -> None:
+    """Let a scheduled row be taken."""
+    tx.cursor.execute(
+        "UPDATE queue SET state = 'queued', wake_at = NULL, queued_at = coalesce(queued_at, ?) "
+        "WHERE id = ? AND state = 'scheduled'",
+        (tx.now, queue_id),
+    )
+    tx.hints.add("ready")
+
+
+def queue_run(tx: Transaction, run_id: bytes) -> bool:
+    """Move a scheduled run to queued; False where it is in another state."""
+    tx.cursor.execute(
+        "UPDATE runs SET state = 'queued', queued_at = ? WHERE id = ? AND state = 'scheduled'", (tx.now, run_id)
+    )
+    return tx.cursor.rowcount == 1
+
+
+def overdue_runs(tx: Transaction, limit: int) -> list[tuple[bytes, int]]:
+    """Return `(id, revision id)` of up to `limit` runs past their deadline."""
+    return tx.cursor.execute(
+        "SELECT id, revision_id FROM runs WHERE deadline <= ? AND state IN ('queued', 'running', 'scheduled', 'waiting') "
+        "ORDER BY deadline LIMIT ?",
+        (tx.now, limit),
+    ).fetchall()
+
+
+def expire_run(tx: Transaction, run_id: bytes, deadline: int) -> None:
+    """Note that a run passed its own deadline; its clean-up gets until `deadline`."""
+    tx.cursor.execute("UPDATE runs SET expired = 1, deadline = ? WHERE id = ?", (deadline, run_id))
+    tx.hints.add("wake")
+
+
+def ask_to_cancel(tx: Transaction, run_id: bytes, deadline: int) -> None:
+    """Note that a run is to be cancelled; its clean-up gets until `deadline`."""
+    tx.cursor.execute(
+        "UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, ?), cancels = min(cancels + 1, 2), "
+        "deadline = min(deadline, ?) WHERE id = ?",
+        (tx.now, deadline, run_id),
+    )
+    tx.hints.add("wake")
+
+
+def stop_cleanup(tx: Transaction, run_id: bytes, deadline: int) -> None:
+    """Note that the clean-up of a stopping run ran out of time as well."""
+    tx.cursor.execute(
+        "UPDATE runs SET cancels = CASE cancels WHEN 0 THEN 0 ELSE 2 END, deadline = ? WHERE id = ?", (deadline, run_id)
+    )
