@@ -36,6 +36,7 @@ UV_VARIABLES: Final = {
     "cert": "SSL_CERT_FILE",
     "proxy": "ALL_PROXY",
     "timeout": "UV_HTTP_TIMEOUT",
+    "default-timeout": "UV_HTTP_TIMEOUT",
 }
 
 
@@ -165,14 +166,14 @@ def uv_environment(settings: Mapping[str, str], environment: Mapping[str, str]) 
 
 
 def pip_settings(listing: str) -> dict[str, str]:
-    """Return the options in the output of `pip config list`, by name; the later source wins, as with pip."""
-    settings: dict[str, str] = {}
+    """Return the options in the output of `pip config list`, by name: the environment wins over the command's own."""
+    sections: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in listing.splitlines():
         key, separator, value = line.partition("=")
         section, _, option = key.partition(".")
-        if separator and section in {"global", "install", ":env:"}:
-            settings[option] = str(ast.literal_eval(value))
-    return settings
+        if separator and section in sections:
+            sections[section][option] = str(ast.literal_eval(value))
+    return sections["global"] | sections["install"] | sections[":env:"]
 
 
 def uv(verb: str, *arguments: str | Path) -> None:
