@@ -51,3 +51,10 @@ def test_links_between_documents_resolve(file: Path) -> None:
         if not target.exists() or not target.is_relative_to(ROOT) or (anchor and anchor not in anchors_of(target)):
             broken.append(link)
     assert broken == []
+
+
+def test_every_document_is_in_the_index() -> None:
+    index = Path("docs/README.md")
+    listed = {(ROOT / "docs" / link.partition("#")[0]).resolve() for link in links_of(index)}
+    missing = [str(file) for file in tracked(".md") if file.parts[0] == "docs" and (ROOT / file) not in listed]
+    assert [file for file in missing if file != str(index)] == [], "docs/README.md lists all documents"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from tests.repository.tree import ROOT, text_of, tracked, tracked_files
 
@@ -48,6 +52,15 @@ def test_every_module_opens_with_one_sentence() -> None:
         if not re.fullmatch(r".+[.:]", opening) and not (opening and rest.startswith("\n")):
             silent.append(str(file))
     assert silent == []
+
+
+@pytest.mark.parametrize("script", [file for file in tracked_files() if text_of(file).startswith("#!/")], ids=str)
+def test_scripts_can_be_run_and_parsed(script: Path) -> None:
+    shebang = text_of(script).partition("\n")[0]
+    assert shebang in {"#!/usr/bin/env bash", "#!/bin/sh", "#!/usr/bin/env python3"}
+    assert os.access(ROOT / script, os.X_OK)
+    if shebang.endswith("sh"):
+        subprocess.run(["/bin/bash", "-n", ROOT / script], check=True)
 
 
 def test_no_file_names_a_package_registry() -> None:
