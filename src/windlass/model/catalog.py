@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from windlass.model.manifest.config import ConfigChecker
 from windlass.model.steptype import StepSpec
 from windlass.model.steptypes import container, control, local, remote, service
 
@@ -17,6 +18,7 @@ class StepCatalog(Mapping[str, StepSpec]):
     def __init__(self, specs: Iterable[StepSpec] = BUILT_IN) -> None:
         """Hold `specs`; of two with the same name the later one counts."""
         self._specs = {spec.name: spec for spec in specs}
+        self._checkers: dict[str, ConfigChecker] = {}
 
     def __getitem__(self, name: str) -> StepSpec:
         """Return the spec of a type; raises KeyError where there is none."""
@@ -29,6 +31,13 @@ class StepCatalog(Mapping[str, StepSpec]):
     def __len__(self) -> int:
         """Return how many types there are."""
         return len(self._specs)
+
+    def checker(self, name: str) -> ConfigChecker:
+        """Return what normalises and checks configs of a type; raises KeyError where there is none."""
+        found = self._checkers.get(name)
+        if found is None:
+            found = self._checkers[name] = ConfigChecker(self._specs[name])
+        return found
 
     def overlaid(self, specs: Iterable[StepSpec]) -> StepCatalog:
         """Return a catalog in which `specs` are added or take the place of those with the same name."""

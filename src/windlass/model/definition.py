@@ -67,6 +67,8 @@ class Step:
     #: Bytes of output kept for one attempt; None takes the default of the settings.
     log_quota: int | None = None
     cache: Mapping[str, Any] | None = None
+    #: `{resource, units}` that one task takes of a limited resource.
+    rate_limit: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +96,5 @@ class Job:
     rate_limits: tuple[Mapping[str, Any], ...] = ()
     sla: Mapping[str, Any] | None = None
     retention: Mapping[str, Any] | None = None
+    #: Tasks of one run that may run at the same time; None is no limit of the job's own.
+    max_parallel_tasks: int | None = None

@@ -1,0 +1,147 @@
+"""Loading: from text to checked documents, with every finding in one go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from windlass.model.catalog import StepCatalog
+from windlass.model.definition import Job
+from windlass.model.did_you_mean import suggestion
+from windlass.model.finding import Finding, Position
+from windlass.model.manifest.canonical import digest, to_job
+from windlass.model.manifest.events import parse
+from windlass.model.manifest.kinds import described
+from windlass.model.manifest.limits import Limits
+from windlass.model.manifest.locate import locate
+from windlass.model.manifest.normalise import normalise
+from windlass.model.manifest.problem import Notes, Path, Problem
+from windlass.model.manifest.text import decode
+
+#: Kinds of documents that Windlass knows; only jobs are in force.
+OTHER_KINDS = (
+    "Intent", "JobRegistry", "JobBinding", "Component", "Target", "TargetGroup", "Credential", "JobTemplate", "Recipe",
+    "GitSource", "RetentionPolicy", "Calendar", "NotificationChannel", "Policy", "Variable",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Document:
+    """One job of a text, without errors."""
+
+    #: Where it stands among the documents of its text, from 0.
+    index: int
+    canonical: dict[str, Any]
+    digest: str
+    #: Line at which it begins.
+    line: int
+    warnings: tuple[Problem, ...]
+
+    @property
+    def alias(self) -> str:
+        """The job's name."""
+        return str(self.canonical["metadata"]["alias"])
+
+    @cached_property
+    def job(self) -> Job:
+        """The job that the document means."""
+        return to_job(self.canonical)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one text holds: the jobs that are sound, and all findings about it."""
+
+    file: str
+    text: str
+    documents: tuple[Document, ...]
+    problems: tuple[tuple[int, Problem], ...]
+
+    @property
+    def ok(self) -> bool:
+        """True where nothing is wrong; warnings do not count."""
+        return all(problem.level != "error" for _, problem in self.problems)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """All errors and warnings with their places, in the order of the text."""
+        paths = [(number, *problem.path) for number, problem in self.problems if problem.mark is None]
+        places = locate(self.text, paths) if paths else {}
+        found = []
+        for number, problem in self.problems:
+            line, column = problem.mark or _place(places, (number, *problem.path), problem.about)
+            found.append(Finding(problem.level, problem.message, Position(self.file, line, column), problem.path))
+        return tuple(sorted(found, key=_in_order))
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that make the text unusable."""
+        return tuple(finding for finding in self.findings if finding.level == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that stop nothing."""
+        return tuple(finding for finding in self.findings if finding.level == "warning")
+
+
+def load(data: bytes | str, file: str, catalog: StepCatalog, limits: Limits | None = None) -> Loaded:
+    """Read the YAML or JSON of `data`, which `file` names in findings, and check every document in it.
+
+    Never raises on what is in `data`: all that is wrong is among the findings.
+    """
+    limits = limits or Limits()
+    text, unreadable = decode(data, limits)
+    if unreadable is not None:
+        return Loaded(file, "", (), ((0, unreadable),))
+    parsed = parse(text, limits)
+    problems = [(0, problem) for problem in parsed.problems]
+    documents = []
+    for number, content in enumerate(parsed.documents):
+        if content is None:
+            continue
+        notes = Notes()
+        canonical = _job(content, catalog, notes)
+        problems.extend((number, problem) for problem in notes.problems)
+        if canonical is not None and not notes.errors and not parsed.problems:
+            warnings = tuple(notes.problems)
+            line = parsed.starts[number][0]
+            documents.append(Document(number, canonical, digest(canonical), line, warnings))
+    if not problems and not documents:
+        problems.append((0, Problem("error", "the text holds no document", mark=(1, 1))))
+    return Loaded(file, text, tuple(documents), tuple(problems[: limits.findings]))
+
+
+def _job(content: Any, catalog: StepCatalog, notes: Notes) -> dict[str, Any] | None:
+    """Return the canonical content of a document that is a job."""
+    if not isinstance(content, dict):
+        notes.error((), f"a document must be a mapping with apiVersion and kind, not {described(content)}")
+        return None
+    kind = content.get("kind")
+    if kind in OTHER_KINDS:
+        notes.error(("kind",), f"kind {kind} is known but its engine has not landed yet; only kind Job is in force")
+        return None
+    if isinstance(kind, str) and kind != "Job":
+        near = suggestion(kind, ("Job", *OTHER_KINDS))
+        notes.error(("kind",), f'unknown kind "{kind}"{near}')
+        if "steps" not in content:
+            return None
+        content = {**content, "kind": "Job"}
+    return normalise(content, catalog, notes)
+
+
+def _place(places: dict[Path, Any], path: Path, about: str) -> tuple[int, int]:
+    """Return the place of the value or key at `path`, or of the nearest thing around it."""
+    for length in range(len(path), 0, -1):
+        place = places.get(path[:length])
+        if place is not None:
+            key, value = place
+            exact = length == len(path)
+            mark: tuple[int, int] = key if key is not None and about == "key" and exact else value
+            return mark
+    return (1, 1)
+
+
+def _in_order(finding: Finding) -> tuple[int, int]:
+    position = finding.position
+    return (position.line, position.column) if position else (0, 0)

@@ -1,0 +1,144 @@
+"""From the document of a job to its canonical content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from windlass.model.catalog import StepCatalog
+from windlass.model.definition import NORMAL_PRIORITY
+from windlass.model.manifest.edges import take_edges
+from windlass.model.manifest.job_fields import JOB, LIFTED
+from windlass.model.manifest.kinds import INVALID
+from windlass.model.manifest.problem import Notes, Path
+from windlass.model.manifest.retry_fields import take_retry
+from windlass.model.manifest.step_fields import NOT_ACTED_ON
+from windlass.model.manifest.step_shape import StepContext, shape_step
+from windlass.model.manifest.volumes import Volumes
+
+_EMPTY: dict[str, Any] = {}
+_METADATA = ("alias", "title", "labels", "annotations", "category", *NOT_ACTED_ON)
+_TOP = (
+    "description", "parameters", "triggers", "callbacks", "queue", "requires", "priority", "timeout", "concurrency",
+    "rateLimits", "sla", "maxParallelTasks", "failFast", "retention",
+)  # fmt: skip
+
+
+def normalise(document: Any, catalog: StepCatalog, notes: Notes) -> dict[str, Any] | None:
+    """Return the canonical content of a job, as far as it could be read.
+
+    What is wrong is added to `notes`. Canonical content has one spelling for each thing, its fields in one order,
+    defaults left out, times in seconds, sizes in bytes, priorities in points, the job's defaults put into the steps,
+    and each step's edges as `dependsOn` in file order.
+    """
+    job = JOB.read(document, notes, ())
+    if job is INVALID:
+        return None
+    metadata = job.pop("metadata", {})
+    _lift(job, metadata, notes)
+    steps = _steps(job, metadata, document, catalog, notes)
+    _triggers(job, notes)
+    _without_defaults(job)
+    canonical: dict[str, Any] = {"apiVersion": "v1", "kind": "Job"}
+    canonical["metadata"] = {name: metadata[name] for name in _METADATA if metadata.get(name, _EMPTY) != _EMPTY}
+    for name in _TOP:
+        if name in job:
+            canonical[name] = job[name]
+    canonical["steps"] = steps
+    return canonical
+
+
+def _without_defaults(job: dict[str, Any]) -> None:
+    """Leave out what is meant anyway."""
+    if "parameters" in job:
+        job["parameters"] = {key: _parameter(entry) for key, entry in job["parameters"].items()}
+    if "concurrency" in job:
+        job["concurrency"] = {"limit": 1, **job["concurrency"]}
+    for name in ("requires", "retention", "sla"):
+        if name in job:
+            job[name] = {key: entry for key, entry in job[name].items() if entry != _EMPTY}
+    for name in ("description", "callbacks", "triggers", "rateLimits", "requires", "retention", "sla"):
+        if not job.get(name, True):
+            del job[name]
+    if job.get("priority") == NORMAL_PRIORITY:
+        del job["priority"]
+
+
+def _lift(job: dict[str, Any], metadata: dict[str, Any], notes: Notes) -> None:
+    """Move what the originals have under metadata to the top."""
+    moves = {name: name for name in LIFTED} | {"runTimeout": "timeout"}
+    for name, target in moves.items():
+        if name not in metadata:
+            continue
+        value = metadata.pop(name)
+        if target in job and job[target] != value:
+            notes.error(
+                ("metadata", name), f"metadata.{name} and {target} say the same thing differently; keep one", "key"
+            )
+        job[target] = value
+
+
+def _defaults(job: dict[str, Any], metadata: dict[str, Any], notes: Notes) -> dict[str, Any]:
+    """Return what holds for every step, from `defaults`, top-level `retry` and the originals' metadata."""
+    defaults = dict(job.pop("defaults", {}))
+    retry: dict[str, Any] = {}
+    places: tuple[tuple[Path, dict[str, Any] | None], ...] = (
+        (("defaults",), take_retry(defaults, notes, ("defaults",))),
+        (("retry",), job.pop("retry", None)),
+        (("metadata",), take_retry(metadata, notes, ("metadata",))),
+    )
+    for place, policy in places:
+        for name, value in (policy or {}).items():
+            _once(retry, name, value, f"retry.{name}", notes, place)
+    if retry:
+        defaults["retry"] = retry
+    for written, name in (("taskTimeout", "timeout"), ("cache", "cache")):
+        if written in metadata:
+            _once(defaults, name, metadata.pop(written), name, notes, ("metadata", written))
+    return defaults
+
+
+def _once(target: dict[str, Any], name: str, value: Any, what: str, notes: Notes, place: Path) -> None:
+    """Set what holds for every step; saying it twice is fine, saying two things is not."""
+    if target.setdefault(name, value) != value:
+        notes.error(place, f"every step's {what} is said here and elsewhere, differently; keep one", "key")
+
+
+def _steps(
+    job: dict[str, Any], metadata: dict[str, Any], document: Mapping[str, Any], catalog: StepCatalog, notes: Notes
+) -> list[dict[str, Any]]:
+    """Return the canonical steps."""
+    numbered = job.pop("steps", [])
+    raw = document.get("steps")
+    known = (
+        frozenset(entry["name"] for entry in raw if isinstance(entry, dict) and isinstance(entry.get("name"), str))
+        if isinstance(raw, list)
+        else frozenset()
+    )
+    before = take_edges(numbered, known, notes, ("steps",))
+    volumes = Volumes(job.pop("volumes", []), notes, ("volumes",))
+    context = StepContext(catalog, _defaults(job, metadata, notes), volumes)
+    steps = []
+    for (index, fields), names in zip(numbered, before, strict=True):
+        if names:
+            fields["dependsOn"] = names
+        steps.append(shape_step(fields, context, notes, ("steps", index)))
+    return steps
+
+
+def _triggers(job: dict[str, Any], notes: Notes) -> None:
+    """Make `trigger` and `triggers` one list."""
+    one = job.pop("trigger", None)
+    if one is None:
+        return
+    if "triggers" in job:
+        notes.error(("trigger",), "trigger and triggers both stand here; keep triggers", "key")
+        return
+    job["triggers"] = [one]
+
+
+def _parameter(schema: Any) -> Any:
+    """Return a parameter's schema without what is meant anyway."""
+    if not isinstance(schema, dict):
+        return schema
+    return {key: value for key, value in schema.items() if not (key in ("required", "secret") and value is False)}

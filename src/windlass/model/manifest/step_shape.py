@@ -1,0 +1,180 @@
+"""From a step as written to its canonical form: every short form becomes `type` and `config`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from windlass.model.catalog import StepCatalog
+from windlass.model.did_you_mean import suggestion
+from windlass.model.manifest.config import ConfigChecker
+from windlass.model.manifest.problem import Notes, Path
+from windlass.model.manifest.retry_fields import take_retry, without_defaults
+from windlass.model.manifest.step_fields import NOT_ACTED_ON
+from windlass.model.manifest.volumes import Volumes
+
+#: Fields of a step that are config in truth, with the names that config has for them, best first.
+_SHORT = {
+    "run": ("run",),
+    "shell": ("shell",),
+    "command": ("command",),
+    "image": ("image",),
+    "workdir": ("workdir", "working_directory"),
+    "mounts": ("mounts",),
+}
+_WRITTEN_TYPES = ("task", "branch")
+#: Order of fields in canonical content.
+_ORDER = (
+    "name", "type", "config", "dependsOn", "triggerRule", "when", "branch", "env", "retry", "timeout", "allowFailure",
+    "onWorkerLost", "matrix", "targets", "artifacts", "logQuota", "cache", "rateLimit", *NOT_ACTED_ON,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """What shaping a step needs to know of its job."""
+
+    catalog: StepCatalog
+    #: Canonical values of `defaults`.
+    defaults: Mapping[str, Any]
+    volumes: Volumes
+
+
+def shape_step(fields: dict[str, Any], context: StepContext, notes: Notes, path: Path) -> dict[str, Any]:
+    """Return the canonical step, without its edges, of the fields that were read; uses up `fields`."""
+    _type_and_config(fields, context, notes, path)
+    _failure(fields, notes, path)
+    _policies(fields, context, notes, path)
+    return {name: fields[name] for name in _ORDER if name in fields}
+
+
+def _type_and_config(fields: dict[str, Any], context: StepContext, notes: Notes, path: Path) -> None:
+    """Settle `type` and `config`, and check the config against the type."""
+    name = _settled_type(fields, notes, path)
+    if name is None:
+        return
+    if name not in context.catalog:
+        near = suggestion(name, context.catalog)
+        notes.error((*path, "type"), f'unknown step type "{name}"{near}')
+        return
+    checker = context.catalog.checker(name)
+    engine = fields.pop("engine", None)
+    config, origin = _gathered(fields, checker, notes, path)
+    if "volumeMounts" in fields:
+        config = context.volumes.mounted(config, fields.pop("volumeMounts"), name, engine, notes, path)
+    config = checker.normalise(config, notes, (*path, "config"))
+    for place, message, about in checker.check(config):
+        start = origin.get(str(place[0])) if place else None
+        notes.error((*start, *place[1:]) if start else (*path, "config", *place), message, about)
+    fields["type"] = name
+    if config:
+        fields["config"] = config
+
+
+def _settled_type(fields: dict[str, Any], notes: Notes, path: Path) -> str | None:
+    """Take `type` and return the step type that is meant, or None after noting that there is none."""
+    written = fields.pop("type", None)
+    meant = _meant(fields, written)
+    if written == "branch" and meant is not None:
+        fields["branch"] = True
+    if written == "task" or (written == "branch" and meant is not None):
+        written = None
+    if written is None and meant is None:
+        if "engine" in fields:
+            notes.error((*path, "engine"), 'missing key "image" beside engine', "key")
+        else:
+            notes.error(path, "the step does nothing: it needs run, command, image, uses, or type", "key")
+        return None
+    if written is not None and meant is not None and not _agree(written, meant):
+        notes.error((*path, "type"), f"type {written} does not go with the short form of {meant}; keep one of them")
+    name: str | None = written or meant
+    return name
+
+
+def _gathered(
+    fields: dict[str, Any], checker: ConfigChecker, notes: Notes, path: Path
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Take `config` and the short forms, and return one config with the places of what was written short."""
+    name = checker.spec.name
+    config: dict[str, Any] = fields.pop("config", {})
+    origin: dict[str, Path] = {}
+    uses = fields.pop("uses", None)
+    if uses is not None:
+        config = {**config, **uses}
+        origin = {key: (*path, "uses", key) for key in uses}
+    for short, targets in _SHORT.items():
+        if short not in fields:
+            continue
+        value = fields.pop(short)
+        target = next((key for key in targets if key in checker.properties), None)
+        if target is None:
+            notes.error((*path, short), f"{short} does not belong to a step of type {name}", "key")
+        elif target in config:
+            notes.error((*path, short), f"{short} stands beside config and inside of it; keep one", "key")
+        else:
+            config = {**config, target: value}
+            origin[target] = (*path, short)
+    if "run" in checker.properties and type(config.get("command")) is str and "run" not in config:
+        origin["run"] = origin.get("command", (*path, "config", "command"))
+        config = {("run" if key == "command" else key): value for key, value in config.items()}
+    return config, origin
+
+
+def _meant(fields: Mapping[str, Any], written: str | None) -> str | None:
+    """Return the type that the short form stands for, or None without any."""
+    if "uses" in fields:
+        return "job"
+    if "image" in fields:
+        return f"container.{fields.get('engine', 'docker')}"
+    if "engine" not in fields:
+        if "run" in fields:
+            return "shell"
+        if "command" in fields and written in (None, *_WRITTEN_TYPES):
+            return "process" if type(fields["command"]) is list else "shell"
+    return None
+
+
+def _agree(written: str, meant: str) -> bool:
+    """Say whether a type goes with the type that a short form stands for."""
+    return written == meant or (meant == "container.docker" and written.startswith("container."))
+
+
+def _failure(fields: dict[str, Any], notes: Notes, path: Path) -> None:
+    """Settle the three spellings of `allowFailure`."""
+    said: dict[str, bool] = {}
+    if "allowFailure" in fields:
+        said["allowFailure"] = fields.pop("allowFailure")
+    if "onFailure" in fields:
+        said["onFailure"] = fields.pop("onFailure") == "continue"
+    if "continueOnError" in fields:
+        said["continueOnError"] = fields.pop("continueOnError")
+    if len(set(said.values())) > 1:
+        names = " and ".join(said)
+        notes.error((*path, list(said)[-1]), f"{names} say the same thing differently; keep one", "key")
+    elif any(said.values()):
+        fields["allowFailure"] = True
+
+
+def _policies(fields: dict[str, Any], context: StepContext, notes: Notes, path: Path) -> None:
+    """Merge the job's defaults in and leave out what is meant anyway."""
+    defaults = context.defaults
+    own = take_retry(fields, notes, path)
+    retry = without_defaults({**defaults.get("retry", {}), **(own or {})})
+    if retry:
+        fields["retry"] = retry
+    env = {**defaults.get("env", {}), **fields.get("env", {})}
+    if env:
+        fields["env"] = env
+    else:
+        fields.pop("env", None)
+    for name in ("timeout", "logQuota", "cache", "onWorkerLost"):
+        if name in defaults:
+            fields.setdefault(name, defaults[name])
+    if fields.get("cache") is False:
+        del fields["cache"]
+    if fields.get("onWorkerLost") == "fail":
+        del fields["onWorkerLost"]
+    for name in ("artifacts", "matrix", "targets"):
+        if name in fields and not fields[name]:
+            del fields[name]
