@@ -1,0 +1,9 @@
+"""The history of the schema, oldest first: one file for each version under `versions/`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Every version of the schema that this program knows, in order; the last one is what it needs.
+VERSIONS: Final = ("0001",)
+HEAD: Final = VERSIONS[-1]
