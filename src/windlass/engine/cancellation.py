@@ -9,6 +9,7 @@ from windlass.engine.following import Consequences, end_if_done
 from windlass.engine.stopping import stop_rest
 from windlass.errors import Conflict, NotFound
 from windlass.ids import id_text
+from windlass.model.ending import Stop
 from windlass.model.state import RUN_FINAL
 from windlass.store import hot_sqlite as hot
 from windlass.store import timed
@@ -60,7 +61,7 @@ def expire(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> 
 
 def _stop(book: Book, types: str, data: dict[str, object], *, spare: bool) -> None:
     consequences = Consequences()
-    why = "cancel" if book.flags.cancels else "timeout"
+    why: Stop = "cancel" if book.flags.cancels else "timeout"
     stop_rest(book, why, consequences, spare=spare)
     end = end_if_done(book)
     if end is not None:

@@ -23,7 +23,7 @@ _NO_VALUES: Mapping[str, Any] = {}
 def take(
     tx: Transaction, engine: Engine, worker_id: int, worker: str, routes: Sequence[int], capacity: int
 ) -> list[Claim]:
-    """Claim up to `capacity` tasks, those of the lowest rank first, and start what needs no decision before its start."""
+    """Claim up to `capacity` tasks, lowest rank first, and start what needs no decision before its start."""
     rows = hot.ready(tx, routes, capacity)
     if not rows:
         return []
@@ -118,16 +118,22 @@ def _claim(tx: Transaction, engine: Engine, row: Ready) -> Claim:
         correlation_id=row.correlation_id,
         single=layout.size == 1,
         empty=empty,
-        results=_results(tx, row.run_id, job, step, layout, expansion),
+        results=_results(tx, engine, row.run_id, job, step, layout, expansion),
     )
 
 
 def _results(
-    tx: Transaction, run_id: bytes, job: CompiledJob, step: int, layout: TaskLayout, expansion: Expansion | None
+    tx: Transaction,
+    engine: Engine,
+    run_id: bytes,
+    job: CompiledJob,
+    step: int,
+    layout: TaskLayout,
+    expansion: Expansion | None,
 ) -> Mapping[str, StepResult]:
     """Read the results of the steps that `step` may ask for."""
     found: dict[str, StepResult] = {}
-    for other in job.reads[step]:
+    for other in job.reads(step, engine.catalog):
         cells = None if expansion is None else expansion.cells[other]
         results = {task: _result(tx, run_id, task) for task in layout.tasks(other)}
         if cells is None:

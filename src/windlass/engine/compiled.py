@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from windlass.errors import NotFound
+from windlass.model.catalog import StepCatalog
 from windlass.model.definition import Job, TriggerRule
+from windlass.model.expressions.paths import same_step
 from windlass.model.graph import StepGraph, step_graph
+from windlass.model.rendering import CompiledStep, compile_step
 from windlass.store.revisions import revision
 from windlass.store.transaction import Transaction
 
@@ -34,8 +37,30 @@ class CompiledJob:
     graph: StepGraph
     #: Trigger rule of each step, by its place in the file.
     rules: tuple[TriggerRule, ...]
-    #: Steps whose results each step reads: its predecessors and what its expressions name, by their places.
-    reads: tuple[tuple[int, ...], ...]
+    #: Steps compiled for rendering, made when they are first needed.
+    _steps: dict[int, CompiledStep] = field(default_factory=dict, repr=False)
+
+    def step(self, number: int, catalog: StepCatalog) -> CompiledStep:
+        """Return a step ready to be rendered. Raises NotFound where its type is not known."""
+        found = self._steps.get(number)
+        if found is None:
+            step = self.job.steps[number]
+            spec = catalog.get(step.type)
+            if spec is None:
+                raise NotFound(f'Step "{step.name}": there is no step type "{step.type}" here.')
+            found = self._steps[number] = compile_step(step, spec)
+        return found
+
+    def reads(self, number: int, catalog: StepCatalog) -> tuple[int, ...]:
+        """Return the steps whose results a step reads: its predecessors and what its expressions name."""
+        before = self.graph.predecessors[number]
+        if not before or self.job.steps[number].type not in catalog:
+            return before
+        named = self.step(number, catalog).references.steps
+        if not named:
+            return before
+        others = {other for other, name in enumerate(self.graph.names) if any(same_step(name, one) for one in named)}
+        return tuple(sorted(others.union(before)))
 
 
 class JobCache:
@@ -90,7 +115,6 @@ class JobCache:
             job=job,
             graph=graph,
             rules=tuple(step.trigger_rule for step in job.steps),
-            reads=graph.predecessors,
         )
 
     def _drop(self, revision_id: int) -> None:

@@ -158,13 +158,13 @@ def _add_tasks(engine: Engine, prepared: Prepared, run: NewRun, layout: TaskLayo
         wake_at = due if state == "scheduled" else None
         queued_at = run.created_at if state == "queued" else None
         outstanding = len(before)
-        for task in layout.tasks(step):
-            tasks.append(
-                NewTask(
-                    run.id, task, run.revision_id, state, prepared.route_id, run.priority, due, rank, wake_at,
-                    outstanding, queued_at,
-                )
-            )  # fmt: skip
+        tasks.extend(
+            NewTask(
+                run.id, task, run.revision_id, state, prepared.route_id, run.priority, due, rank, wake_at,
+                outstanding, queued_at,
+            )
+            for task in layout.tasks(step)
+        )  # fmt: skip
 
 
 def _created(run: NewRun, tasks: Sequence[NewTask]) -> NewFact:

@@ -47,8 +47,8 @@ def queue_run(tx: Transaction, run_id: bytes) -> bool:
 def overdue_runs(tx: Transaction, limit: int) -> list[tuple[bytes, int]]:
     """Return `(id, revision id)` of up to `limit` runs past their deadline."""
     return tx.cursor.execute(
-        "SELECT id, revision_id FROM runs WHERE deadline <= ? AND state IN ('queued', 'running', 'scheduled', 'waiting') "
-        "ORDER BY deadline LIMIT ?",
+        "SELECT id, revision_id FROM runs "
+        "WHERE deadline <= ? AND state IN ('queued', 'running', 'scheduled', 'waiting') ORDER BY deadline LIMIT ?",
         (tx.now, limit),
     ).fetchall()
 

@@ -1,0 +1,79 @@
+"""A running Windlass in this process: a store, the loops that keep it moving, and a worker."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from windlass.clock import Clock, SystemClock
+from windlass.engine.engine import Engine
+from windlass.engine.heartbeat import Heartbeat
+from windlass.engine.pipeline import Pipeline, Workshop
+from windlass.engine.queue import StoreQueue, WorkerFace
+from windlass.engine.recovery import settle_all
+from windlass.engine.service import Service
+from windlass.engine.services.rescuer import Rescuer
+from windlass.engine.services.timer import Timer
+from windlass.engine.worker import Worker
+from windlass.engine.workspace import clear_workspaces
+
+
+@dataclass(slots=True)
+class Node:
+    """Everything of one owner that runs: made by `start_node`, ended by `stop`."""
+
+    engine: Engine
+    worker: Worker
+    services: list[Service]
+    _hints: list[object] = field(default_factory=list)
+
+    async def stop(self, grace: float) -> None:
+        """Stop taking work, give running attempts `grace` seconds, end them, and stop the loops."""
+        await self.worker.drain(grace)
+        for service in self.services:
+            await service.stop()
+
+
+async def start_node(
+    engine: Engine, workshop: Workshop, *, name: str | None = None, version: str = "", clock: Clock | None = None
+) -> Node:
+    """Settle what an earlier owner left, and begin to take work.
+
+    The caller owns the store, and knows that all steps of the owner before are dead.
+    """
+    settings = engine.settings
+    clear_workspaces(workshop.workspaces)
+    await engine.store.run(settle_all, engine)
+    face = WorkerFace(
+        name=name or f"{socket.gethostname()}-{os.getpid()}",
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        slots=settings.worker_slots,
+        pool=settings.pool,
+        labels=tuple(settings.labels.items()),
+        queues=settings.queues or ("*",),
+        version=version,
+    )
+    queue = await StoreQueue.join(engine, face)
+    pipeline = Pipeline(engine, queue, workshop, worker=face.name)
+    heartbeat = Heartbeat(queue.renew, interval=settings.heartbeat, on_lost=lambda: None)
+    worker = Worker(queue, pipeline, heartbeat, slots=face.slots)
+    timer = Service(Timer(engine, clock or SystemClock()))
+    services = [timer, Service(Rescuer(engine))]
+    engine.store.on_hint("ready", worker.hint)
+    engine.store.on_hint("stop", worker.hint)
+    engine.store.on_hint("wake", timer.hint)
+    for service in services:
+        await service.start()
+    await worker.start()
+    return Node(engine, worker, services)
+
+
+def prepare_folders(home: Path) -> tuple[Path, Path]:
+    """Make the folders of attempts and artifacts below `home` and return both."""
+    folders = home / "attempts", home / "artifacts"
+    for folder in folders:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folders

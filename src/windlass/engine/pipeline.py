@@ -1,0 +1,155 @@
+"""The way of one task through a worker: decide, start, resolve secrets, render, execute, mask, report."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from windlass.clock import Clock
+from windlass.engine.attempt import Attempt, open_attempt
+from windlass.engine.claim import Claim
+from windlass.engine.engine import Engine
+from windlass.engine.queue import Queue
+from windlass.engine.report import NO_USAGE, Report, Usage
+from windlass.engine.secret import Secrets, SecretUnavailable
+from windlass.engine.step_context import expression_context
+from windlass.engine.worker import StopSignal
+from windlass.errors import ExpressionError, WindlassError
+from windlass.model.outcome import Cancelled, Failed, Outcome, Skipped, TimedOut
+from windlass.steps.contract import StepType
+from windlass.supervisor.contract import ProcessHost
+
+_log = logging.getLogger(__name__)
+
+
+class StepTypes(Protocol):
+    """Where step types are found."""
+
+    def get(self, name: str) -> StepType:
+        """Return a step type by name; raises WindlassError where it cannot be had."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Workshop:
+    """What attempts are run with in this process."""
+
+    types: StepTypes
+    processes: ProcessHost
+    secrets: Secrets
+    clock: Clock
+    #: Below it each attempt has its own folders.
+    workspaces: Path
+    artifacts: Path
+    #: The folder that steps start in instead of their own, under `exec`.
+    folder: Path | None = None
+    #: Seconds between asking a process to stop and killing it.
+    grace: float = 10.0
+    #: True in an application's own worker.
+    inline: bool = False
+
+
+class Pipeline:
+    """Runs one claimed task to its end."""
+
+    def __init__(self, engine: Engine, queue: Queue, workshop: Workshop, *, worker: str) -> None:
+        """Run attempts of the worker named `worker`."""
+        self._engine = engine
+        self._queue = queue
+        self._shop = workshop
+        self._worker = worker
+
+    async def run(self, claim: Claim, stop: StopSignal) -> Report | None:
+        """Run the attempt of `claim`; None where it was never started and nothing is to be reported."""
+        try:
+            parameters = orjson.loads(claim.parameters)
+            early = self._decide(claim, parameters)
+            if early is not None:
+                return self._report(claim, early)
+            if claim.started_at is None and not await self._queue.start(claim):
+                return None
+            outcome, usage = await self._attempt(claim, parameters, stop)
+        except Exception as error:  # noqa: BLE001 - a defect ends this attempt, never the worker
+            _log.exception("An attempt of %s failed in an unexpected way", claim.step.name)
+            outcome, usage = Failed("error", f"Unexpected {type(error).__name__}: {error}"), NO_USAGE
+        return self._report(claim, _after_stop(outcome, stop), usage)
+
+    def _decide(self, claim: Claim, parameters: Mapping[str, Any]) -> Outcome | None:
+        """Return the end of a task that has nothing to do, before anything is started."""
+        if claim.empty:
+            return Skipped("its matrix is empty")
+        if claim.step.when is None:
+            return None
+        try:
+            compiled = claim.job.step(claim.step_number, self._engine.catalog)
+            if compiled.decide(expression_context(claim, parameters)):
+                return None
+        except ExpressionError as error:
+            return _expression(error)
+        return Skipped(f"when: {claim.step.when} is false")
+
+    async def _attempt(self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal) -> tuple[Outcome, Usage]:
+        """Run a started attempt and return how it ended, masked, and what it used."""
+        try:
+            step_type = self._shop.types.get(claim.step.type)
+            attempt = await open_attempt(self._engine, self._queue, self._shop, claim, parameters, stop.event)
+        except ExpressionError as error:
+            return _expression(error), NO_USAGE
+        except SecretUnavailable as error:
+            return Failed("error", str(error), reason="secret_unavailable"), NO_USAGE
+        except WindlassError as error:
+            return Failed("error", str(error)), NO_USAGE
+        outcome: Outcome
+        try:
+            outcome = await self._execute(claim, step_type, attempt)
+            return await attempt.close(outcome)
+        finally:
+            await attempt.remove()
+
+    async def _execute(self, claim: Claim, step_type: StepType, attempt: Attempt) -> Outcome:
+        """Let the step type work, within the attempt's timeout."""
+        settings = self._engine.settings
+        seconds = min(claim.step.timeout or settings.default_timeout, settings.max_timeout)
+        try:
+            async with asyncio.timeout(seconds):
+                return await step_type.run(attempt.context, attempt.config)
+        except TimeoutError:
+            return TimedOut(seconds)
+        except Exception as error:  # noqa: BLE001 - whatever a step type raises is its step's failure
+            return Failed("error", f"{type(error).__name__}: {error}")
+
+    def _report(self, claim: Claim, outcome: Outcome, usage: Usage = NO_USAGE) -> Report:
+        return Report(
+            queue_id=claim.queue_id,
+            fence=claim.fence,
+            run_id=claim.run_id,
+            task=claim.task,
+            attempt=claim.attempt,
+            outcome=outcome,
+            worker=self._worker,
+            started_at=claim.started_at,
+            finished_at=self._shop.clock.now(),
+            usage=usage,
+            single=claim.single and not claim.step.branch,
+            queued_at=claim.queued_at,
+            first_started_at=claim.first_started_at,
+        )
+
+
+def _expression(error: ExpressionError) -> Failed:
+    return Failed("expression", str(error), reason="expression_error")
+
+
+def _after_stop(outcome: Outcome, stop: StopSignal) -> Outcome:
+    """Return what the end of a stopped attempt means: one that its own worker stopped is lost, not cancelled."""
+    if stop.why == "drain" and isinstance(outcome, Cancelled):
+        return Failed("lost", "Its worker was stopped while it ran; what the step had done by then is not known.")
+    if stop.why is None and isinstance(outcome, Cancelled):
+        return Failed("error", "The step stopped as if it had been cancelled, but nobody asked for that.")
+    return outcome

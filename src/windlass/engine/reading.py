@@ -1,0 +1,156 @@
+"""Runs as people and programs read them: found by id or its beginning, listed, with tasks, attempts and graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from windlass.engine.compiled import CompiledJob, compiled
+from windlass.engine.engine import Engine
+from windlass.engine.shapes import Places, attempt_shape, run_shape, task_shape
+from windlass.errors import NotFound, UserError
+from windlass.ids import id_text, parse_id
+from windlass.model.state import RUN_FINAL
+from windlass.store import runs as stored
+from windlass.store.runs import RunFilter
+from windlass.store.tasks import attempts_of, tasks_of
+from windlass.store.transaction import Transaction
+
+#: Shortest beginning of an id that stands for the whole.
+MIN_PREFIX = 6
+
+
+async def find_run(engine: Engine, reference: str) -> bytes:
+    """Return the id of a run by its text or an unambiguous beginning of it.
+
+    Raises NotFound where there is none, UserError where several begin so.
+    """
+    return await engine.store.read(_find, reference)
+
+
+def _find(tx: Transaction, reference: str) -> bytes:
+    whole = parse_id(reference) if len(reference) >= 32 else None  # noqa: PLR2004 - digits of an id
+    if whole is not None:
+        if stored.revision_of(tx, whole) is None:
+            raise NotFound(f"There is no run {reference}.")
+        return whole
+    prefix = reference.replace("-", "").lower()
+    if len(prefix) < MIN_PREFIX or len(prefix) > 32 or set(prefix) - set("0123456789abcdef"):  # noqa: PLR2004
+        raise NotFound(f"There is no run {reference!r}; give its id, or at least {MIN_PREFIX} digits of its beginning.")
+    found = stored.matching(tx, prefix)
+    if not found:
+        raise NotFound(f"There is no run whose id begins with {reference}.")
+    if len(found) > 1:
+        raise UserError(f"Several runs begin with {reference}; give more of the id.")
+    return found[0]
+
+
+async def get_run(engine: Engine, run_id: bytes) -> dict[str, Any]:
+    """Return a run. Raises NotFound where there is none."""
+    return await engine.store.read(read_run, engine, run_id)
+
+
+def read_run(tx: Transaction, engine: Engine, run_id: bytes) -> dict[str, Any]:
+    """Return a run within a unit of work; see `get_run`."""
+    row = _row(tx, run_id)
+    counts = None if row.state in RUN_FINAL else stored.live_counts(tx, run_id)
+    return run_shape(row, compiled(tx, engine.jobs, row.revision_id), counts)
+
+
+async def list_runs(engine: Engine, filters: RunFilter) -> tuple[list[dict[str, Any]], str | None]:
+    """Return a page of runs, newest first, and the cursor of the next page; None where this is the last."""
+    return await engine.store.read(_list, engine, filters)
+
+
+def _list(tx: Transaction, engine: Engine, filters: RunFilter) -> tuple[list[dict[str, Any]], str | None]:
+    rows = stored.list_runs(tx, filters)
+    shapes = []
+    for row in rows:
+        counts = None if row.state in RUN_FINAL else stored.live_counts(tx, row.id)
+        shapes.append(run_shape(row, compiled(tx, engine.jobs, row.revision_id), counts))
+    more = len(rows) == filters.limit and rows
+    return shapes, id_text(rows[-1].id) if more else None
+
+
+async def list_tasks(engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
+    """Return the tasks of a run in their order. Raises NotFound where there is no such run."""
+    return await engine.store.read(_tasks, engine, run_id)
+
+
+def _tasks(tx: Transaction, engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
+    job, places = _opened(tx, engine, run_id)
+    return [task_shape(run_id, row, job, places) for row in tasks_of(tx, run_id)]
+
+
+async def list_attempts(engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
+    """Return the attempts of a run, by task and number. Raises NotFound where there is no such run."""
+    return await engine.store.read(_attempts, engine, run_id)
+
+
+def _attempts(tx: Transaction, engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
+    job, places = _opened(tx, engine, run_id)
+    return [attempt_shape(run_id, row, job, places) for row in attempts_of(tx, run_id)]
+
+
+async def run_graph(engine: Engine, run_id: bytes) -> dict[str, Any]:
+    """Return the graph of a run: its steps with their tasks' states, its edges, its layers."""
+    return await engine.store.read(_graph, engine, run_id)
+
+
+def _graph(tx: Transaction, engine: Engine, run_id: bytes) -> dict[str, Any]:
+    job, places = _opened(tx, engine, run_id)
+    tasks: dict[int, list[dict[str, Any]]] = {}
+    for row in tasks_of(tx, run_id):
+        tasks.setdefault(places.of(row.task)[0], []).append(task_shape(run_id, row, job, places))
+    graph = job_graph(job)
+    for node in graph["nodes"]:
+        found = tasks.get(node["number"], [])
+        counts: dict[str, int] = {}
+        for task in found:
+            counts[task["state"]] = counts.get(task["state"], 0) + 1
+        node["counts"] = counts
+        node["tasks"] = [{name: task[name] for name in ("id", "key", "state", "reason")} for task in found]
+    return {"runId": id_text(run_id), **graph}
+
+
+def job_graph(job: CompiledJob) -> dict[str, Any]:
+    """Return the graph of a job: nodes in topological order, edges, layers, grouped successors."""
+    graph, steps = job.graph, job.job.steps
+    order = graph.order()
+    return {
+        "job": job.alias,
+        "revision": job.number,
+        "nodes": [
+            {
+                "number": number,
+                "name": steps[number].name,
+                "type": steps[number].type,
+                "triggerRule": steps[number].trigger_rule,
+                "branch": steps[number].branch,
+                "dependsOn": [graph.names[other] for other in graph.predecessors[number]],
+            }
+            for number in order
+        ],
+        "edges": [
+            {"from": graph.names[number], "to": graph.names[after]}
+            for number in order
+            for after in graph.successors[number]
+        ],
+        "order": [graph.names[number] for number in order],
+        "layers": [[graph.names[number] for number in layer] for layer in graph.layers()],
+        "successors": {
+            graph.names[number]: [graph.names[after] for after in graph.successors[number]] for number in order
+        },
+    }
+
+
+def _row(tx: Transaction, run_id: bytes) -> Any:
+    row = stored.run(tx, run_id)
+    if row is None:
+        raise NotFound(f"There is no run {id_text(run_id)}.")
+    return row
+
+
+def _opened(tx: Transaction, engine: Engine, run_id: bytes) -> tuple[CompiledJob, Places]:
+    row = _row(tx, run_id)
+    job = compiled(tx, engine.jobs, row.revision_id)
+    return job, Places(job, row.expansion)

@@ -1,0 +1,1 @@
+"""Sources of secret values, one module each."""

@@ -1,0 +1,1 @@
+"""Loops that keep the store moving, one duty each."""

@@ -1,0 +1,168 @@
+"""Runs, tasks, attempts and events in the one shape that the command line, REST and the SDK share: camelCase JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from windlass.clock import to_text
+from windlass.engine.compiled import CompiledJob
+from windlass.engine.step_context import task_id
+from windlass.ids import id_text
+from windlass.model.event import Event
+from windlass.model.fanout import Expansion
+from windlass.model.state import TASK_FINAL
+from windlass.store.tasks import AttemptRow, TaskRow
+
+#: What stands in place of a secret.
+HIDDEN = "***"
+
+
+def run_shape(row: Any, job: CompiledJob, counts: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Return a run, made of its row, its job and, while it is not final, the live counts of its tasks."""
+    parameters = _json(row.parameters) or {}
+    secret = secret_names(job)
+    progress = _json(row.progress) or {}
+    shown_counts = _json(row.counts) or dict(counts or {})
+    return {
+        "id": id_text(row.id),
+        "project": row.project,
+        "job": row.job,
+        "revision": row.revision,
+        "state": row.state,
+        "reason": row.reason,
+        "priority": row.priority,
+        "queue": row.queue,
+        "parameters": {name: HIDDEN if name in secret else value for name, value in parameters.items()},
+        "labels": _json(row.labels) or {},
+        "note": row.note,
+        "trigger": _json(row.trigger),
+        "parentId": _id(row.parent_id),
+        "rootId": _id(row.root_id) or id_text(row.id),
+        "planChecksum": row.plan_checksum,
+        "correlationId": row.correlation_id,
+        "idempotencyKey": row.idempotency_key,
+        "scheduledAt": _time(row.scheduled_at),
+        "createdAt": _time(row.created_at),
+        "queuedAt": _time(row.queued_at),
+        "startedAt": _time(row.started_at),
+        "finishedAt": _time(row.finished_at),
+        "deadline": _time(row.deadline),
+        "cancelRequestedAt": _time(row.cancel_requested_at),
+        "waitingFor": _json(row.waiting_for),
+        "progress": {
+            "percent": progress.get("percent", _percent(shown_counts)),
+            "message": progress.get("message"),
+            "items": progress.get("items"),
+        },
+        "counts": shown_counts,
+        "allowedFailures": row.allowed_failures,
+        "error": _json(row.error),
+        "outputs": _json(row.outputs) or {},
+    }
+
+
+def task_shape(run_id: bytes, row: TaskRow, job: CompiledJob, places: Places) -> dict[str, Any]:
+    """Return a task of a run."""
+    step, key = places.of(row.task)
+    definition = job.job.steps[step]
+    return {
+        "id": task_id(run_id, row.task),
+        "runId": id_text(run_id),
+        "step": definition.name,
+        "key": key,
+        "type": definition.type,
+        "state": row.state,
+        "reason": row.reason,
+        "attempt": row.attempt,
+        "maxAttempts": definition.retry.attempts,
+        "allowFailure": definition.allow_failure,
+        "outputs": row.outputs or {},
+        "branches": row.branches,
+        "exitCode": row.exit_code,
+        "error": row.error,
+        "worker": row.worker,
+        "queuedAt": _time(row.queued_at),
+        "startedAt": _time(row.started_at),
+        "finishedAt": _time(row.finished_at),
+        "dueAt": _time(row.wake_at),
+    }
+
+
+def attempt_shape(run_id: bytes, row: AttemptRow, job: CompiledJob, places: Places) -> dict[str, Any]:
+    """Return an attempt of a task."""
+    step, key = places.of(row.task)
+    return {
+        "taskId": task_id(run_id, row.task),
+        "step": job.job.steps[step].name,
+        "key": key,
+        "number": row.number,
+        "worker": row.worker,
+        "outcome": row.outcome,
+        "exitCode": row.exit_code,
+        "error": row.error,
+        "startedAt": _time(row.started_at),
+        "finishedAt": _time(row.finished_at),
+        "cpuSeconds": None if row.cpu_micros is None else row.cpu_micros / 1_000_000,
+        "maxRssBytes": row.max_rss_bytes,
+        "bytesOut": row.bytes_out,
+        "logBytes": row.log_bytes,
+    }
+
+
+def event_shape(event: Event) -> dict[str, Any]:
+    """Return an event."""
+    return {
+        "seq": event.seq,
+        "type": event.type,
+        "runId": _id(event.run_id),
+        "taskId": None if event.run_id is None or event.task is None else task_id(event.run_id, event.task),
+        "at": to_text(event.at),
+        "data": {name: _time(value) if name in {"at", "until"} else value for name, value in event.data.items()},
+    }
+
+
+class Places:
+    """Which step and which matrix cell each task of a run stands for."""
+
+    def __init__(self, job: CompiledJob, expansion: str | None) -> None:
+        """Read the expansion that was kept with the run; without one each step has one task."""
+        self._places: list[tuple[int, str]] | None = None
+        if expansion is not None:
+            cells = Expansion.from_json(orjson.loads(expansion)).cells
+            self._places = [
+                (step, cell.key) if cell is not None else (step, "")
+                for step, found in enumerate(cells)
+                for cell in (found or (None,))
+            ]
+        self._steps = len(job.job.steps)
+
+    def of(self, task: int) -> tuple[int, str]:
+        """Return the number of a task's step and the key of its cell."""
+        return (task, "") if self._places is None else self._places[task]
+
+
+def secret_names(job: CompiledJob) -> frozenset[str]:
+    """Return the names of a job's secret parameters."""
+    return frozenset(name for name, schema in (job.job.parameters or {}).items() if schema.get("secret") is True)
+
+
+def _percent(counts: Mapping[str, int]) -> float:
+    """Return how much of a run is done by the tasks that are final."""
+    final = sum(counts.get(state, 0) for state in TASK_FINAL)
+    total = sum(counts.values())
+    return round(100.0 * final / total, 1) if total else 0.0
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)
+
+
+def _id(value: bytes | None) -> str | None:
+    return None if value is None else id_text(value)
+
+
+def _time(value: int | None) -> str | None:
+    return None if value is None else to_text(value)

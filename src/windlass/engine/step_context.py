@@ -1,0 +1,42 @@
+"""The values that a step's expressions see, made of a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from windlass.clock import to_text
+from windlass.engine.claim import Claim, StepResult
+from windlass.ids import id_text
+
+
+def task_id(run_id: bytes, task: int) -> str:
+    """Return the id of a task: its run's, and its index in the run."""
+    return f"{id_text(run_id)}.{task}"
+
+
+def expression_context(claim: Claim, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the roots of expressions for the step of a claim."""
+    return {
+        "parameters": parameters,
+        "steps": {name: _result(result) for name, result in claim.results.items()},
+        "run": {
+            "id": id_text(claim.run_id),
+            "createdAt": to_text(claim.created_at),
+            "correlationId": claim.correlation_id,
+            "trigger": {} if claim.trigger is None else orjson.loads(claim.trigger),
+            "attempt": claim.attempt,
+        },
+        "job": {"alias": claim.job.alias, "revision": claim.job.number},
+        "matrix": claim.values,
+        "project": claim.job.project,
+    }
+
+
+def _result(result: StepResult) -> dict[str, Any]:
+    value: dict[str, Any] = {"state": result.state, "outputs": result.outputs, "exitCode": result.exit_code}
+    if result.items is not None:
+        value["items"] = {key: _result(item) for key, item in result.items.items()}
+    return value

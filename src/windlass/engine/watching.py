@@ -1,0 +1,70 @@
+"""Reading events as they come: a cursor over the event table that waits for more, and waiting for runs to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+
+from windlass.engine.engine import Engine
+from windlass.model.event import Event
+from windlass.model.state import RUN_FINAL
+from windlass.store import runs as stored
+from windlass.store.events import events_after, newest
+
+#: Seconds between looks when no hint comes.
+POLL = 1.0
+
+
+async def newest_cursor(engine: Engine) -> int:
+    """Return a cursor after which only events of the future come."""
+    return await engine.store.read(newest)
+
+
+async def events(
+    engine: Engine, after: int, *, run_id: bytes | None = None, types: Collection[str] = (), follow: bool = True
+) -> AsyncIterator[Event]:
+    """Yield events after the cursor, those of one run or of all, of `types` or of every type.
+
+    Without `follow` it ends at the newest event; with it, it waits for more, and ends only when it is closed.
+    """
+    changed = asyncio.Event()
+    forget = engine.store.on_hint("events", changed.set)
+    try:
+        while True:
+            changed.clear()
+            found = await engine.store.read(events_after, after, run_id=run_id)
+            for event in found:
+                after = event.seq
+                if not types or event.type in types:
+                    yield event
+            if not found:
+                if not follow:
+                    return
+                await _wait(changed)
+    finally:
+        forget()
+
+
+async def wait_for_end(engine: Engine, run_id: bytes) -> str:
+    """Return the final state of a run once it has one."""
+    changed = asyncio.Event()
+    forget = engine.store.on_hint("ended", changed.set)
+    try:
+        while True:
+            changed.clear()
+            state = (await engine.store.read(stored.states, [run_id])).get(run_id)
+            if state is None:
+                raise LookupError(f"run {run_id.hex()} is gone")
+            if state in RUN_FINAL:
+                return state
+            await _wait(changed)
+    finally:
+        forget()
+
+
+async def _wait(changed: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(POLL):
+            await changed.wait()
+    except TimeoutError:
+        return
