@@ -44,7 +44,7 @@ docs: setup ## Write the documents that are made from the code
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url $(if $(UPGRADE),--upgrade)
 lock: ## Pin the requirements of pyproject.toml with hashes
-	@test -x $(BIN)/uv || $(PYTHON) tools/setup.py dev
+	@test -x $(BIN)/uv || $(PYTHON) tools/setup.py run
 	$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
 	$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/run.txt
 	$(LOCK) --group setup --constraint requirements/dev.txt --output-file requirements/setup.txt
