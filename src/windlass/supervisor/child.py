@@ -45,13 +45,14 @@ class SupervisedChild:
         return await self._end(0.0)
 
     async def _end(self, grace: float) -> int:
-        """Have the tree ended and return how many processes besides the first were signalled."""
+        """Have the tree ended and return how many processes besides the first were signalled for it."""
+        if self._ended.done() and not self._ended.cancelled() and self._ended.exception() is None:
+            return 0
         try:
-            if not self._ended.done():
-                self._link.end(self, grace)
+            self._link.end(self, grace)
             return await asyncio.shield(self._ended)
         except SupervisorLost:
-            await self._link.gone()
+            await self._link.aftermath()
             return 0
 
     # What the link reports

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
-from typing import TYPE_CHECKING, Self
+import re
+from typing import TYPE_CHECKING, Final, Literal, Self
 
-from windlass.supervisor import wire
+from windlass.supervisor import procfs, wire
 from windlass.supervisor.contract import SupervisorLost
+from windlass.supervisor.holding import is_held
 from windlass.supervisor.link import Link
 
 if TYPE_CHECKING:
@@ -18,7 +21,8 @@ if TYPE_CHECKING:
     from windlass.supervisor.child import SupervisedChild
     from windlass.supervisor.contract import Command
 
-_RESERVED = 3
+_RESERVED: Final = 3
+_INSTANCE: Final = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
 class Supervisor:
@@ -28,13 +32,20 @@ class Supervisor:
     itself is lost, those who wait for a child get SupervisorLost and the next start brings up a new one.
     """
 
-    def __init__(self, *, instance: str, lock: Path | None = None) -> None:
+    def __init__(
+        self, *, instance: str, lock: Path | None = None, groups: Literal["auto", "v1", "off"] = "auto"
+    ) -> None:
         """Start nothing yet.
 
-        `instance` stands before every mark and tells this supervisor's processes from others'; whoever holds `lock`
-        (a path; the steps' lock) owns everything with that instance.
+        `instance` (up to 64 letters, digits, `-`, `_`) stands before every mark and tells this supervisor's processes
+        from others'; whoever holds `lock` (a path; the steps' lock) owns everything with that instance, so that at
+        most one supervisor of an instance may run. `groups` says which control groups to use where the kernel lets us:
+        version 2 before version 1, version 1 only, or none. Raises ValueError for another instance.
         """
+        if not _INSTANCE.fullmatch(instance):
+            raise ValueError(f"instance {instance!r} is not 1 to 64 letters, digits, - and _")
         self._instance = instance
+        self._groups = groups
         self._lock = lock.absolute() if lock else None
         self._link: Link | None = None
         self._opening = asyncio.Lock()
@@ -51,9 +62,21 @@ class Supervisor:
         """Close it."""
         await self.close()
 
-    async def start(self) -> None:
-        """Start the supervisor process; return once it holds the lock. Waits while an earlier one ends its children."""
-        await self._connect()
+    @property
+    def pid(self) -> int:
+        """The supervisor's pid; 0 while there is none. Every process of a step is below it."""
+        return 0 if self._link is None or self._link.lost else self._link.pid
+
+    def owns(self, pid: int) -> bool:
+        """Tell whether `pid` was started by this supervisor, however far down."""
+        return self.pid not in (0, pid) and procfs.descends(pid, self.pid)
+
+    async def start(self) -> int:
+        """Start the supervisor process; return how many processes of an earlier one it had to kill.
+
+        Waits for the lock, hence while an earlier supervisor still ends its children.
+        """
+        return (await self._connect()).leftovers
 
     async def spawn(self, command: Command) -> SupervisedChild:
         """Start a process that leads its own session.
@@ -62,7 +85,10 @@ class Supervisor:
         E2BIG, EMFILE, EAGAIN; EINVAL for a NUL in a text, an empty argv or an unknown user), SupervisorLost where the
         supervisor ends meanwhile.
         """
-        launch, fds = self._request(command)
+        try:
+            launch, fds = self._request(command)
+        except ValueError as error:
+            raise OSError(errno.EINVAL, str(error), command.argv[0]) from None
         link = self._link
         if link is None or link.lost:
             link = await self._connect()
@@ -73,8 +99,12 @@ class Supervisor:
 
     async def close(self) -> None:
         """End every child and the supervisor; return when nothing is left. A second call does nothing."""
-        self._closed = True
         async with self._opening:
+            self._closed = True
+            if self._link and self._link.lost:
+                await self._link.gone()
+                # Whoever else holds the lock by now has killed what was left; else the next supervisor does it.
+                self._link = None if self._lock and is_held(self._lock) else await self._open()
             if self._link:
                 await self._link.close()
 
@@ -84,11 +114,21 @@ class Supervisor:
             if self._closed:
                 raise SupervisorLost("the process supervisor is closed")
             if self._link and self._link.lost:
-                await self._link.close()
+                await self._link.gone()
                 self._link = None
             if self._link is None:
-                self._link = await Link.open(self._lock)
+                self._link = await self._open()
             return self._link
+
+    async def _open(self) -> Link:
+        """Start the supervisor process."""
+        return await Link.open(instance=self._instance, groups=self._groups, lock=self._lock, clean_up=self._replace)
+
+    async def _replace(self, lost: Link) -> None:
+        """Start the next supervisor in the place of a lost one; it kills first what that one left."""
+        await lost.gone()
+        with contextlib.suppress(SupervisorLost):  # closed meanwhile: the end of everything is under way
+            await self._connect()
 
     def _request(self, command: Command) -> tuple[wire.Launch, list[int]]:
         """Return what goes over the wire for a command, and the descriptors with it."""
@@ -96,7 +136,9 @@ class Supervisor:
             raise OSError(errno.EINVAL, "empty command")
         targets = tuple(command.pass_fds)
         if any(target < _RESERVED for target in targets):
-            raise OSError(errno.EINVAL, "pass_fds are for 3 and above; 0, 1 and 2 have fields of their own")
+            raise ValueError("pass_fds are for 3 and above; 0, 1 and 2 have fields of their own")
+        if any(not name or "=" in name for name in command.env):
+            raise ValueError("illegal name of a variable")
         fds = [command.stdout, command.stderr]
         if command.stdin is not None:
             fds.append(command.stdin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import errno
 import itertools
 import os
@@ -18,7 +19,7 @@ from windlass.supervisor.child import SupervisedChild
 from windlass.supervisor.contract import Exit, SupervisorLost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 _PROGRAM = Path(__file__).with_name("program.py")
 #: The dynamic loader's variables may be needed to start Python at all; nothing else is passed on.
@@ -32,30 +33,44 @@ _CROWDED = 0.005
 class Link:
     """One running supervisor; it ends when the supervisor does and is never revived."""
 
-    def __init__(self, channel: socket.socket, process: asyncio.subprocess.Process) -> None:
-        """Speak over `channel` to the supervisor below `process`."""
+    def __init__(
+        self, channel: socket.socket, process: asyncio.subprocess.Process, clean_up: Callable[[Link], Awaitable[None]]
+    ) -> None:
+        """Speak over `channel` to the supervisor below `process`.
+
+        `clean_up` is called when the supervisor ends without having been asked to; it ends what is left.
+        """
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._process = process
         self._numbers = itertools.count(1)
-        self._ready: asyncio.Future[int] = self._loop.create_future()
+        self._ready: asyncio.Future[None] = self._loop.create_future()
         self._starting: dict[int, asyncio.Future[SupervisedChild]] = {}
         self._children: dict[int, SupervisedChild] = {}
         self._outgoing: deque[tuple[int, bytes, Sequence[int]]] = deque()
         self._writing = False
+        self._clean_up = clean_up
+        self._aftermath: asyncio.Future[None] | None = None
+        self._closing = False
         self.lost = False
+        #: How many processes of an earlier supervisor had to be killed first.
+        self.leftovers = 0
+        #: The supervisor's pid.
+        self.pid = 0
         self._loop.add_reader(channel.fileno(), self._receive)
 
     @classmethod
-    async def open(cls, lock: Path | None) -> Self:
-        """Start a supervisor and return when it serves; it waits for the lock first."""
+    async def open(
+        cls, *, instance: str, groups: str, lock: Path | None, clean_up: Callable[[Link], Awaitable[None]]
+    ) -> Self:
+        """Start a supervisor and return when it serves; it waits for the lock first, then kills leftovers."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             ours.setblocking(False)  # noqa: FBT003 - the standard library's own call
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-I", "-S", "-E", str(_PROGRAM), str(theirs.fileno())),
-                *([str(lock)] if lock else []),
+                *(instance, groups, str(lock or "")),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -67,7 +82,7 @@ class Link:
             raise
         finally:
             theirs.close()
-        link = cls(ours, process)
+        link = cls(ours, process, clean_up)
         try:
             await link._ready
         except BaseException:
@@ -95,17 +110,24 @@ class Link:
         self._send(0, wire.pack_end(child.number, grace), ())
 
     async def close(self) -> None:
-        """Hang up, which ends every child; return when the supervisor has ended, and it ends last."""
+        """Hang up, which ends every child; return when the supervisor and its guard have ended, and they end last."""
+        self._closing = True
         if not self.lost:
-            try:
+            with contextlib.suppress(OSError):
                 self._channel.shutdown(socket.SHUT_WR)
-            except OSError:
-                self._lose()
         await self._process.wait()
+        self._receive()
         self._lose()
 
+    async def aftermath(self) -> None:
+        """Return when nothing is left of a supervisor that was lost. Raises what was in the way of that."""
+        if self._aftermath:
+            await asyncio.shield(self._aftermath)
+        else:
+            await self._process.wait()
+
     async def gone(self) -> None:
-        """Return when the supervisor and its guard have ended, hence all that they could find."""
+        """Return when the supervisor and its guard have ended."""
         await self._process.wait()
 
     async def _abandon(self, number: int, started: asyncio.Future[SupervisedChild]) -> None:
@@ -164,6 +186,8 @@ class Link:
     def _receive(self) -> None:
         """Take some of the replies that have arrived."""
         for _ in range(_BATCH):
+            if self.lost:
+                return
             try:
                 packet = self._channel.recv(2 * wire.PACKET_LIMIT)
             except BlockingIOError:
@@ -185,24 +209,20 @@ class Link:
                 Exit(status=int(status), cpu_seconds=cpu, max_rss_bytes=int(rss), out_of_memory=bool(out_of_memory))
             )
             if nothing_left:
-                self._end(number, 0)
+                child.ended(0)
+                del self._children[number]
         elif op == wire.SPAWNED:
             child = SupervisedChild(self, number, int(values[0]))
             self._children[number] = child
             self._starting[number].set_result(child)
-        elif op == wire.ENDED:
-            self._end(number, int(values[0]))
+        elif op == wire.ENDED and number in self._children:
+            self._children.pop(number).ended(int(values[0]))
         elif op == wire.FAILED:
             code = int(values[0])
             self._starting[number].set_exception(OSError(code, os.strerror(code), os.fsdecode(name)))
         elif op == wire.READY and not self._ready.done():
-            self._ready.set_result(int(values[0]))
-
-    def _end(self, number: int, killed: int) -> None:
-        """Note that nothing is left of a child's tree."""
-        child = self._children.pop(number, None)
-        if child:
-            child.ended(killed)
+            self.leftovers, self.pid = number, int(values[0])
+            self._ready.set_result(None)
 
     def _lose(self) -> None:
         """Note that the supervisor is gone, and tell everybody who waits for it."""
@@ -212,7 +232,11 @@ class Link:
         self._loop.remove_reader(self._channel.fileno())
         self._stop_writing()
         self._channel.close()
-        error = SupervisorLost("the process supervisor has ended; everything it had started is ended with it")
+        error = SupervisorLost(
+            "the process supervisor has ended; everything it had started is ended with it"
+            if self.pid
+            else "the process supervisor could not be started; its error output says why"
+        )
         self._outgoing.clear()
         waiting: list[asyncio.Future[Any]] = [self._ready, *self._starting.values()]
         for future in waiting:
@@ -223,6 +247,15 @@ class Link:
         self._children.clear()
         for child in children:
             child.orphaned(error)
+        if self.pid and not self._closing:
+            self._aftermath = asyncio.ensure_future(self._clean_up(self))
+            self._aftermath.add_done_callback(_note)
+
+
+def _note(future: asyncio.Future[None]) -> None:
+    """Look at how a future ended, so that it is no mistake if nobody else does."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _transmit(channel: socket.socket, packet: bytes, fds: Sequence[int]) -> None:

@@ -1,8 +1,10 @@
-"""The supervisor's standing with the kernel when memory runs out: spared where we may ask for it, its children not."""
+"""What happens when memory runs out: the supervisor asks to be spared, and counts whom the kernel killed."""
 
 from __future__ import annotations
 
 import os
+
+from windlass.supervisor import cgroup
 
 _SPARED = b"-900"
 
@@ -36,3 +38,30 @@ class Standing:
         """Stand again as this process was started."""
         if self._fd >= 0:
             os.write(self._fd, self._default)
+
+
+class Killings:
+    """How many processes the kernel has killed for want of memory in the control group that we were started in."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self) -> None:
+        """Find the count; without a memory controller there is none."""
+        self._fd = -1
+        folders = cgroup.folders_here()
+        for hierarchy, name in (("", "memory.events"), ("memory", "memory.oom_control")):
+            try:
+                self._fd = os.open(f"{folders[hierarchy]}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            except (KeyError, OSError):
+                continue
+            return
+
+    def count(self) -> int:
+        """Return the number so far; always 0 where it is not known."""
+        if self._fd < 0:
+            return 0
+        for line in os.pread(self._fd, 4096, 0).splitlines():
+            name, _, value = line.partition(b" ")
+            if name == b"oom_kill":
+                return int(value)
+        return 0

@@ -29,7 +29,7 @@ def process(pid: int) -> Process | None:
     """Return process `pid`, or None where there is none."""
     try:
         text = _read(f"/proc/{pid}/stat")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     # The name stands in brackets and may itself hold brackets and spaces.
     fields = text[text.rindex(b")") + 2 :].split(b" ", 20)
@@ -59,16 +59,20 @@ def variable(pid: int, name: bytes) -> bytes | None:
     """Return the value of `name` in the environment that `pid` was started with, or None where it cannot be seen."""
     try:
         text = b"\0" + _read(f"/proc/{pid}/environ")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     _, found, rest = text.partition(b"\0" + name + b"=")
     return rest.partition(b"\0")[0] if found else None
 
 
-def is_zombie(pid: int) -> bool:
-    """Tell whether `pid` has ended and waits to be reaped."""
-    one = process(pid)
-    return one is not None and one.state in "ZX"
+def descends(pid: int, ancestor: int) -> bool:
+    """Tell whether `pid` is `ancestor` or below it."""
+    while pid > 1 and pid != ancestor:
+        one = process(pid)
+        if one is None:
+            return False
+        pid = one.parent
+    return pid == ancestor
 
 
 class Children:

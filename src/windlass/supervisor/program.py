@@ -1,4 +1,4 @@
-"""The supervisor as a program of its own: `python -I -S -E program.py CHANNEL [LOCK]`.
+"""The supervisor as a program of its own: `python -I -S -E program.py CHANNEL INSTANCE GROUPS LOCK`.
 
 Two small processes: the guard only waits; its child, the supervisor, serves the worker. Both are subreapers, so that
 what daemonises stays theirs: the supervisor's while it lives, the guard's if somebody kills the supervisor, and the
@@ -8,7 +8,6 @@ guard then kills all of it. Both hold the lock, which therefore stays taken unti
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import select
 import signal
@@ -30,7 +29,8 @@ def _import_without_the_package() -> None:
 if __name__ == "__main__":
     _import_without_the_package()
 
-from windlass.supervisor import procfs, signalling, wire  # noqa: E402 - the line above makes it possible
+from windlass.supervisor import cgroup, holding, procfs, signalling, wire  # noqa: E402 - the line above makes it possible
+from windlass.supervisor.leftovers import kill_leftovers  # noqa: E402 - as above
 from windlass.supervisor.oom import Standing  # noqa: E402 - as above
 from windlass.supervisor.serve import Service  # noqa: E402 - as above
 
@@ -41,71 +41,74 @@ _NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, sig
 
 
 def main(arguments: list[str]) -> int:
-    """Run guard and supervisor until nothing is left; return the exit status."""
-    channel = socket.socket(fileno=int(arguments[0]))
+    """Run guard and supervisor until nothing is left; return the exit status.
+
+    The arguments are: the number of our end of the channel; the instance that stands before every mark; which control
+    groups to use ("auto", "v1" or "off"); the path of the lock, which may be empty.
+    """
+    number, instance, wanted, path = arguments
+    channel = socket.socket(fileno=int(number))
     channel.set_inheritable(False)
-    os.chdir("/")
-    for number in _NOT_FOR_US:
-        signal.signal(number, signal.SIG_IGN)
-    if len(arguments) > 1 and not _take(arguments[1], channel):
-        return 0
     worker = struct.unpack("3i", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    os.chdir("/")
+    for signal_number in _NOT_FOR_US:
+        signal.signal(signal_number, signal.SIG_IGN)
+    lock = holding.take(path, lambda: _has_hung_up(channel)) if path else None
+    if path and lock is None:
+        return 0
+    killed = kill_leftovers(instance, [lock.record] if lock else [])
+    groups = cgroup.make(instance, wanted)
+    if lock:
+        lock.write(groups.folder if groups else "")
     _become_subreaper()
     supervisor = os.fork()
     if supervisor:
         channel.close()
-        Standing()
-        return _guard(supervisor)
+        return _guard(supervisor, groups)
     _become_subreaper()  # not inherited
-    service = Service(channel, worker)
-    service.say(wire.READY, 0, os.getpid())
+    if groups:
+        groups.settle()
+    service = Service(channel, worker, groups)
+    service.say(wire.READY, killed, os.getpid())
     service.run()
     return 0
 
 
-def _guard(supervisor: int) -> int:
+def _guard(supervisor: int, groups: cgroup.Groups | None) -> int:
     """Wait for the supervisor and kill what it leaves; return when nothing is left."""
-    status = 0
+    Standing()
     while True:
-        pid, ended = os.waitpid(-1, 0)
+        pid, status = os.waitpid(-1, 0)
         if pid == supervisor:
-            status = os.waitstatus_to_exitcode(ended)
             break
     children = procfs.Children()
-    while left := children.pids():
-        signalling.kill(left, procfs.processes())
+    untouchable: set[int] = set()
+    while left := children.pids() - untouchable:
+        if groups:
+            cgroup.kill_all_in(groups.folder)
+        signalling.send_all(left, signal.SIGKILL, procfs.processes(), untouchable)
         time.sleep(_ROUND)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             break
+    if groups:
+        cgroup.remove(groups.folder)
     return 0 if status == 0 else 1
+
+
+def _has_hung_up(channel: socket.socket) -> bool:
+    """Tell whether the worker has gone; waits a moment for it."""
+    poll = select.poll()
+    poll.register(channel, 0)
+    return bool(poll.poll(_ROUND * 1000))
 
 
 def _become_subreaper() -> None:
     """Be the one that orphans below this process are given to."""
     if ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
-
-
-def _take(path: str, channel: socket.socket) -> bool:
-    """Hold the lock at `path` for as long as this process or its child lives.
-
-    Waits while the supervisor of an earlier worker still ends its children. Returns False where our own worker went
-    away meanwhile.
-    """
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    poll = select.poll()
-    poll.register(channel, 0)
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if poll.poll(_ROUND * 1000):
-                return False
-        else:
-            return True
 
 
 if __name__ == "__main__":

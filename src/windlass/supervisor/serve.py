@@ -8,39 +8,42 @@ import select
 import signal
 import socket
 import struct
-import time
 
-from windlass.supervisor import launch, procfs, signalling, wire
-from windlass.supervisor.oom import Standing
+from windlass.supervisor import launch, wire
+from windlass.supervisor.endings import Endings
+from windlass.supervisor.oom import Killings, Standing
 from windlass.supervisor.trees import Forest, Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
+
+    from windlass.supervisor.cgroup import Groups
 
 _ANCILLARY = socket.CMSG_SPACE(wire.MAX_FDS * 4)
 _PACKET = 2 * wire.PACKET_LIMIT
 #: Requests taken between two looks at who has ended.
 _BATCH = 32
-#: Seconds between two rounds of killing: it starts short and grows while somebody does not die.
-_FIRST_ROUND, _LAST_ROUND = 0.01, 0.5
+#: Seconds that the last replies may wait for a worker that has hung up.
+_FAREWELL = 5.0
+#: How a process ends that the kernel killed, and how a shell tells of one.
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
 class Service:
     """One supervisor at work for one worker."""
 
-    def __init__(self, channel: socket.socket, worker: int) -> None:
+    def __init__(self, channel: socket.socket, worker: int, groups: Groups | None) -> None:
         """Serve the worker at the other end of `channel`; `worker` is its pid."""
         self._channel = channel
         channel.setblocking(False)  # noqa: FBT003 - the standard library's own call
-        self._forest = Forest()
+        self._groups = groups
+        self._forest = Forest(groups)
+        self._endings = Endings(self._forest)
         self._standing = Standing()
+        self._killings = Killings()
         self._outgoing: list[bytes] = []
         self._open = True
-        #: True while somebody is to end, so that the loop has to look again by itself.
-        self._restless = False
-        self._pause = _FIRST_ROUND
-        self._next_round = 0.0
         self._poll = select.epoll()
         self._poll.register(channel.fileno(), select.EPOLLIN)
         self._interest = select.EPOLLIN
@@ -61,7 +64,9 @@ class Service:
         """Serve until the worker is gone or hangs up, then end everything; return when nothing is left."""
         self._flush()
         while self._open or self._forest.by_number or self._forest.orphans():
-            for fd, event in self._poll.poll(self._timeout()):
+            if self._groups:
+                self._groups.leave()
+            for fd, event in self._poll.poll(self._endings.timeout()):
                 if fd == self._channel.fileno():
                     if event & (select.EPOLLIN | select.EPOLLHUP) and self._open:
                         self._receive()
@@ -73,6 +78,8 @@ class Service:
                     self._hang_up()
             self._reap()
             self._flush()
+        self._channel.settimeout(_FAREWELL)
+        self._flush()
 
     def say(self, op: int, number: int, *values: float, name: bytes = b"") -> None:
         """Queue a reply for the worker."""
@@ -110,7 +117,8 @@ class Service:
             if tree is None:
                 self.say(wire.ENDED, number, 0)
             else:
-                self._reject(tree, grace)
+                for one in self._forest.with_mark(tree.mark):
+                    self._endings.reject(one, grace)
         elif packet[0] == wire.SPAWN:
             request = wire.Launch.unpack(packet)
             if lost:
@@ -121,31 +129,24 @@ class Service:
     def _start(self, request: wire.Launch, fds: Sequence[int]) -> None:
         """Start a child and say its pid, or why it could not be."""
         tree = Tree(request.number, request.mark)
+        tree.out_of_memory = self._killings.count()
+        tree.grouped = self._groups is not None and self._groups.enter(tree.number)
         try:
             tree.pid = launch.start(request, fds, self._standing)
         except OSError as error:
+            self._forest.vacated(tree)
             name = error.filename if isinstance(error.filename, bytes) else request.argv[0]
             self.say(wire.FAILED, request.number, error.errno or errno.EINVAL, name=name[:4096])
             return
         self._forest.add(tree)
         self.say(wire.SPAWNED, request.number, tree.pid)
 
-    def _reject(self, tree: Tree, grace: float) -> None:
-        """Let a whole tree end: at once, or after `grace` seconds of its own time."""
-        until = time.monotonic() + grace
-        tree.patience = min(tree.patience, until) if tree.unwanted else until
-        tree.unwanted = self._restless = True
-        self._pause, self._next_round = _FIRST_ROUND, 0.0
-
     def _hang_up(self) -> None:
         """Take leave of the worker: nothing more will be asked, and nothing that was started may live on."""
-        if not self._open:
-            return
-        self._open = False
-        self._restless = True
-        self._poll.unregister(self._channel.fileno())
-        for tree in self._forest.by_number.values():
-            self._reject(tree, 0.0)
+        if self._open:
+            self._open = False
+            self._poll.unregister(self._channel.fileno())
+            self._endings.reject_everything()
 
     # Ends
 
@@ -163,53 +164,18 @@ class Service:
             if tree:
                 cpu = used.ru_utime + used.ru_stime
                 exits.append((tree, os.waitstatus_to_exitcode(status), cpu, used.ru_maxrss * 1024))
-        if not (exits or self._restless):
+        if not (exits or self._endings.restless):
             return
         owners = self._forest.orphans()
         held = {number for numbers in owners.values() for number in numbers}
         for tree, status, cpu, rss in exits:
-            self.say(wire.EXITED, tree.number, status, cpu, rss, False, tree.number not in held)  # noqa: FBT003
-            if tree.number not in held and not tree.unwanted:
+            starved = status in _KILLED and not tree.unwanted and self._killings.count() > tree.out_of_memory
+            nothing_left = not tree.unwanted and tree.number not in held and self._forest.vacated(tree)
+            self.say(wire.EXITED, tree.number, status, cpu, rss, starved, nothing_left)
+            if nothing_left:
                 self._forest.forget(tree)
-        self._end(owners)
-
-    def _end(self, owners: dict[int, Collection[int]]) -> None:
-        """Bring those trees that are unwanted nearer to their end; `owners` are the orphans with whose they may be."""
-        roots: dict[int, list[int]] = {tree.number: [tree.pid] for tree in self._forest.by_pid.values()}
-        strays: list[int] = []
-        for pid, numbers in owners.items():
-            if len(numbers) == 1:
-                roots.setdefault(next(iter(numbers)), []).append(pid)
-            elif not numbers or not self._open:
-                strays.append(pid)
-        waiting = [tree for tree in self._forest.by_number.values() if tree.unwanted]
-        for tree in waiting:
-            if tree.number not in roots:
-                self._forest.forget(tree)
-                self.say(wire.ENDED, tree.number, len(tree.killed))
-        waiting = [tree for tree in waiting if tree.number in roots]
-        self._restless = bool(waiting or strays or not self._open)
-        now = time.monotonic()
-        due = [tree for tree in waiting if not tree.asked or tree.patience <= now]
-        if now < self._next_round or not (due or strays):
-            return
-        table = procfs.processes()
-        for tree in due:
-            ask = not tree.asked and tree.patience > now
-            tree.asked = True
-            reached = (signalling.ask_to_end if ask else signalling.kill)(roots[tree.number], table)
-            tree.killed.update((one.pid, one.start) for one in reached if one.pid != tree.pid)
-        signalling.kill(strays, table)
-        self._next_round = now + self._pause
-        self._pause = min(2 * self._pause, _LAST_ROUND)
-
-    def _timeout(self) -> float:
-        """Return seconds until there is something to do even if nothing happens; -1 is for ever."""
-        if not self._restless:
-            return -1
-        now = time.monotonic()
-        patience = min((tree.patience for tree in self._forest.by_number.values() if tree.unwanted), default=now)
-        return max(0.0, max(patience, self._next_round) - now)
+        for tree in self._endings.advance(owners):
+            self.say(wire.ENDED, tree.number, len(tree.killed))
 
     # Replies
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def send(one: Process, number: int) -> bool:
-    """Send a signal to the very process that was seen; return whether it was still there."""
+    """Send a signal to the very process that was seen; return whether it was still there.
+
+    Raises PermissionError where it has become somebody else's.
+    """
     try:
         fd = os.pidfd_open(one.pid)
     except ProcessLookupError:
@@ -27,25 +30,28 @@ def send(one: Process, number: int) -> bool:
         if not _same(one):
             return False
         signal.pidfd_send_signal(fd, number)
-    except (ProcessLookupError, PermissionError):
+    except ProcessLookupError:
         return False
     finally:
         os.close(fd)
     return True
 
 
-def ask_to_end(roots: Iterable[int], table: Mapping[int, Process]) -> list[Process]:
-    """Send SIGTERM to the trees below `roots`, waking what is stopped; return whom it reached."""
-    reached = [one for one in procfs.descendants(roots, table) if send(one, signal.SIGTERM)]
-    for one in reached:
-        if one.state in "Tt":
-            send(one, signal.SIGCONT)
+def send_all(roots: Iterable[int], number: int, table: Mapping[int, Process], refused: set[int]) -> list[Process]:
+    """Send a signal to the trees below `roots`, parents first; return whom it reached.
+
+    Who may not be signalled is added to `refused`.
+    """
+    reached: list[Process] = []
+    for one in procfs.descendants(roots, table):
+        try:
+            if send(one, number):
+                reached.append(one)
+            if number == signal.SIGTERM and one.state in "Tt":
+                send(one, signal.SIGCONT)  # a stopped process takes it only when it goes on
+        except PermissionError:
+            refused.add(one.pid)
     return reached
-
-
-def kill(roots: Iterable[int], table: Mapping[int, Process]) -> list[Process]:
-    """Send SIGKILL to the trees below `roots`; return whom it reached."""
-    return [one for one in procfs.descendants(roots, table) if send(one, signal.SIGKILL)]
 
 
 def _same(one: Process) -> bool:
@@ -58,6 +64,6 @@ def _kill(pid: int, number: int) -> bool:
     """Signal by number; return whether there was a process to take it."""
     try:
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
+    except ProcessLookupError:
         return False
     return True
