@@ -9,7 +9,8 @@ WindlassError
 │   └── Refused            known, but not allowed
 ├── Unavailable            the store, the owner or a component cannot be reached now
 │   └── CorruptStore       the database cannot be trusted: nothing is changed, a person must act
-└── ExpressionError        an expression could not be evaluated on the values it met
+├── ExpressionError        an expression could not be evaluated on the values it met
+└── Unexpected             a fault of Windlass itself: an error id stands for what its log tells
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class LimitExceeded(UserError):
     def __init__(self, what: str, actual: int, limit: int) -> None:
         """Name the thing, its number and the limit."""
         super().__init__(f"{what}: {actual:,} is over the limit of {limit:,}")
+        self.what = what
         self.actual = actual
         self.limit = limit
 
@@ -89,3 +91,9 @@ class ExpressionError(WindlassError):
     """An expression could not be evaluated on the values it met."""
 
     status = 422
+
+
+class Unexpected(WindlassError):
+    """A fault of Windlass itself; the text names the error id under which a log has the details."""
+
+    exit_code = 3

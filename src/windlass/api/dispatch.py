@@ -1,0 +1,65 @@
+"""From a request to its answer: route, permission, query and body are checked here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any, Final
+from uuid import uuid4
+
+from windlass.api.message import JSON, Answer, Principal, Request, Stream
+from windlass.api.problem import problem, problem_of, unexpected
+from windlass.api.query import read_query
+from windlass.api.table import Body, Found, Route, RouteTable
+from windlass.errors import LimitExceeded, WindlassError
+
+log: Final = logging.getLogger("windlass.api")
+
+
+async def dispatch(table: RouteTable, engine: Any, request: Request) -> Answer | Stream:
+    """Return the answer to a request; every error becomes a problem document."""
+    found = table.find(request.method, request.path)
+    if not isinstance(found, Found):
+        return _no_route(found, request)
+    route = found.route
+    if not may_use(route, request.principal):
+        return problem(403, f"{request.principal.name} may not do this; it needs the permission to {route.permission}.")
+    media = media_type(request.headers.get("content-type", JSON))
+    if request.body and (route.body is None or media not in route.body.media):
+        taken = ", ".join(route.body.media) if route.body else "no body"
+        return problem(415, f"{request.method} {request.path} takes {taken}, not {media or 'a body without a type'}.")
+    try:
+        if route.body is not None:
+            check_size(route.body, len(request.body))
+        query = read_query(route.query, request.query_string)
+        return await route.handler(engine, replace(request, params=found.params, query=query))
+    except WindlassError as error:
+        return problem_of(error)
+    except Exception:
+        error_id = uuid4().hex
+        log.exception("error %s in %s %s", error_id, route.method, route.path)
+        return unexpected(error_id)
+
+
+def may_use(route: Route, principal: Principal) -> bool:
+    """Say whether a caller may use a route."""
+    return route.permission in principal.permissions
+
+
+def check_size(body: Body, size: int) -> None:
+    """Raise LimitExceeded where a body is larger than its route takes."""
+    if size > body.limit:
+        raise LimitExceeded("bytes of the body", size, body.limit)
+
+
+def media_type(header: str) -> str:
+    """Return the media type of a Content-Type header without its parameters."""
+    return header.partition(";")[0].strip().lower()
+
+
+def _no_route(methods: tuple[str, ...], request: Request) -> Answer:
+    shown = request.path[:200]
+    if not methods:
+        return problem(404, f"There is no route {shown}.")
+    answer = problem(405, f"{shown} does not take {request.method}; it takes {', '.join(methods)}.")
+    return replace(answer, headers={"allow": ", ".join(methods)})

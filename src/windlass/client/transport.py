@@ -1,0 +1,41 @@
+"""How a request reaches a Windlass: the contract that a socket and the same process both keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+
+class Reply(Protocol):
+    """An answer that has begun to arrive."""
+
+    status: int
+    #: Header values by lower-case name.
+    headers: Mapping[str, str]
+
+    def read(self) -> bytes:
+        """Return all of the body. Raises Unavailable where the connection breaks."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it comes. Raises Unavailable where the connection breaks."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the answer; what stands behind a stream ends. Closing twice is fine."""
+        ...
+
+
+class Transport(Protocol):
+    """Carries one request after another."""
+
+    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        """Send a request to `target` (path and query) and return its answer once that begins.
+
+        Raises Unavailable where nobody answers.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of everything. Closing twice is fine."""
+        ...

@@ -1,0 +1,90 @@
+"""HTTP over the Unix socket of the process that owns the store; standard library only."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from windlass.errors import Unavailable
+
+#: Seconds that an answer may take to begin; a start that waits for the store takes up to 10.
+_PATIENCE: Final = 30.0
+_CHUNK: Final = 64 * 1024
+
+
+class UnixTransport:
+    """Speaks to a socket; each request has a connection of its own, for a command has few of them."""
+
+    def __init__(self, path: Path, patience: float = _PATIENCE) -> None:
+        """Remember the socket's `path`; nothing is opened yet."""
+        self._path = path
+        self._patience = patience
+
+    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> UnixReply:
+        """Send a request; see `Transport.send`."""
+        connection = _Connection(self._path, self._patience)
+        try:
+            connection.request(method, target, body=body, headers=dict(headers))
+            return UnixReply(connection, connection.getresponse())
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise Unavailable(f"The owner of the store does not answer on {self._path}: {_reason(error)}.") from None
+
+    def close(self) -> None:
+        """Let go of everything: there is nothing kept."""
+
+
+class UnixReply:
+    """An answer on a connection of its own."""
+
+    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        """Take over the connection."""
+        self._connection = connection
+        self._response = response
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+
+    def read(self) -> bytes:
+        """Return all of the body; see `Reply.read`."""
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it comes; see `Reply.chunks`."""
+        try:
+            while chunk := self._response.read1(_CHUNK):
+                yield chunk
+            if self._response.length:  # a body of known length that ended early
+                raise Unavailable("The connection to the owner of the store broke in the middle of an answer.")
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"The connection to the owner of the store broke: {_reason(error)}.") from None
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._response.close()
+        self._connection.close()
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path, patience: float) -> None:
+        super().__init__("localhost", timeout=patience)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(str(self._path))
+        except OSError:
+            self.sock.close()
+            raise
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "it takes too long"
+    return getattr(error, "strerror", None) or type(error).__name__
