@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import column as sql_column
-from sqlalchemy import insert, inspect, select, table
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select
 
 from windlass.clock import Clock
 from windlass.errors import CorruptStore, Unavailable
@@ -27,7 +26,13 @@ if TYPE_CHECKING:
 
 #: Stands in the header of every SQLite database of ours (`PRAGMA application_id`): "WNDL".
 APPLICATION_ID: Final = 0x574E444C
-_VERSION = table("alembic_version", sql_column("version_num"))
+#: Alembic's own table, as it makes it.
+_VERSION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,14 @@ def schema_version(connection: Connection) -> str | None:
         if inspect(connection).get_table_names():
             raise CorruptStore("The database has tables but none of Windlass; nothing was changed.") from error
         return None
+    return known_version(version)
+
+
+def known_version(version: str | None) -> str:
+    """Return a version that this program knows.
+
+    Raises Unavailable where it is of a newer program, CorruptStore where there is none.
+    """
     if version is None:
         raise CorruptStore(
             "The database does not say which version its schema has; nothing was changed: "
@@ -93,17 +106,14 @@ def schema_version(connection: Connection) -> str | None:
             f"The database was written by a newer Windlass (its schema is {version}, this program knows up to {HEAD}); "
             "nothing was changed: install the newer program, or restore a backup from before its upgrade."
         )
-    return str(version)
+    return version
 
 
 def create_schema(connection: Connection) -> None:
     """Make the current schema in an empty database, without the way through its history."""
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
     metadata.create_all(connection, checkfirst=False)
-    connection.exec_driver_sql(
-        "CREATE TABLE alembic_version (\n\tversion_num VARCHAR(32) NOT NULL, \n"
-        "\tCONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)\n)"
-    )
+    _VERSION.create(connection)
     connection.execute(insert(_VERSION), {"version_num": HEAD})
 
 

@@ -1,0 +1,111 @@
+"""Open a store by its URL: owned, looked at, made or upgraded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from windlass.clock import Clock
+from windlass.errors import Unavailable
+from windlass.store.owner import WAIT, Ownership, own
+from windlass.store.place import store_place
+from windlass.store.soundness import examine
+from windlass.store.sqlite import SqliteStore
+from windlass.store.upgrade import APPLICATION_ID, store_id, upgrade
+
+#: Bytes up to which a database is checked page by page before each use: some ten milliseconds at most.
+_CHECKED_ALWAYS: Final = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """A store and the right to use it; an async context manager that closes both."""
+
+    store: SqliteStore
+    #: Stays the same from one opening to the next.
+    id: str
+    #: None where the store is in memory.
+    ownership: Ownership | None
+
+    async def close(self) -> None:
+        """Close the store and let go of the database; closing twice is fine."""
+        if self.ownership is None:
+            await self.store.close()
+            return
+        try:
+            self.ownership.closing()
+            await self.store.close()
+        finally:
+            self.ownership.release()
+
+    async def __aenter__(self) -> Self:
+        """Return this."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.close()
+
+
+async def open_store(
+    url: str, *, version: str, wait: float = WAIT, clock: Clock | None = None, verify: bool = False
+) -> OpenStore:
+    """Open the store that `url` names, made or upgraded where need be; see `open_owned` for `verify`.
+
+    Raises UserError where the URL is wrong, Unavailable where another process holds the store for longer than `wait`
+    seconds, and what `open_owned` raises.
+    """
+    place = store_place(url)
+    if place.path is None:
+        store = SqliteStore(":memory:", clock=clock)
+        upgrade(store)
+        return OpenStore(store, store_id(store.connection), None)
+    ownership = await own(place.path, version=version, wait=wait, clock=clock)
+    return await open_owned(ownership, clock=clock, verify=verify)
+
+
+async def open_owned(ownership: Ownership, *, clock: Clock | None = None, verify: bool = False) -> OpenStore:
+    """Open the database that `ownership` holds; `verify` reads every page of it first, however large it is.
+
+    Raises CorruptStore where it is damaged or another program's, Unavailable where it cannot be read or is of a newer
+    program. It is left as it was then, and the ownership is released.
+    """
+    try:
+        await asyncio.to_thread(_prepare, ownership, verify=verify)
+        store = SqliteStore(str(ownership.database), clock=clock)
+        try:
+            await asyncio.to_thread(upgrade, store)
+            identity = store_id(store.connection)
+            ownership.opened(identity)
+        except BaseException:
+            await store.close()
+            raise
+    except BaseException:
+        ownership.release()
+        raise
+    return OpenStore(store, identity, ownership)
+
+
+def _prepare(ownership: Ownership, *, verify: bool) -> None:
+    path = ownership.database
+    pages = verify or (path.exists() and path.stat().st_size <= _CHECKED_ALWAYS)
+    new = examine(path, ownership.note, pages=pages)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+        if new:
+            _mark(path)
+    except (OSError, sqlite3.Error) as error:
+        raise Unavailable(f"The database {path} cannot be written: {error}.") from error
+
+
+def _mark(path: Path) -> None:
+    """Write our mark into an empty database, so that it is known as ours before anything else stands in it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
