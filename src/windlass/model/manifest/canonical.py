@@ -13,7 +13,17 @@ from windlass.model.definition import NORMAL_PRIORITY, Job, Requires, Retry, Ste
 
 def digest(canonical: Mapping[str, Any]) -> str:
     """Return the SHA-256 of canonical content as hexadecimal text: equal meaning, equal digest."""
-    return hashlib.sha256(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return digest_of(to_json(canonical))
+
+
+def to_json(canonical: Mapping[str, Any]) -> bytes:
+    """Return canonical content as JSON with sorted keys: equal content, equal bytes."""
+    return orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS)
+
+
+def digest_of(json: bytes) -> str:
+    """Return the digest of what `to_json` gave."""
+    return hashlib.sha256(json).hexdigest()
 
 
 def to_job(canonical: Mapping[str, Any]) -> Job:

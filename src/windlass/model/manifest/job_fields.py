@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass.model.manifest.kinds import INVALID, Anything, Choice, Flag, Listing, MapOf, Size, Text, Whole
+from windlass.model.manifest.kinds import INVALID, Choice, Flag, Listing, MapOf, Size, Text, Whole
+from windlass.model.manifest.parameter_fields import PARAMETER
 from windlass.model.manifest.problem import Notes, Path
 from windlass.model.manifest.record import Field, Record
 from windlass.model.manifest.retry_fields import FLAT_RETRY, RETRY
@@ -144,7 +145,7 @@ JOB_FIELDS = {
     "description": Field(LONG_TEXT, "what the job does"),
     "from": Field(FROM, "a template that this document is laid over"),
     "parameters": Field(
-        MapOf(Anything(), names=r"[A-Za-z_][A-Za-z0-9_.-]{0,127}", names_words="the name of a parameter"),
+        MapOf(PARAMETER, names=r"[A-Za-z_][A-Za-z0-9_.-]{0,127}", names_words="the name of a parameter"),
         "JSON Schema of what a run may be given",
     ),
     "trigger": Field(TRIGGER, "the only trigger"),

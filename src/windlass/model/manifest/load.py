@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,14 +11,17 @@ from windlass.model.catalog import StepCatalog
 from windlass.model.definition import Job
 from windlass.model.did_you_mean import suggestion
 from windlass.model.finding import Finding, Position
-from windlass.model.manifest.canonical import digest, to_job
+from windlass.model.manifest.canonical import digest_of, to_job, to_json
+from windlass.model.manifest.draft import Draft
 from windlass.model.manifest.events import parse
 from windlass.model.manifest.kinds import described
 from windlass.model.manifest.limits import Limits
+from windlass.model.manifest.lint import lint
 from windlass.model.manifest.locate import locate
 from windlass.model.manifest.normalise import normalise
 from windlass.model.manifest.problem import Notes, Path, Problem
 from windlass.model.manifest.text import decode
+from windlass.model.manifest.written import written
 
 #: Kinds of documents that Windlass knows; only jobs are in force.
 OTHER_KINDS = (
@@ -32,7 +36,7 @@ class Document:
 
     #: Where it stands among the documents of its text, from 0.
     index: int
-    canonical: dict[str, Any]
+    canonical: Mapping[str, Any]
     digest: str
     #: Line at which it begins.
     line: int
@@ -101,19 +105,18 @@ def load(data: bytes | str, file: str, catalog: StepCatalog, limits: Limits | No
         if content is None:
             continue
         notes = Notes()
-        canonical = _job(content, catalog, notes)
-        problems.extend((number, problem) for problem in notes.problems)
-        if canonical is not None and not notes.errors and not parsed.problems:
-            warnings = tuple(notes.problems)
+        draft = _job(content, catalog, limits, notes)
+        problems.extend((number, replace(one, path=written(content, one.path))) for one in notes.problems)
+        if draft is not None and not notes.errors and not parsed.problems:
             line = parsed.starts[number][0]
-            documents.append(Document(number, canonical, digest(canonical), line, warnings))
+            documents.append(Document(number, draft.canonical, digest_of(draft.json), line, tuple(notes.problems)))
     if not problems and not documents:
         problems.append((0, Problem("error", "the text holds no document", mark=(1, 1))))
     return Loaded(file, text, tuple(documents), tuple(problems[: limits.findings]))
 
 
-def _job(content: Any, catalog: StepCatalog, notes: Notes) -> dict[str, Any] | None:
-    """Return the canonical content of a document that is a job."""
+def _job(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> Draft | None:
+    """Return what could be read of a document that is a job; everything wrong is in `notes`."""
     if not isinstance(content, dict):
         notes.error((), f"a document must be a mapping with apiVersion and kind, not {described(content)}")
         return None
@@ -127,7 +130,13 @@ def _job(content: Any, catalog: StepCatalog, notes: Notes) -> dict[str, Any] | N
         if "steps" not in content:
             return None
         content = {**content, "kind": "Job"}
-    return normalise(content, catalog, notes)
+    found = normalise(content, catalog, notes)
+    if found is None:
+        return None
+    canonical, numbers = found
+    draft = Draft(canonical, numbers, catalog, limits, to_json(canonical))
+    lint(draft, notes)
+    return draft
 
 
 def _place(places: dict[Path, Any], path: Path, about: str) -> tuple[int, int]:

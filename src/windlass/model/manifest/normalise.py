@@ -7,12 +7,12 @@ from typing import Any
 
 from windlass.model.catalog import StepCatalog
 from windlass.model.definition import NORMAL_PRIORITY
+from windlass.model.in_force import NOT_ACTED_ON
 from windlass.model.manifest.edges import take_edges
 from windlass.model.manifest.job_fields import JOB, LIFTED
 from windlass.model.manifest.kinds import INVALID
 from windlass.model.manifest.problem import Notes, Path
 from windlass.model.manifest.retry_fields import take_retry
-from windlass.model.manifest.step_fields import NOT_ACTED_ON
 from windlass.model.manifest.step_shape import StepContext, shape_step
 from windlass.model.manifest.volumes import Volumes
 
@@ -24,19 +24,19 @@ _TOP = (
 )  # fmt: skip
 
 
-def normalise(document: Any, catalog: StepCatalog, notes: Notes) -> dict[str, Any] | None:
-    """Return the canonical content of a job, as far as it could be read.
+def normalise(document: Any, catalog: StepCatalog, notes: Notes) -> tuple[dict[str, Any], list[int]] | None:
+    """Return the canonical content of a job as far as it could be read, and the index in the file of each step.
 
     What is wrong is added to `notes`. Canonical content has one spelling for each thing, its fields in one order,
     defaults left out, times in seconds, sizes in bytes, priorities in points, the job's defaults put into the steps,
-    and each step's edges as `dependsOn` in file order.
+    and each step's edges as `dependsOn` in file order. None where `document` is no mapping.
     """
     job = JOB.read(document, notes, ())
     if job is INVALID:
         return None
     metadata = job.pop("metadata", {})
     _lift(job, metadata, notes)
-    steps = _steps(job, metadata, document, catalog, notes)
+    steps, numbers = _steps(job, metadata, document, catalog, notes)
     _triggers(job, notes)
     _without_defaults(job)
     canonical: dict[str, Any] = {"apiVersion": "v1", "kind": "Job"}
@@ -45,13 +45,11 @@ def normalise(document: Any, catalog: StepCatalog, notes: Notes) -> dict[str, An
         if name in job:
             canonical[name] = job[name]
     canonical["steps"] = steps
-    return canonical
+    return canonical, numbers
 
 
 def _without_defaults(job: dict[str, Any]) -> None:
     """Leave out what is meant anyway."""
-    if "parameters" in job:
-        job["parameters"] = {key: _parameter(entry) for key, entry in job["parameters"].items()}
     if "concurrency" in job:
         job["concurrency"] = {"limit": 1, **job["concurrency"]}
     for name in ("requires", "retention", "sla"):
@@ -106,16 +104,10 @@ def _once(target: dict[str, Any], name: str, value: Any, what: str, notes: Notes
 
 def _steps(
     job: dict[str, Any], metadata: dict[str, Any], document: Mapping[str, Any], catalog: StepCatalog, notes: Notes
-) -> list[dict[str, Any]]:
-    """Return the canonical steps."""
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Return the canonical steps and their indexes in the file."""
     numbered = job.pop("steps", [])
-    raw = document.get("steps")
-    known = (
-        frozenset(entry["name"] for entry in raw if isinstance(entry, dict) and isinstance(entry.get("name"), str))
-        if isinstance(raw, list)
-        else frozenset()
-    )
-    before = take_edges(numbered, known, notes, ("steps",))
+    before = take_edges(numbered, _step_names(document.get("steps")), notes, ("steps",))
     volumes = Volumes(job.pop("volumes", []), notes, ("volumes",))
     context = StepContext(catalog, _defaults(job, metadata, notes), volumes)
     steps = []
@@ -123,7 +115,15 @@ def _steps(
         if names:
             fields["dependsOn"] = names
         steps.append(shape_step(fields, context, notes, ("steps", index)))
-    return steps
+    return steps, [index for index, _ in numbered]
+
+
+def _step_names(raw: Any) -> frozenset[str]:
+    """Return the names of all steps as written, also of those that cannot be read."""
+    if not isinstance(raw, list):
+        return frozenset()
+    names = (entry.get("name") for entry in raw if isinstance(entry, dict))
+    return frozenset(name for name in names if isinstance(name, str))
 
 
 def _triggers(job: dict[str, Any], notes: Notes) -> None:
@@ -135,10 +135,3 @@ def _triggers(job: dict[str, Any], notes: Notes) -> None:
         notes.error(("trigger",), "trigger and triggers both stand here; keep triggers", "key")
         return
     job["triggers"] = [one]
-
-
-def _parameter(schema: Any) -> Any:
-    """Return a parameter's schema without what is meant anyway."""
-    if not isinstance(schema, dict):
-        return schema
-    return {key: value for key, value in schema.items() if not (key in ("required", "secret") and value is False)}

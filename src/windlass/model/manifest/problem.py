@@ -8,6 +8,7 @@ from typing import Literal
 from windlass.model.finding import Level
 
 Path = tuple[str | int, ...]
+About = Literal["key", "value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Problem:
     #: Keys and indexes from the root of the document.
     path: Path = ()
     #: Whether the sentence is about the key or the value at `path`.
-    about: Literal["key", "value"] = "value"
+    about: About = "value"
     #: Line and column from 1, where the parser itself knows them.
     mark: tuple[int, int] | None = None
 
@@ -35,14 +36,14 @@ class Notes:
         self.errors = 0
         self._seen: set[tuple[str, Path]] = set()
 
-    def error(self, path: Path, message: str, about: Literal["key", "value"] = "value") -> None:
+    def error(self, path: Path, message: str, about: About = "value") -> None:
         """Add what makes the document unusable."""
         if (message, path) not in self._seen:
             self._seen.add((message, path))
             self.errors += 1
             self.problems.append(Problem("error", message, path, about))
 
-    def warning(self, path: Path, message: str, about: Literal["key", "value"] = "value") -> None:
+    def warning(self, path: Path, message: str, about: About = "value") -> None:
         """Add what a person should know and that stops nothing."""
         if (message, path) not in self._seen:
             self._seen.add((message, path))

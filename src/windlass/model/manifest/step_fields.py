@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from windlass.model.in_force import NOT_ACTED_ON
 from windlass.model.manifest.kinds import (
     Anything,
     Choice,
@@ -37,21 +38,6 @@ from windlass.model.manifest.words import (
     Condition,
 )
 
-#: Fields of the originals that are known and not acted on, wherever they may stand.
-NOT_ACTED_ON = (
-    "datasets",
-    "freshness",
-    "remediation",
-    "replaySafe",
-    "outputSchema",
-    "inputSchema",
-    "schemaValidation",
-    "serviceAccountName",
-    "podAnnotations",
-    "automountServiceAccountToken",
-    "nodeSelector",
-    "kueue",
-)
 NOT_ACTED_ON_FIELDS = {name: Field(Anything(), "known, and not acted on") for name in NOT_ACTED_ON}
 
 

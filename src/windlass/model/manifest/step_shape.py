@@ -8,10 +8,10 @@ from typing import Any
 
 from windlass.model.catalog import StepCatalog
 from windlass.model.did_you_mean import suggestion
+from windlass.model.in_force import NOT_ACTED_ON
 from windlass.model.manifest.config import ConfigChecker
 from windlass.model.manifest.problem import Notes, Path
 from windlass.model.manifest.retry_fields import take_retry, without_defaults
-from windlass.model.manifest.step_fields import NOT_ACTED_ON
 from windlass.model.manifest.volumes import Volumes
 
 #: Fields of a step that are config in truth, with the names that config has for them, best first.
@@ -54,20 +54,19 @@ def _type_and_config(fields: dict[str, Any], context: StepContext, notes: Notes,
     name = _settled_type(fields, notes, path)
     if name is None:
         return
+    fields["type"] = name
     if name not in context.catalog:
         near = suggestion(name, context.catalog)
         notes.error((*path, "type"), f'unknown step type "{name}"{near}')
         return
     checker = context.catalog.checker(name)
     engine = fields.pop("engine", None)
-    config, origin = _gathered(fields, checker, notes, path)
+    config = _gathered(fields, checker, notes, path)
     if "volumeMounts" in fields:
         config = context.volumes.mounted(config, fields.pop("volumeMounts"), name, engine, notes, path)
     config = checker.normalise(config, notes, (*path, "config"))
     for place, message, about in checker.check(config):
-        start = origin.get(str(place[0])) if place else None
-        notes.error((*start, *place[1:]) if start else (*path, "config", *place), message, about)
-    fields["type"] = name
+        notes.error((*path, "config", *place), message, about)
     if config:
         fields["config"] = config
 
@@ -92,17 +91,13 @@ def _settled_type(fields: dict[str, Any], notes: Notes, path: Path) -> str | Non
     return name
 
 
-def _gathered(
-    fields: dict[str, Any], checker: ConfigChecker, notes: Notes, path: Path
-) -> tuple[dict[str, Any], dict[str, Path]]:
-    """Take `config` and the short forms, and return one config with the places of what was written short."""
+def _gathered(fields: dict[str, Any], checker: ConfigChecker, notes: Notes, path: Path) -> dict[str, Any]:
+    """Take `config` and the short forms, and return them as one config."""
     name = checker.spec.name
     config: dict[str, Any] = fields.pop("config", {})
-    origin: dict[str, Path] = {}
     uses = fields.pop("uses", None)
     if uses is not None:
         config = {**config, **uses}
-        origin = {key: (*path, "uses", key) for key in uses}
     for short, targets in _SHORT.items():
         if short not in fields:
             continue
@@ -114,11 +109,9 @@ def _gathered(
             notes.error((*path, short), f"{short} stands beside config and inside of it; keep one", "key")
         else:
             config = {**config, target: value}
-            origin[target] = (*path, short)
     if "run" in checker.properties and type(config.get("command")) is str and "run" not in config:
-        origin["run"] = origin.get("command", (*path, "config", "command"))
         config = {("run" if key == "command" else key): value for key, value in config.items()}
-    return config, origin
+    return config
 
 
 def _meant(fields: Mapping[str, Any], written: str | None) -> str | None:

@@ -1,0 +1,35 @@
+"""All rules over one draft."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from windlass.model.manifest.draft import Draft, Findings
+from windlass.model.manifest.problem import Notes
+from windlass.model.manifest.rules import expressions, graph, in_force, parameters, secrets, steps, triggers
+
+Rule = Callable[[Draft], Findings]
+
+#: Every rule that is more than what a single field may hold.
+RULES: Sequence[Rule] = (
+    *graph.RULES,
+    *steps.RULES,
+    *triggers.RULES,
+    *parameters.RULES,
+    *secrets.RULES,
+    *expressions.RULES,
+    *in_force.RULES,
+)
+
+
+def lint(draft: Draft, notes: Notes, rules: Sequence[Rule] = RULES) -> None:
+    """Add to `notes` what `rules` find, at the places where it was written."""
+    for rule in rules:
+        for found in rule(draft):
+            path = found.path
+            if path[:1] == ("steps",) and len(path) > 1 and isinstance(path[1], int):
+                path = ("steps", draft.numbers[path[1]], *path[2:])
+            if found.level == "error":
+                notes.error(path, found.message, found.about)
+            else:
+                notes.warning(path, found.message, found.about)

@@ -1,0 +1,70 @@
+"""Rules on secrets: references that can be followed, and literals where a secret belongs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from windlass.model.manifest.draft import Draft, Findings, Found
+from windlass.model.manifest.problem import Path
+from windlass.model.secret_reference import SCHEME, reference_error
+
+_EXPRESSION = "${{"
+#: Variables and headers whose value is a secret by their very name.
+_SECRET_NAME = re.compile(
+    r"(?:^|[_-])(?:password|passwd|passphrase|secret|token|api_?key|private_?key)$", re.IGNORECASE
+)
+_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key"})
+
+
+def references_are_valid(draft: Draft) -> Findings:
+    """Every `secret://` reference has a source and a name."""
+    if SCHEME.encode() not in draft.json:
+        return
+    for path, text in _texts(draft.canonical):
+        if text.startswith(SCHEME) and _EXPRESSION not in text:
+            wrong = reference_error(text)
+            if wrong:
+                yield Found(path, wrong)
+
+
+def no_literal_secrets(draft: Draft) -> Findings:
+    """Where a secret belongs, a reference is better than the secret itself."""
+    for path, what, value in _where_secrets_belong(draft):
+        if isinstance(value, str) and value and not value.startswith(SCHEME) and _EXPRESSION not in value:
+            message = f"{what} is written out here; a reference such as secret://env/NAME keeps it out"
+            yield Found(path, message, "warning")
+
+
+def _where_secrets_belong(draft: Draft) -> Iterator[tuple[Path, str, Any]]:
+    """Yield path, name and value of everything that is a secret by its place or name."""
+    for number, trigger in enumerate(draft.canonical.get("triggers", ())):
+        yield ("triggers", number, "configuration", "secret"), "secret", trigger.get("configuration", {}).get("secret")
+    for number, callback in enumerate(draft.canonical.get("callbacks", ())):
+        for name, value in callback.get("configuration", {}).get("headers", {}).items():
+            if name.lower() in _SECRET_HEADERS:
+                yield ("callbacks", number, "configuration", "headers", name), name, value
+    for number, step in enumerate(draft.steps):
+        for name, value in step.get("env", {}).items():
+            if _SECRET_NAME.search(name):
+                yield ("steps", number, "env", name), name, value
+    for name, schema in draft.canonical.get("parameters", {}).items():
+        if schema.get("secret") is True:
+            yield ("parameters", name, "default"), f"the default of {name}", schema.get("default")
+
+
+def _texts(value: Any) -> Iterator[tuple[Path, str]]:
+    """Yield every text of canonical content with its path."""
+    pending: list[tuple[Path, Any]] = [((), value)]
+    while pending:
+        path, one = pending.pop()
+        if isinstance(one, str):
+            yield path, one
+        elif isinstance(one, Mapping):
+            pending.extend(((*path, key), item) for key, item in one.items())
+        elif isinstance(one, list):
+            pending.extend(((*path, index), item) for index, item in enumerate(one))
+
+
+RULES = (references_are_valid, no_literal_secrets)
