@@ -163,7 +163,7 @@ async def test_cancelled_before_it_began(tmp_path: Path, processes: Supervisor) 
 
 
 async def test_what_is_left_running_is_ended(run: Any, log: RecordedLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("windlass.steps.local_process._LINGER", 0.2)
+    monkeypatch.setattr("windlass.steps.capture.LINGER", 0.2)
     assert await run("sleep 600 & echo $!") == Completed({}, 0)
     assert not alive(log.text("stdout"))
     assert log.text("system") == "[windlass: ended what the step left running: 1 process]\n"

@@ -85,12 +85,19 @@ class StepContext:
     progress: Progress
     #: Read by the worker when the attempt has ended.
     usage: Usage = field(default_factory=Usage)
+    #: Names the secrets that this attempt was given, as a digest: attempts with another text never share a warm
+    #: process. None: it is shared with attempts of the same run only.
+    credentials: str | None = None
     #: True in an application's own worker, where a step may call the application's functions in place.
     inline: bool = False
 
 
 class StepType(Protocol):
-    """One kind of step. Built-ins and plug-ins register by the entry point group `windlass.steps`."""
+    """One kind of step. Built-ins and plug-ins register by the entry point group `windlass.steps`.
+
+    One object serves all attempts of a worker, many at a time. A type that keeps something warm between them also has
+    a coroutine method `close()`, called when the worker ends.
+    """
 
     spec: StepSpec
 

@@ -73,6 +73,13 @@ class StepTypes:
                     continue  # named in `broken`
         return known.overlaid(specs)
 
+    async def close(self) -> None:
+        """Let go of what the loaded types keep warm."""
+        for step_type in self._loaded.values():
+            close = getattr(step_type, "close", None)
+            if callable(close):
+                await close()
+
     def _load(self, name: str) -> StepType:
         if name in self._broken:
             raise UserError(self._broken[name])
