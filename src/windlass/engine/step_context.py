@@ -9,7 +9,10 @@ import orjson
 
 from windlass.clock import to_text
 from windlass.engine.claim import Claim, StepResult
+from windlass.engine.workspace import Workspace
 from windlass.ids import id_text
+from windlass.model.rendering import Rendered
+from windlass.steps.contract import TaskIdentity
 
 
 def task_id(run_id: bytes, task: int) -> str:
@@ -40,3 +43,25 @@ def _result(result: StepResult) -> dict[str, Any]:
     if result.items is not None:
         value["items"] = {key: _result(item) for key, item in result.items.items()}
     return value
+
+
+def step_environment(
+    claim: Claim,
+    identity: TaskIdentity,
+    rendered: Rendered,
+    parameters: Mapping[str, Any],
+    secret: frozenset[str],
+    workspace: Workspace,
+) -> tuple[dict[str, str], list[str]]:
+    """Return the environment of an attempt, and what had to be left out of it, as sentences."""
+    env = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(workspace.scratch / "home"),
+        "TMPDIR": str(workspace.scratch / "tmp"),
+        "LANG": "C.UTF-8",
+        "WINDLASS_OUTPUT": str(workspace.scratch / "output"),
+        "WINDLASS_ARTIFACTS": str(workspace.artifacts),
+        **rendered.env,
+        **rendered.variables,
+    }
+    return env, []

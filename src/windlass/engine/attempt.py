@@ -1,0 +1,181 @@
+"""One started attempt: its folders, environment, log and context, opened before the step works and closed after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from windlass.clock import Clock
+from windlass.engine.claim import Claim
+from windlass.engine.compiled import CompiledJob
+from windlass.engine.engine import Engine
+from windlass.engine.queue import Queue
+from windlass.engine.report import Usage
+from windlass.engine.secret import SCHEME, Secrets
+from windlass.engine.shapes import secret_names
+from windlass.engine.step_context import expression_context, step_environment, task_id
+from windlass.engine.workspace import Workspace, make_workspace, remove_workspace
+from windlass.ids import id_text
+from windlass.model.masking import Masker
+from windlass.model.outcome import Completed, Failed, Outcome
+from windlass.steps.contract import StepContext, TaskIdentity
+from windlass.steps.log_pipe import LogPipe
+from windlass.store.logs import NewChunk
+from windlass.supervisor.contract import ProcessHost
+
+if TYPE_CHECKING:
+    from windlass.model.log_quota import Stream
+
+
+class Shop(Protocol):
+    """What of the workshop an attempt needs."""
+
+    processes: ProcessHost
+    secrets: Secrets
+    clock: Clock
+    workspaces: Path
+    artifacts: Path
+    folder: Path | None
+    grace: float
+    inline: bool
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A started attempt with everything that its step is given."""
+
+    claim: Claim
+    context: StepContext
+    config: Mapping[str, Any]
+    workspace: Workspace
+    log: LogPipe
+    masker: Masker
+    artifacts: Path
+
+    async def close(self, outcome: Outcome) -> tuple[Outcome, Usage]:
+        """Store the rest of the log and the artifacts; return the outcome without secrets, and what was used."""
+        totals = await self.log.close()
+        used = self.context.usage
+        usage = Usage(
+            cpu_micros=round(used.cpu_seconds * 1_000_000),
+            max_rss_bytes=used.max_rss_bytes,
+            bytes_out=totals.bytes_out,
+            log_bytes=totals.log_bytes,
+        )
+        return self._masked(outcome), usage
+
+    def _masked(self, outcome: Outcome) -> Outcome:
+        if not self.masker.active:
+            return outcome
+        if isinstance(outcome, Completed):
+            return replace(outcome, outputs=self.masker.mask_json(dict(outcome.outputs)))
+        if isinstance(outcome, Failed):
+            return replace(
+                outcome,
+                message=self.masker.mask_text(outcome.message),
+                outputs=self.masker.mask_json(dict(outcome.outputs)),
+            )
+        return outcome
+
+    async def remove(self) -> None:
+        """Remove the folders of the attempt."""
+        await remove_workspace(self.workspace)
+
+
+async def open_attempt(
+    engine: Engine,
+    queue: Queue,
+    shop: Shop,
+    claim: Claim,
+    parameters: Mapping[str, Any],
+    cancelled: asyncio.Event,
+) -> Attempt:
+    """Resolve secrets, render the step, make its folders and its log.
+
+    Raises SecretUnavailable, or ExpressionError where a value cannot be had or would not fit.
+    """
+    compiled = claim.job.step(claim.step_number, engine.catalog)
+    secret = secret_names(claim.job)
+    hidden = {name: value for name, value in parameters.items() if name in secret and isinstance(value, str)}
+    wanted = [*compiled.references.secrets, *(value for value in hidden.values() if value.startswith(SCHEME))]
+    values = await shop.secrets.resolve(wanted, claim.job.project)
+    parameters = {
+        **parameters,
+        **{name: values.get(value, value) for name, value in hidden.items()},
+    }
+    masker = Masker([*values.values(), *(str(parameters[name]) for name in secret if name in parameters)])
+    rendered = compiled.render(expression_context(claim, parameters), values)
+    workspace = make_workspace(shop.workspaces, work=shop.folder)
+    identity = _identity(claim)
+    log = LogPipe(
+        _Chunks(queue, claim), clock=shop.clock, masker=masker, quota=claim.step.log_quota or engine.settings.log_quota
+    )
+    env, warnings = step_environment(claim, identity, rendered, parameters, secret, workspace)
+    for warning in warnings:
+        await log.write(f"[windlass: {warning}]\n".encode(), "system")
+    context = StepContext(
+        identity=identity,
+        workdir=workspace.work,
+        scratch=workspace.scratch,
+        env=env,
+        log=log,
+        cancelled=cancelled,
+        processes=shop.processes,
+        grace=shop.grace,
+        parameters=parameters,
+        choices=_choices(claim.job, claim.step_number),
+        progress=_Progress(queue, claim, masker),
+        inline=shop.inline,
+    )
+    return Attempt(claim, context, rendered.config, workspace, log, masker, shop.artifacts)
+
+
+def _identity(claim: Claim) -> TaskIdentity:
+    return TaskIdentity(
+        project=claim.job.project,
+        job=claim.job.alias,
+        revision=claim.job.number,
+        run_id=id_text(claim.run_id),
+        task_id=task_id(claim.run_id, claim.task),
+        step=claim.step.name,
+        key=claim.key,
+        attempt=claim.attempt,
+    )
+
+
+def _choices(job: CompiledJob, step: int) -> tuple[str, ...]:
+    if not job.job.steps[step].branch:
+        return ()
+    return tuple(job.graph.names[after] for after in job.graph.successors[step])
+
+
+@dataclass(slots=True)
+class _Chunks:
+    """Hands chunks of a log to the queue under the claim that wrote them."""
+
+    queue: Queue
+    claim: Claim
+
+    async def __call__(self, seq: int, at: int, stream: Stream, data: bytes) -> None:
+        claim = self.claim
+        chunk = NewChunk(claim.queue_id, claim.fence, claim.run_id, claim.task, claim.attempt, seq, at, stream, data)
+        await self.queue.append([chunk])
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Reports progress, no more often than a person could follow; the last report of an attempt is never lost."""
+
+    queue: Queue
+    claim: Claim
+    masker: Masker
+    _last: tuple[float | None, str | None] = field(default=(None, None))
+
+    async def __call__(self, percent: float | None = None, message: str | None = None) -> None:
+        said = (percent, None if message is None else self.masker.mask_text(message))
+        if said != self._last:
+            self._last = said
+            await self.queue.progress(self.claim, *said)
