@@ -65,7 +65,8 @@ def _stop(book: Book, types: str, data: dict[str, object], *, spare: bool) -> No
     stop_rest(book, why, consequences, spare=spare)
     end = end_if_done(book)
     if end is not None:
-        types = f"{types},run.{end}"
+        types = f"{types},run.{end[0]}"
+        data["reason"] = end[1]
     facts = data | consequences.data()
     if types or facts:
         hot.insert_facts(book.tx, [NewFact(types, book.run_id, None, book.tx.now, to_json(facts))])

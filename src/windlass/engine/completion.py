@@ -146,7 +146,9 @@ def record_final(book: Book, row: Held, report: Report, ending: Ending) -> None:
         stop_rest(book, "fail_fast", consequences)
     end = end_if_done(book)
     if end is not None:
-        types += f",run.{end}"
+        types += f",run.{end[0]}"
+        if end[1]:
+            data["run"] = {"reason": end[1]}
     hot.insert_facts(tx, [NewFact(types, row.run_id, row.task, tx.now, to_json(data | consequences.data()))])
 
 

@@ -10,6 +10,7 @@ import orjson
 
 from windlass.engine.book import Book, tally_of, to_json
 from windlass.model.progress import RunFacts, advance, decide_end
+from windlass.model.state import RunState
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import TaskEnd
 
@@ -48,8 +49,8 @@ def unstarted(book: Book, task: int, state: str, reason: str, queued_at: int | N
     return TaskEnd(book.run_id, task, state, reason, 0, None, 0, None, None, queued_at, None, book.tx.now, *nothing)
 
 
-def end_if_done(book: Book) -> str | None:
-    """End the run if all its tasks are final; return its final state, None where it goes on."""
+def end_if_done(book: Book) -> tuple[RunState, str | None] | None:
+    """End the run if all its tasks are final; return its final state and the reason, None where it goes on."""
     tx, run_id = book.tx, book.run_id
     if hot.any_task_open(tx, run_id):
         return None
@@ -76,7 +77,7 @@ def end_if_done(book: Book) -> str | None:
         error=None if error is None else to_json(error),
         outputs=_outputs(book),
     )
-    return state
+    return state, reason
 
 
 def _by_state(counts: list[tuple[str, int, int]]) -> dict[str, int]:

@@ -19,6 +19,6 @@ def note_progress(tx: Transaction, claim: Claim, percent: float | None, message:
     if claim.single:
         set_progress(tx, claim.run_id, to_json(said))
     types = "task.progress,run.progress" if claim.single else "task.progress"
-    data = to_json(said | {"step": claim.step.name})
+    data = to_json(said | {"step": claim.step.name, "run": said})
     hot.insert_facts(tx, [NewFact(types, claim.run_id, claim.task, tx.now, data)])
     return True

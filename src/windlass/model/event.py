@@ -26,6 +26,7 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -96,33 +97,31 @@ class Event:
 def expand(fact: Fact) -> Iterator[Event]:
     """Yield the events that a fact stands for, in order.
 
-    The fact's data belongs to each of them, but for three keys: `ready` lists ranges `[first, last]` of tasks that were
-    queued by it, `skipped` and `cancelled` list `[first, last, reason]` of tasks that ended so by it.
+    The fact's data belongs to each of them, but for some keys: `ready` lists ranges `[first, last]` of tasks that were
+    queued by it, `skipped` and `cancelled` list `[first, last, reason]` of tasks that ended so by it, and `run` is the
+    data of the run's own events where the fact is about a task.
     """
     data = dict(fact.data or {})
     ready = data.pop("ready", ())
-    skipped = data.pop("skipped", ())
-    cancelled = data.pop("cancelled", ())
-    number = fact.seq << _FACT_BITS
-    ends: list[str] = []
-    for name in filter(None, fact.types.split(",")):
+    ended = {state: data.pop(state, ()) for state in ("skipped", "cancelled")}
+    of_run = data.pop("run", {}) if fact.task is not None else data
+    numbers = itertools.count(fact.seq << _FACT_BITS)
+    names = [name for name in fact.types.split(",") if name]
+    for name in names:
         if name in RUN_ENDED:
-            ends.append(name)  # the end of a run comes after everything that it stands beside
-            continue
-        yield Event(number, name, fact.run_id, fact.task if name.startswith("task.") else None, fact.at, data)
-        number += 1
-    for state, ranges in (("skipped", skipped), ("cancelled", cancelled)):
+            continue  # the end of a run comes after everything that it stands beside
+        task = name.startswith("task.")
+        yield Event(next(numbers), name, fact.run_id, fact.task if task else None, fact.at, data if task else of_run)
+    for state, ranges in ended.items():
         for first, last, reason in ranges:
-            for task in range(first, last + 1):
-                yield Event(number, f"task.{state}", fact.run_id, task, fact.at, {"reason": reason})
-                number += 1
+            for number in range(first, last + 1):
+                yield Event(next(numbers), f"task.{state}", fact.run_id, number, fact.at, {"reason": reason})
     for first, last in ready:
-        for task in range(first, last + 1):
-            yield Event(number, "task.queued", fact.run_id, task, fact.at, {})
-            number += 1
-    for name in ends:
-        yield Event(number, name, fact.run_id, None, fact.at, data)
-        number += 1
+        for number in range(first, last + 1):
+            yield Event(next(numbers), "task.queued", fact.run_id, number, fact.at, {})
+    for name in names:
+        if name in RUN_ENDED:
+            yield Event(next(numbers), name, fact.run_id, None, fact.at, of_run)
 
 
 def fact_of(seq: int) -> int:
