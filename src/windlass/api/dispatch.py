@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
+import orjson
+
 from windlass.api.message import JSON, Answer, Principal, Request, Stream
 from windlass.api.problem import problem, problem_of, unexpected
 from windlass.api.query import read_query
-from windlass.api.table import Body, Found, Route, RouteTable
+from windlass.api.table import Found, Route, RouteTable
 from windlass.errors import LimitExceeded, WindlassError
 
 log: Final = logging.getLogger("windlass.api")
@@ -18,6 +20,16 @@ log: Final = logging.getLogger("windlass.api")
 
 async def dispatch(table: RouteTable, engine: Any, request: Request) -> Answer | Stream:
     """Return the answer to a request; every error becomes a problem document."""
+    found = admit(table, request, has_body=bool(request.body))
+    if isinstance(found, Answer):
+        return found
+    if len(request.body) > found.limit:
+        return too_large(len(request.body), found.limit)
+    return await respond(engine, found, request)
+
+
+def admit(table: RouteTable, request: Request, *, has_body: bool) -> Found | Answer:
+    """Return where a request leads to, or why it may not go there; its body is not looked at yet."""
     found = table.find(request.method, request.path)
     if not isinstance(found, Found):
         return _no_route(found, request)
@@ -25,12 +37,16 @@ async def dispatch(table: RouteTable, engine: Any, request: Request) -> Answer |
     if not may_use(route, request.principal):
         return problem(403, f"{request.principal.name} may not do this; it needs the permission to {route.permission}.")
     media = media_type(request.headers.get("content-type", JSON))
-    if request.body and (route.body is None or media not in route.body.media):
+    if has_body and (route.body is None or media not in route.body.media):
         taken = ", ".join(route.body.media) if route.body else "no body"
         return problem(415, f"{request.method} {request.path} takes {taken}, not {media or 'a body without a type'}.")
+    return found
+
+
+async def respond(engine: Any, found: Found, request: Request) -> Answer | Stream:
+    """Let the handler of an admitted request answer it."""
+    route = found.route
     try:
-        if route.body is not None:
-            check_size(route.body, len(request.body))
         query = read_query(route.query, request.query_string)
         return await route.handler(engine, replace(request, params=found.params, query=query))
     except WindlassError as error:
@@ -46,10 +62,17 @@ def may_use(route: Route, principal: Principal) -> bool:
     return route.permission in principal.permissions
 
 
-def check_size(body: Body, size: int) -> None:
-    """Raise LimitExceeded where a body is larger than its route takes."""
-    if size > body.limit:
-        raise LimitExceeded("bytes of the body", size, body.limit)
+def too_large(size: int, limit: int) -> Answer:
+    """Return the refusal of a body that is larger than its route takes."""
+    answer = problem_of(LimitExceeded("bytes of the body", size, limit))
+    return replace(answer, status=413, body=answer.body | {"status": 413, "title": "Content Too Large"})
+
+
+def encoded(answer: Answer) -> bytes:
+    """Return the body of an answer as it is sent."""
+    if answer.body is None:
+        return b""
+    return answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body)
 
 
 def media_type(header: str) -> str:

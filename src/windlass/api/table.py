@@ -66,6 +66,11 @@ class Found:
     route: Route
     params: Mapping[str, str]
 
+    @property
+    def limit(self) -> int:
+        """Most bytes that the body may have."""
+        return 0 if self.route.body is None else self.route.body.limit
+
 
 class RouteTable:
     """All routes. A fixed segment wins over a variable one, so that `jobs/health` is no job."""

@@ -1,0 +1,145 @@
+"""The API on the Unix socket of the process that owns the store: only for its own user, and not for steps."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from windlass.api.asgi import Api, Receive, Scope, Send
+from windlass.api.dispatch import encoded
+from windlass.api.message import local_admin
+from windlass.api.problem import problem
+from windlass.api.table import RouteTable
+
+_CREDENTIALS: Final = struct.Struct("3i")
+_BACKLOG: Final = 128
+#: Bytes of a request's head.
+_LARGEST_HEAD: Final = 64 * 1024
+
+IsStepDescendant = Callable[[int], bool]
+
+
+class SocketServer:
+    """Serves an engine on a Unix socket from `start` to `stop`."""
+
+    def __init__(self, table: RouteTable, engine: Any, path: Path, is_step_descendant: IsStepDescendant) -> None:
+        """Serve on `path`; a peer for which `is_step_descendant(pid)` is true is a step and gets nothing."""
+        principal = local_admin(_user_name())
+        self._api = Api(table, engine, lambda _: principal)
+        self._path = path
+        self._is_step_descendant = is_step_descendant
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen; requests are answered when this returns.
+
+        The caller owns the store, so that a file which lies at `path` is a dead owner's and is replaced.
+        """
+        listening = _bind(self._path)
+        config = Config(
+            self._api,
+            http=self._protocol(),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            h11_max_incomplete_event_size=_LARGEST_HEAD,
+            timeout_graceful_shutdown=5,
+        )
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listening]), name="windlass-socket")
+        while not self._server.started:
+            if self._serving.done():
+                await self._serving
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Take no more requests, finish those under way, break off streams; a second call does nothing."""
+        server, serving = self._server, self._serving
+        self._server = self._serving = None
+        if server is None or serving is None:
+            return
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+        self._api.end_streams()
+        server.should_exit = True
+        await serving
+
+    def _protocol(self) -> type[H11Protocol]:
+        is_step_descendant = self._is_step_descendant
+
+        class PeerProtocol(H11Protocol):
+            """HTTP for peers that pass; the others are told why not."""
+
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                why = refusal(transport.get_extra_info("socket"), is_step_descendant)
+                if why is not None:
+                    self.app = _refuse(why)
+                super().connection_made(transport)
+
+        return PeerProtocol
+
+
+def refusal(peer: Any, is_step_descendant: IsStepDescendant) -> str | None:
+    """Return why the process at the other end of a Unix socket may not speak to us; None where it may."""
+    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(raw)
+    if uid != os.geteuid():
+        return "This store belongs to another user."
+    if is_step_descendant(pid):
+        return "A step may not use the store that runs it; give it a token and the address of a server."
+    return None
+
+
+def _refuse(why: str) -> Any:
+    async def application(_: Scope, __: Receive, send: Send) -> None:
+        answer = problem(403, why, type_="urn:windlass:problem:refused")
+        headers = [(b"content-type", answer.media.encode()), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 403, "headers": headers})
+        await send({"type": "http.response.body", "body": encoded(answer)})
+
+    return application
+
+
+class _Server(Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the program that serves."""
+        yield
+
+
+def _bind(path: Path) -> socket.socket:
+    """Listen on `path` with a file that only its owner may open."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    except OSError:
+        listening.close()
+        raise
+    finally:
+        os.umask(before)
+    listening.listen(_BACKLOG)
+    listening.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+    return listening
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

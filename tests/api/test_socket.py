@@ -1,0 +1,193 @@
+"""The owner's socket: real connections, who may use it, limits, and streams that end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from windlass.api.message import Answer, Request, Stream
+from windlass.api.socket import SocketServer, refusal
+from windlass.api.sse import Sent, server_sent
+from windlass.api.table import Body, Route, RouteTable
+from windlass.client.client import Client
+from windlass.client.unix import UnixTransport
+from windlass.errors import LimitExceeded, NotFound, Refused, Unavailable
+
+
+class Engine:
+    """Counts streams that were let go of."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.ended = asyncio.Event()
+        self.waiting = asyncio.Event()
+
+
+async def echo(_: Engine, request: Request) -> Answer:
+    return Answer(body={"who": request.principal.name, "body": request.json(), "job": request.params.get("job")})
+
+
+async def missing(_: Engine, __: Request) -> Answer:
+    raise NotFound("There is no such thing.")
+
+
+async def endless(engine: Engine, _: Request) -> Stream:
+    async def events() -> AsyncIterator[Sent]:
+        try:
+            yield Sent("first", {}, "1")
+            engine.waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            engine.ended.set()
+
+    return Stream(chunks=server_sent(events()))
+
+
+TABLE = RouteTable(
+    [
+        Route(method="GET", path="/api/v1/jobs/{job}", permission="view", handler=echo, summary="s"),
+        Route(
+            method="POST", path="/api/v1/jobs", permission="edit", handler=echo, summary="s", body=Body(limit=70_000)
+        ),
+        Route(method="GET", path="/api/v1/missing", permission="view", handler=missing, summary="s"),
+        Route(method="GET", path="/api/v1/events", permission="view", handler=endless, summary="s"),
+    ]
+)
+
+
+@pytest.fixture
+async def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+async def server(engine: Engine, tmp_path: Path) -> AsyncIterator[SocketServer]:
+    one = SocketServer(TABLE, engine, tmp_path / "s", lambda _: False)
+    await one.start()
+    yield one
+    await one.stop()
+
+
+@pytest.fixture
+def client(server: SocketServer, tmp_path: Path) -> Client:
+    assert server
+    return Client(UnixTransport(tmp_path / "s", patience=20))
+
+
+async def test_a_request_and_its_answer(client: Client) -> None:
+    assert (await asyncio.to_thread(client.get, "jobs", "a/b ü"))["job"] == "a/b ü"
+    answer = await asyncio.to_thread(client.post, "jobs", body={"text": "ü" * 30_000})
+    assert answer["body"]["text"] == "ü" * 30_000
+
+
+async def test_errors_come_back_as_errors(client: Client) -> None:
+    with pytest.raises(NotFound, match="no such thing"):
+        await asyncio.to_thread(client.get, "missing")
+    with pytest.raises(LimitExceeded, match="70,000"):
+        await asyncio.to_thread(client.post, "jobs", body={"text": "x" * 100_000})
+
+
+@pytest.mark.usefixtures("server")
+async def test_a_body_without_declared_length_is_limited_too(tmp_path: Path) -> None:
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+    writer.write(
+        b"POST /api/v1/jobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    for _ in range(80):
+        writer.write(b"400\r\n" + b"x" * 0x400 + b"\r\n")
+    answer = await reader.readuntil(b"\r\n")
+    assert b"413" in answer
+    writer.close()
+
+
+@pytest.mark.usefixtures("server")
+async def test_only_the_owner_may_open_the_socket(tmp_path: Path) -> None:
+    assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
+
+
+class Peer:
+    """The other end of a socket, as the kernel tells of it."""
+
+    def __init__(self, uid: int) -> None:
+        """Belong to the user `uid`."""
+        self.credentials = struct.pack("3i", os.getpid(), uid, 0)
+
+    def getsockopt(self, *_: int) -> bytes:
+        return self.credentials
+
+
+def test_another_user_is_refused_even_where_the_file_lets_them() -> None:
+    assert refusal(Peer(os.getuid()), lambda _: False) is None
+    assert refusal(Peer(os.getuid() + 1), lambda _: False) == "This store belongs to another user."
+
+
+async def test_a_step_is_refused_with_the_reason(engine: Engine, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def is_step(pid: int) -> bool:
+        asked.append(pid)
+        return True
+
+    server = SocketServer(TABLE, engine, tmp_path / "s", is_step)
+    await server.start()
+    client = Client(UnixTransport(tmp_path / "s", patience=20))
+    with pytest.raises(Refused, match="A step may not"):
+        await asyncio.to_thread(client.get, "jobs", "x")
+    assert asked == [os.getpid()]
+    await server.stop()
+
+
+async def test_a_dead_owners_file_is_replaced_and_stopping_removes_it(engine: Engine, tmp_path: Path) -> None:
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(tmp_path / "s"))
+    left.close()
+    server = SocketServer(TABLE, engine, tmp_path / "s", lambda _: False)
+    await server.start()
+    await server.stop()
+    await server.stop()
+    assert not (tmp_path / "s").exists()
+
+
+async def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
+    client = Client(UnixTransport(tmp_path / "nothing"))
+    with pytest.raises(Unavailable, match="does not answer"):
+        client.get("jobs", "x")
+
+
+async def test_letting_go_of_a_stream_ends_what_stands_behind_it(engine: Engine, client: Client) -> None:
+    def first() -> Any:
+        stream = client.events("events")
+        event = next(stream)
+        stream.close()
+        return event
+
+    assert (await asyncio.to_thread(first)).id == "1"
+    async with asyncio.timeout(20):
+        await engine.ended.wait()
+
+
+async def test_a_stream_breaks_visibly_when_the_server_stops(
+    engine: Engine, server: SocketServer, client: Client
+) -> None:
+    def all_events() -> list[Any]:
+        return list(client.events("events"))
+
+    reading = asyncio.create_task(asyncio.to_thread(all_events))
+    await engine.waiting.wait()
+    await server.stop()
+    assert engine.ended.is_set()
+    with pytest.raises(Unavailable, match="broke"):
+        await reading
+
+
+async def test_a_hundred_callers_at_once(client: Client) -> None:
+    answers = await asyncio.gather(*(asyncio.to_thread(client.get, "jobs", str(number)) for number in range(100)))
+    assert [answer["job"] for answer in answers] == [str(number) for number in range(100)]
