@@ -61,7 +61,7 @@ async def start_node(
     heartbeat = Heartbeat(queue.renew, interval=settings.heartbeat, on_lost=lambda: None)
     worker = Worker(queue, pipeline, heartbeat, slots=face.slots)
     timer = Service(Timer(engine, clock or SystemClock()))
-    services = [timer, Service(Rescuer(engine))]
+    services = [timer, Service(Rescuer(engine, (queue.worker_id,)))]
     engine.store.on_hint("ready", worker.hint)
     engine.store.on_hint("stop", worker.hint)
     engine.store.on_hint("wake", timer.hint)

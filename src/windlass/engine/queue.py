@@ -65,7 +65,7 @@ class StoreQueue:
         """Speak for the worker that was registered under `worker_id`."""
         self._engine = engine
         self._face = face
-        self._worker_id = worker_id
+        self.worker_id = worker_id
         self._routes: list[int] = []
         self._known_routes = 0
 
@@ -96,7 +96,7 @@ class StoreQueue:
 
     def renew(self) -> bool:
         """Stamp the heartbeat, from a thread of its own; False where the worker was found gone meanwhile."""
-        return self._engine.store.run_blocking(workers.renew, self._worker_id)
+        return self._engine.store.run_blocking(workers.renew, self.worker_id)
 
     def _exchange(self, tx: Transaction, reports: Sequence[Report], capacity: int) -> Exchange:
         if reports:
@@ -104,8 +104,8 @@ class StoreQueue:
         claims: list[Claim] = []
         if capacity > 0:
             routes = self._served(tx)
-            claims = take(tx, self._engine, self._worker_id, self._face.name, routes, capacity)
-        return Exchange(claims, hot.asked_to_stop(tx, self._worker_id))
+            claims = take(tx, self._engine, self.worker_id, self._face.name, routes, capacity)
+        return Exchange(claims, hot.asked_to_stop(tx, self.worker_id))
 
     def _served(self, tx: Transaction) -> list[int]:
         """Return the routes that this worker serves; asked anew whenever there are more routes."""
@@ -118,7 +118,7 @@ class StoreQueue:
 
     def _leave(self, tx: Transaction, unstarted: Sequence[tuple[int, int]]) -> None:
         give_back(tx, unstarted)
-        settle_worker(tx, self._engine, self._worker_id, self._face.name)
+        settle_worker(tx, self._engine, self.worker_id, self._face.name)
 
 
 def _register(tx: Transaction, face: WorkerFace) -> int:

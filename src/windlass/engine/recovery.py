@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from windlass.clock import micros
 from windlass.engine.completion import end_attempt
 from windlass.engine.engine import Engine
@@ -39,10 +41,15 @@ def settle_worker(tx: Transaction, engine: Engine, worker_id: int, name: str) ->
     return lost
 
 
-def settle_gone(tx: Transaction, engine: Engine) -> int:
-    """End every worker whose lease has run out; return how many attempts were lost."""
+def settle_gone(tx: Transaction, engine: Engine, spared: Collection[int] = ()) -> int:
+    """End every worker whose lease has run out; return how many attempts were lost.
+
+    `spared` are the workers of the calling process: after it was stopped for longer than a lease, or its clock was set,
+    their heartbeats look old although they are as alive as the caller.
+    """
     before = tx.now - micros(engine.settings.lease)
-    return sum(settle_worker(tx, engine, worker_id, name) for worker_id, name in workers.gone(tx, before))
+    gone = [(worker_id, name) for worker_id, name in workers.gone(tx, before) if worker_id not in spared]
+    return sum(settle_worker(tx, engine, worker_id, name) for worker_id, name in gone)
 
 
 def settle_all(tx: Transaction, engine: Engine) -> int:
