@@ -17,7 +17,7 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     plain = {_plain(name): name for name in reversed(names)}
     if _plain(word) in plain:
         return plain[_plain(word)]
-    near = get_close_matches(_plain(word), plain, n=1, cutoff=0.7)
+    near = get_close_matches(_plain(word), plain, n=1, cutoff=0.65)
     return plain[near[0]] if near else None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from windlass.model.durations import parse_duration, parse_size, whole
 from windlass.model.manifest.kinds import INVALID, described, label
 from windlass.model.manifest.problem import Notes, Path
-from windlass.model.manifest.schema_sentence import sentences
+from windlass.model.manifest.schema_sentence import Sentence, complaints
 from windlass.model.manifest.words import Command
 from windlass.model.steptype import StepSpec
 
@@ -50,16 +50,12 @@ class ConfigChecker:
             config = _with_unit(config, field, unit, notes, path)
         return config
 
-    def check(self, config: Mapping[str, Any]) -> Iterable[tuple[Path, str, Any]]:
-        """Yield (path inside of the config, sentence, about) for whatever is wrong with a normalised config.
+    def check(self, config: Mapping[str, Any]) -> Iterable[Sentence]:
+        """Return (path inside of the config, sentence, about) for whatever is wrong with a normalised config.
 
         A text that holds an expression is taken for any type: what it gives is checked when it is known.
         """
-        if self._validator.is_valid(config):
-            return
-        for error in self._validator.iter_errors(config):
-            if not _explained_by_expression(error):
-                yield from sentences(error, self.spec.schema, f"the config of {self.spec.name}")
+        return complaints(self._validator, config, self.spec.schema, f"the config of {self.spec.name}")
 
 
 def _types(schema: Mapping[str, Any]) -> list[str]:
@@ -96,8 +92,3 @@ def _with_unit(config: dict[str, Any], field: tuple[str, ...], unit: str, notes:
         place = (*path, name)
         notes.error(place, f"{label(place)} must be {words}, not {described(value)}")
         return {key: entry for key, entry in config.items() if key != name}
-
-
-def _explained_by_expression(error: Any) -> bool:
-    """Say whether an error is only there because an expression has not been evaluated yet."""
-    return isinstance(error.instance, str) and _EXPRESSION in error.instance

@@ -25,18 +25,45 @@ _FORMATS = {
     "email": "an e-mail address",
     "uri": "an address with its scheme",
 }
+#: What makes further complaints about the same place needless.
+_STRONGEST = ("enum", "type")
+_LENGTHS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "uniqueItems")
 Sentence = tuple[Path, str, Literal["key", "value"]]
 
 
-def sentences(error: Any, schema: Mapping[str, Any], what: str) -> Iterable[Sentence]:
+def complaints(
+    check: Any, value: Any, schema: Mapping[str, Any], what: str, *, hide: bool = False
+) -> Iterable[Sentence]:
+    """Yield what the validator `check` of `schema` says about `value`: of one place what says most.
+
+    `what` is how the value is called. With `hide` no sentence shows the value. A text that holds an expression is taken
+    for any type: what it gives is checked when it is known.
+    """
+    if check.is_valid(value):
+        return
+    errors = [error for error in check.iter_errors(value) if not _is_expression(error.instance)]
+    strongest: dict[Path, str] = {}
+    for error in errors:
+        if error.kind.name in _STRONGEST and strongest.get(tuple(error.instance_path)) != _STRONGEST[0]:
+            strongest[tuple(error.instance_path)] = error.kind.name
+    for error in errors:
+        if strongest.get(tuple(error.instance_path), error.kind.name) == error.kind.name:
+            yield from sentences(error, schema, what, hide=hide)
+
+
+def _is_expression(value: Any) -> bool:
+    return isinstance(value, str) and "${{" in value
+
+
+def sentences(error: Any, schema: Mapping[str, Any], what: str, *, hide: bool = False) -> Iterable[Sentence]:
     """Yield where (below the checked value) and what is wrong, for one validation error.
 
-    `what` is how the checked value is called where the error is about itself.
+    `what` is how the checked value is called where the error is about itself. With `hide` no sentence shows the value.
     """
     path: Path = tuple(error.instance_path)
     kind = error.kind.name
     detail = error.kind.as_dict()
-    name = label(path) if path else what
+    name = label((what, *path))
     if kind == "additionalProperties":
         known = _properties(schema, path)
         for key in detail["unexpected"]:
@@ -55,11 +82,13 @@ def sentences(error: Any, schema: Mapping[str, Any], what: str) -> Iterable[Sent
         yield (*path, str(inner.instance)), f'"{inner.instance}" is no name that {name} may hold', "key"
     else:
         say = _PLAIN.get(kind)
-        must = say(detail) if say else None
-        if must is None:
+        if hide:
+            yield path, f"{name} is not valid ({kind})", "value"
+        elif say is None:
             yield path, f"{name} is not valid: {error.message}", "value"
         else:
-            yield path, f"{name} must {must}, not {described(error.instance)}", "value"
+            found = "" if kind in _LENGTHS else f", not {described(error.instance)}"
+            yield path, f"{name} must {say(detail)}{found}", "value"
 
 
 def _types(detail: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from windlass.model.manifest.draft import Draft, Findings, Found
-from windlass.model.manifest.schema_sentence import sentences
+from windlass.model.manifest.schema_sentence import complaints
 from windlass.model.parameter_schema import BadPattern, checked_schema, validator
 
 _TEXT_KEYS = ("pattern", "format", "minLength", "maxLength")
@@ -54,19 +54,18 @@ def _values(name: str, schema: Mapping[str, Any]) -> Findings:
     """Check pattern, enum and default by the engine that checks runs' parameters."""
     path = ("parameters", name)
     try:
-        check = validator(checked_schema(schema))
+        whole = validator(checked_schema(schema))
         plain = validator(checked_schema({key: value for key, value in schema.items() if key != "enum"}))
     except BadPattern as bad:
         yield Found((*path, "pattern"), str(bad))
         return
     for index, value in enumerate(schema.get("enum", ())):
-        for wrong in plain.iter_errors(value):
-            for _, message, about in sentences(wrong, schema, f"enum[{index}]"):
-                yield Found((*path, "enum", index), message, about=about)
-    if "default" in schema and not (schema.get("secret") is True and str(schema["default"]).startswith("secret://")):
-        for wrong in check.iter_errors(schema["default"]):
-            for place, message, about in sentences(wrong, schema, f"the default of {name}"):
-                yield Found((*path, "default", *place), message, about=about)
+        for _, message, about in complaints(plain, value, schema, f"enum[{index}]"):
+            yield Found((*path, "enum", index), message, about=about)
+    secret = schema.get("secret") is True
+    if "default" in schema and not (secret and str(schema["default"]).startswith("secret://")):
+        for place, message, about in complaints(whole, schema["default"], schema, f"default of {name}", hide=secret):
+            yield Found((*path, "default", *place), message, about=about)
 
 
 RULES = (schemas_make_sense,)
