@@ -2,7 +2,8 @@
 
 `python fake_worker.py INSTANCE GROUPS LOCK FD`: one JSON object a line on standard input is a command to start
 (`argv`, `wait`: report how it ended), each with FD as its descriptor 3; answers are JSON lines on standard output.
-`{"fork": true}` forks a process that holds all descriptors and sleeps. End of input closes the supervisor.
+`{"fork": true}` forks a process that holds all descriptors and sleeps, `{"processes": N}` limits the supervisor's
+number of processes (softly). End of input closes the supervisor.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -63,6 +65,10 @@ async def main() -> None:
             if pid == 0:
                 signal.pause()
             say(pid=pid)
+        elif "processes" in request:
+            _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+            resource.prlimit(supervisor.pid, resource.RLIMIT_NPROC, (request["processes"], hard))
+            say()
         else:
             await start(supervisor, request, int(held), null)
     await supervisor.close()

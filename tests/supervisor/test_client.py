@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from typing import TYPE_CHECKING
+import pwd
+import signal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.supervisor.conftest import Bench
 from windlass.supervisor import procfs
-from windlass.supervisor.contract import Limits
+from windlass.supervisor.client import Supervisor
+from windlass.supervisor.contract import Limits, SupervisorLost
 
 if TYPE_CHECKING:
-    from tests.supervisor.conftest import Bench
+    from pathlib import Path
 
 
 async def test_a_process_starts_in_its_folder_with_its_environment_alone(bench: Bench) -> None:
@@ -66,6 +70,157 @@ async def test_sweep_kills_what_was_left_behind(bench: Bench) -> None:
     assert await child.sweep() == 0
 
 
+@pytest.mark.promise("H11")
+async def test_stop_lets_a_process_end_by_itself_even_a_stopped_one(bench: Bench) -> None:
+    child, output = await bench.shell("trap 'echo bye; exit 4' TERM; echo up; kill -STOP $$; sleep 0")
+    assert await output.readline() == b"up\n"
+    await child.stop(60)
+    assert (await child.wait()).status == 4
+    assert await output.read() == b"bye\n"
+
+
+async def test_a_second_stop_may_shorten_the_first(bench: Bench) -> None:
+    child, output = await bench.shell("trap '' TERM; echo up; while :; do sleep 1000; done")
+    assert await output.readline() == b"up\n"
+    patient = asyncio.ensure_future(child.stop(1000))
+    await child.stop(0)
+    await patient
+    assert (await child.wait()).status == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("groups", ["auto", "v1", "off"])
+async def test_a_sweep_spares_what_other_attempts_left(tmp_path: Path, groups: Any) -> None:
+    async with Supervisor(instance="two", groups=groups) as supervisor:
+        bench = Bench(supervisor, tmp_path)
+        script = "(setsid sh -c 'echo $$; exec sleep 1000' &); read line; exit 0"
+        (one, first), (other, second) = [await bench.shell(script, mark=mark) for mark in ("one", "other")]
+        await asyncio.gather(first.readline(), second.readline())
+        one_ended, other_ended = one.wait(), other.wait()  # standard input is the null device: they end at once
+        await asyncio.gather(one_ended, other_ended)
+        assert await one.sweep() == 1
+        assert await first.read() == b""
+        assert not second.at_eof()
+        assert await other.sweep() == 1
+        assert await second.read() == b""
+
+
+@pytest.mark.parametrize("groups", ["auto", "off"])
+async def test_what_hides_from_its_attempt_ends_at_the_latest_with_those_it_may_be_of(
+    tmp_path: Path, groups: Any
+) -> None:
+    async with Supervisor(instance="two", groups=groups) as supervisor:
+        bench = Bench(supervisor, tmp_path)
+        long, talk = await bench.shell("echo up; exec sleep 1000", mark="long")
+        await talk.readline()
+        short, output = await bench.shell("(env -i setsid sh -c 'echo hidden; exec sleep 1000' &)", mark="short")
+        await output.readline()
+        await short.wait()
+        await short.sweep()
+        await long.stop(0)
+        assert await output.read() == b""
+
+
+async def test_what_has_one_mark_ends_together(bench: Bench) -> None:
+    (one, first), (other, second) = [await bench.shell("echo up; exec sleep 1000", mark="same") for _ in range(2)]
+    await asyncio.gather(first.readline(), second.readline())
+    await one.stop(0)
+    assert (await other.wait()).status == -signal.SIGKILL
+
+
+async def test_no_signal_is_blocked_or_ignored(bench: Bench) -> None:
+    child, output = await bench.start("grep", "-E", "^Sig(Ign|Blk):", "/proc/self/status")
+    assert (await child.wait()).status == 0
+    masks = [int(line.split()[1], 16) for line in (await output.read()).splitlines()]
+    assert [mask & sum(1 << number - 1 for number in signal.valid_signals()) for mask in masks] == [0, 0]
+
+
+async def test_a_child_leads_its_session_and_holds_three_descriptors(bench: Bench) -> None:
+    for limits in (Limits(), Limits(open_files=100)):  # started by spawn, started by fork
+        child, output = await bench.shell("ls /proc/$$/fd; cut -d' ' -f6 /proc/$$/stat", limits=limits)
+        assert (await child.wait()).status == 0
+        assert (await output.read()).split() == [b"0", b"1", b"2", str(child.pid).encode()]
+
+
+async def test_standard_input_is_what_was_given_or_nothing(bench: Bench) -> None:
+    child, output = await bench.start("cat")
+    assert await output.read() == b""
+    reading, writing = os.pipe()
+    try:
+        child, output = await bench.start("cat", stdin=reading)
+        os.write(writing, b"hello")
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert await output.read() == b"hello"
+    assert (await child.wait()).status == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "env"),
+    [
+        ([], {}),
+        (["true", "a\0b"], {}),
+        (["true"], {"A=B": "c"}),
+        (["true"], {"": "c"}),
+        (["true"], {"A": "\ud800"}),
+    ],
+)
+async def test_what_no_process_can_be_given_is_refused(bench: Bench, argv: list[str], env: dict[str, str]) -> None:
+    with pytest.raises(OSError, match=r"empty|null|name|encode") as caught:
+        await bench.start(*argv, env=env)
+    assert caught.value.errno == errno.EINVAL
+
+
+async def test_a_file_that_is_no_program_is_named(bench: Bench) -> None:
+    script = bench.folder / "script"
+    script.write_text("echo no first line")
+    script.chmod(0o755)
+    with pytest.raises(OSError, match="Exec format error") as caught:
+        await bench.start(str(script))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOEXEC, str(script))
+
+
+async def test_path_is_searched_in_the_environment_of_the_child(bench: Bench) -> None:
+    (bench.folder / "bin").mkdir()
+    program = bench.folder / "bin" / "only-here"
+    program.write_text("#!/bin/sh\necho found\n")
+    program.chmod(0o755)
+    child, output = await bench.start("only-here", env={"PATH": f"/no/such:{bench.folder / 'bin'}:/bin:/usr/bin"})
+    assert (await child.wait()).status == 0
+    assert await output.read() == b"found\n"
+    with pytest.raises(FileNotFoundError):
+        await bench.start("only-here")
+
+
+async def test_another_user_is_taken_on_with_all_groups(bench: Bench) -> None:
+    entry = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    child, output = await bench.shell("id -u; id -g; grep -E ^Groups: /proc/self/status", run_as=entry.pw_name, cwd="/")
+    assert (await child.wait()).status == 0
+    uid, gid, _, *groups = (await output.read()).split()
+    assert (int(uid), int(gid)) == (entry.pw_uid, entry.pw_gid)
+    assert sorted(map(int, groups)) == sorted(os.getgrouplist(entry.pw_name, entry.pw_gid))
+
+
+async def test_an_unknown_user_is_named(bench: Bench) -> None:
+    with pytest.raises(OSError, match="no-such-user") as caught:
+        await bench.start("true", run_as="no-such-user")
+    assert caught.value.errno == errno.EINVAL
+
+
+async def test_errors_of_exec_are_the_same_under_limits(bench: Bench) -> None:
+    with pytest.raises(FileNotFoundError, match="no-such-program"):
+        await bench.start("no-such-program", limits=Limits(open_files=100))
+    with pytest.raises(FileNotFoundError, match="gone"):
+        await bench.start("true", cwd=bench.folder / "gone", limits=Limits(open_files=100))
+
+
+async def test_time_on_the_processor_is_limited_and_reported(bench: Bench) -> None:
+    child, _ = await bench.shell("while :; do :; done", limits=Limits(cpu_seconds=1))
+    ended = await child.wait()
+    assert ended.status == -signal.SIGXCPU
+    assert 0.9 <= ended.cpu_seconds <= 1.5
+
+
 async def test_limits_hold(bench: Bench) -> None:
     child, output = await bench.shell("ulimit -n; ulimit -t; ulimit -v", limits=Limits(open_files=50, cpu_seconds=9))
     assert (await child.wait()).status == 0
@@ -111,3 +266,41 @@ async def test_close_ends_what_still_runs(bench: Bench) -> None:
     assert await output.read() == b""
     assert (await child.wait()).status == -9
     assert procfs.process(child.pid) is None
+
+
+async def test_a_closed_supervisor_starts_nothing(bench: Bench) -> None:
+    await bench.supervisor.close()
+    with pytest.raises(SupervisorLost, match="closed"):
+        await bench.start("true")
+    await bench.supervisor.close()
+
+
+async def test_a_cancelled_start_leaves_nothing(bench: Bench) -> None:
+    reading, writing = os.pipe()
+    starts = [
+        asyncio.ensure_future(bench.supervisor.spawn(bench.command("sleep", "1000", output=writing, mark=str(n))))
+        for n in range(20)
+    ]
+    await asyncio.sleep(0)  # each has sent its request, none has an answer
+    for start in starts:
+        start.cancel()
+    assert {type(one) for one in await asyncio.gather(*starts, return_exceptions=True)} == {asyncio.CancelledError}
+    os.close(writing)
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+
+
+async def test_owns_tells_its_processes_from_others(bench: Bench) -> None:
+    child, output = await bench.shell("(setsid sh -c 'echo $$; exec sleep 1000' &)")
+    daemon = int(await output.readline())
+    await child.wait()
+    assert bench.supervisor.owns(daemon)
+    assert not bench.supervisor.owns(os.getpid())
+    await child.sweep()
+    assert not bench.supervisor.owns(daemon)
+
+
+async def test_an_instance_has_a_name_that_a_folder_can_have() -> None:
+    for name in ("", "a/b", "a.b", "x" * 65, "a\nb"):
+        with pytest.raises(ValueError, match="instance"):
+            Supervisor(instance=name)

@@ -104,7 +104,7 @@ class Groups:
     def __init__(self, folder: str, instance: str) -> None:
         """Make the base in `folder`, a group that holds this process. Raises OSError where that is not allowed."""
         self.folder = f"{folder}/{base_name(instance, os.getpid())}"
-        self._inside = False
+        self._inside = 0
         self._left_over: set[int] = set()
         os.mkdir(self.folder)  # noqa: PTH102 - pathlib costs memory
         try:
@@ -129,14 +129,14 @@ class Groups:
             self.leave()
             remove(folder)
             return False
-        self._inside = True
+        self._inside = number
         return True
 
-    def leave(self) -> None:
-        """Move back to the base."""
-        if self._inside:
+    def leave(self, number: int = 0) -> None:
+        """Move back to the base, out of the group of child `number` or, if that is 0, of any."""
+        if self._inside and number in (0, self._inside):
             os.write(self._home, b"0")
-            self._inside = False
+            self._inside = 0
 
     def of(self, number: int) -> str:
         """Return the folder of a child's group."""
@@ -144,6 +144,7 @@ class Groups:
 
     def vacate(self, number: int) -> bool:
         """Remove a child's group; return False where it still holds a process."""
+        self.leave(number)
         for old in [old for old in self._left_over if remove(self.of(old))]:
             self._left_over.discard(old)
         if remove(self.of(number)):

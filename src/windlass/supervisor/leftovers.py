@@ -50,11 +50,12 @@ def kill_leftovers(instance: str, groups: Iterable[str] = ()) -> int:
     refused: set[tuple[int, int]] = set()
     pause = _FIRST_PAUSE
     give_up = time.monotonic() + _ENOUGH
-    while time.monotonic() < give_up:
+    looks = 1
+    while looks and time.monotonic() < give_up:
         found = [one for one in find_leftovers(f"{instance}:", bases) if (one.pid, one.start) not in refused]
-        if not found:
-            break
-        for folder in bases:
+        # In the midst of exec a process has no environment for a moment: where there was one, look again.
+        looks = 2 if found else looks - 1
+        for folder in bases if found else ():
             cgroup.kill_all_in(folder)
         for one in found:
             try:
@@ -62,8 +63,9 @@ def kill_leftovers(instance: str, groups: Iterable[str] = ()) -> int:
                     killed.add((one.pid, one.start))
             except PermissionError:
                 refused.add((one.pid, one.start))
-        time.sleep(pause)
-        pause = min(2 * pause, _LAST_PAUSE)
+        if looks:
+            time.sleep(pause)
+            pause = min(2 * pause, _LAST_PAUSE)
     for folder in bases:
         cgroup.remove(folder)
     return len(killed)

@@ -45,14 +45,18 @@ def processes() -> dict[int, Process]:
 
 
 def descendants(roots: Iterable[int], table: Mapping[int, Process]) -> list[Process]:
-    """Return the living processes of `roots` and below them, parents first."""
+    """Return the living processes of `roots` and below them, each once, parents first."""
     below: dict[int, list[Process]] = {}
     for one in table.values():
         below.setdefault(one.parent, []).append(one)
-    found = [table[pid] for pid in roots if pid in table]
+    tops = set(roots)
+    found = [table[pid] for pid in tops if pid in table and table[pid].parent not in tops]
+    seen: set[int] = set()
     for one in found:
-        found.extend(below.get(one.pid, ()))
-    return [one for one in found if one.state not in "ZX"]
+        if one.pid not in seen:
+            seen.add(one.pid)
+            found.extend(below.get(one.pid, ()))
+    return [one for one in dict.fromkeys(found) if one.state not in "ZX"]
 
 
 def variable(pid: int, name: bytes) -> bytes | None:

@@ -64,9 +64,12 @@ class Service:
         """Serve until the worker is gone or hangs up, then end everything; return when nothing is left."""
         self._flush()
         while self._open or self._forest.by_number or self._forest.orphans():
-            if self._groups:
-                self._groups.leave()
-            for fd, event in self._poll.poll(self._endings.timeout()):
+            events = self._poll.poll(0)
+            if not events:
+                if self._groups:
+                    self._groups.leave()  # only now: moving costs, and the next start would move us anyway
+                events = self._poll.poll(self._endings.timeout())
+            for fd, event in events:
                 if fd == self._channel.fileno():
                     if event & (select.EPOLLIN | select.EPOLLHUP) and self._open:
                         self._receive()

@@ -114,12 +114,15 @@ class Forest:
 
     def grouped_pids(self, tree: Tree) -> set[int]:
         """Return the processes in a tree's control group."""
-        return cgroup.pids_in(self._groups.of(tree.number)) if tree.grouped and self._groups else set()
+        if not tree.grouped or not self._groups:
+            return set()
+        self._groups.leave(tree.number)
+        return cgroup.pids_in(self._groups.of(tree.number))
 
     def kill_group(self, tree: Tree) -> None:
         """Kill all of a tree's control group in one stroke, where that can be done."""
         if tree.grouped and self._groups:
-            self._groups.leave()
+            self._groups.leave(tree.number)
             cgroup.kill_all_in(self._groups.of(tree.number))
 
     def _possible_owners(self, pid: int) -> Collection[int]:

@@ -1,0 +1,48 @@
+"""A process that the kernel kills for want of memory is told from one that somebody killed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.fake_worker import FakeWorker
+from windlass.supervisor import cgroup
+
+_LIMIT = 200 * 1024 * 1024
+_EATER = "print(len(b'x' * (1 << 30)))"
+
+
+@pytest.fixture
+def small_memory() -> Iterator[Path]:
+    """Give a control group whose processes together may hold 200 MiB."""
+    folders = cgroup.folders_here()
+    for hierarchy, name in (("", "memory.max"), ("memory", "memory.limit_in_bytes")):
+        folder = Path(folders.get(hierarchy, "/nowhere")) / f"windlass-test-{os.getpid()}"
+        try:
+            folder.mkdir()
+        except OSError:
+            continue
+        if (folder / name).exists():
+            (folder / name).write_text(str(_LIMIT))
+            yield folder
+            folder.rmdir()
+            return
+        folder.rmdir()
+    pytest.fail("this test needs a memory control group that it may divide: run it as root, as `make test` does")
+
+
+@pytest.mark.parametrize("script", ["exec {} -c '{}'", "{} -c '{}'; exit $?"], ids=["itself", "below a shell"])
+def test_want_of_memory_is_reported(small_memory: Path, fake_worker: Callable[..., FakeWorker], script: str) -> None:
+    worker = fake_worker(before=["sh", "-c", f'echo $$ > {small_memory}/cgroup.procs && exec "$@"', "sh"])
+    ended = worker.run("sh", "-c", script.format(sys.executable, _EATER.replace("'", '"')))
+    assert ended == {"status": ended["status"], "out_of_memory": True}
+    assert ended["status"] in (-9, 137)
+    assert worker.run("sh", "-c", "kill -9 $$") == {"status": -9, "out_of_memory": False}
+
+
+def test_a_plain_kill_is_not_called_want_of_memory(fake_worker: Callable[..., FakeWorker]) -> None:
+    assert fake_worker().run("sh", "-c", "kill -9 $$") == {"status": -9, "out_of_memory": False}
