@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.errors import ExpressionError
 from windlass.model.expressions.expression import Expression
-from windlass.model.injection.compiler import Compiler, Frame, Node, Problem
+from windlass.model.injection.compiler import Compiler, Problem
+from windlass.model.injection.nodes import Frame, Node
 from windlass.model.template import Hole, split
 
 if TYPE_CHECKING:

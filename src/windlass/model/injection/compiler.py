@@ -1,22 +1,31 @@
-"""Turns a step's values, as written, into nodes that give them rendered."""
+"""Turns a step's values, as written, into nodes that give them rendered, and collects what lint has to say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from windlass.errors import ExpressionError
 from windlass.model.expressions.expression import Expression
 from windlass.model.finding import Level
+from windlass.model.injection.argv import chosen_from_outside, judge_arguments, words_of
+from windlass.model.injection.commands import own_language
+from windlass.model.injection.nodes import Carried, Constant, Items, Node, Object, Secret, Text, Typed
+from windlass.model.injection.powershell import compile_powershell
+from windlass.model.injection.programs import POSIX_SHELLS, POWERSHELLS
+from windlass.model.injection.sh import Complaint, compile_script
+from windlass.model.injection.variables import NAME, OURS, may_not_be_set
+from windlass.model.injection.words import SCRIPT, Word
 from windlass.model.steptype import Place
-from windlass.model.template import OPENING, Hole, Piece, as_text, carried, split
+from windlass.model.template import OPENING, Hole, Piece, as_text, split
 
 Spot = tuple[str | int, ...]
 T = TypeVar("T")
 
 #: A text that begins so, and is nothing else, is resolved by the worker.
 SCHEME: Final = "secret://"
+_PREFIX: Final = "WINDLASS_EXPR_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,114 +37,6 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What one rendering knows, and collects."""
-
-    context: Mapping[str, Any]
-    secrets: Mapping[str, str]
-    #: Values that scripts refer to, by the name of their variable.
-    variables: dict[str, str]
-
-
-class Node(Protocol):
-    """A value of a step, compiled."""
-
-    def render(self, frame: Frame) -> Any:
-        """Return the value; raises ExpressionError."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A value without expressions: always the same object."""
-
-    value: Any
-
-    def render(self, frame: Frame) -> Any:  # noqa: ARG002 - the contract of a node
-        """Return the value."""
-        return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret reference that stands alone."""
-
-    reference: str
-
-    def render(self, frame: Frame) -> str:
-        """Return what it was resolved to."""
-        try:
-            return frame.secrets[self.reference]
-        except KeyError:
-            raise ExpressionError(f"{self.reference}: the secret was not resolved") from None
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """A text that is one expression: its value keeps its type."""
-
-    hole: Hole
-
-    def render(self, frame: Frame) -> Any:
-        """Return the value."""
-        return self.hole.expression.evaluate(frame.context)
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A text that nothing interprets, with expressions in it."""
-
-    pieces: tuple[Piece, ...]
-
-    def render(self, frame: Frame) -> str:
-        """Return the text."""
-        return "".join(piece if isinstance(piece, str) else self._value(piece, frame) for piece in self.pieces)
-
-    def _value(self, hole: Hole, frame: Frame) -> str:
-        value = hole.expression.evaluate(frame.context)
-        try:
-            return as_text(value)
-        except ExpressionError as error:
-            raise hole.fail(str(error)) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """One argument or one variable: passed on as it is, so that nothing interprets it."""
-
-    pieces: tuple[Piece, ...]
-
-    def render(self, frame: Frame) -> str:
-        """Return the text."""
-        return "".join(
-            piece if isinstance(piece, str) else carried(piece.expression.evaluate(frame.context), piece)
-            for piece in self.pieces
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Object:
-    """A map with nodes for values."""
-
-    items: tuple[tuple[str, Node], ...]
-
-    def render(self, frame: Frame) -> dict[str, Any]:
-        """Return the map."""
-        return {key: node.render(frame) for key, node in self.items}
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """A list of nodes."""
-
-    items: tuple[Node, ...]
-
-    def render(self, frame: Frame) -> list[Any]:
-        """Return the list."""
-        return [node.render(frame) for node in self.items]
-
-
 class Compiler:
     """Compiles the values of one step and collects what it finds on the way."""
 
@@ -143,17 +44,18 @@ class Compiler:
         """Compile by `places`, the places of the config's fields by dotted path."""
         self._places = {tuple(pattern.split(".")): place for pattern, place in places.items()}
         self._config = config
+        self._names: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.expressions: list[tuple[Spot, Expression]] = []
         self.secrets: list[str] = []
 
     def config(self) -> Node:
         """Return the whole config, compiled."""
-        return self._value(self._config, ("config",))
+        return self.value(self._config, ("config",))
 
     def env(self, env: Mapping[str, Any], path: Spot) -> Node:
         """Return a map of environment variables, compiled: it renders to texts."""
-        items = tuple((name, self._variable(value, (*path, name))) for name, value in env.items())
+        items = tuple((name, self._variable(name, value, (*path, name))) for name, value in env.items())
         if all(isinstance(node, Constant) for _, node in items):
             return Constant({name: node.value for name, node in items if isinstance(node, Constant)})
         return Object(items)
@@ -162,7 +64,7 @@ class Compiler:
         """Remember an expression and where it stands."""
         self.expressions.append((path, expression))
         if expression.is_raw:
-            self.warn(path, f"{expression} pastes text that is then read as code: make sure of who can choose it")
+            self.warn(path, f"{expression} pastes text that can be read as code; make sure of who chooses it")
 
     def error(self, path: Spot, message: str) -> None:
         """Add an error."""
@@ -180,31 +82,36 @@ class Compiler:
             self.error(path, str(error))
             return None
 
-    def _value(self, value: Any, path: Spot) -> Node:  # noqa: PLR0911 - one return a kind of value
+    def value(self, value: Any, path: Spot) -> Node:
         """Return any value of the config, compiled by the place that its path has."""
-        if not _has_marks(value):
-            return Constant(value)
+        if not has_marks(value):
+            return self._variable(str(path[-1]), value, path) if self._place(path) == "env" else Constant(value)
+        if isinstance(value, Mapping):
+            return Object(tuple((key, self.value(item, (*path, key))) for key, item in value.items()))
+        if isinstance(value, list | tuple):
+            if "argv" in {self._place((*path, 0)), self._place(path)}:
+                return self._argv(value, path)
+            return Items(tuple(self.value(item, (*path, index)) for index, item in enumerate(value)))
+        if OPENING not in value:
+            return self._secret(value)
+        return self._text(value, path)
+
+    def _text(self, value: str, path: Spot) -> Node:
+        """Return a text with expressions, compiled."""
         place = self._place(path)
-        match value:
-            case Mapping():
-                return Object(tuple((key, self._value(item, (*path, key))) for key, item in value.items()))
-            case list() | tuple():
-                if self._place((*path, 0)) == "argv" or place == "argv":
-                    return self._argv(value, path)
-                return Items(tuple(self._value(item, (*path, index)) for index, item in enumerate(value)))
-            case str() if value.startswith(SCHEME) and OPENING not in value:
-                self.secrets.append(value)
-                return Secret(value)
         if place == "env":
-            return self._variable(value, path)
-        if place in {"sh", "powershell", "cmd", "argv"}:
-            return self._script(value, path)
+            return self._variable(str(path[-1]), value, path)
+        if place is None and self._place((*path, 0)) == "argv":
+            place = "argv"
         pieces = self._pieces(value, path)
-        match pieces:
-            case None:
-                return Constant(value)
-            case (Hole() as hole,):
-                return Typed(hole)
+        if place == "argv":
+            self.error(path, "expressions stand in the items of a list here; write the command as a list")
+        elif path[1:2] == ("shell",) and {"sh", "powershell"} & {*self._places.values()}:
+            self.error(path, "the shell that reads a script cannot be an expression")
+        elif place in {"sh", "powershell", "cmd"}:
+            return self._script(pieces, path, place)
+        elif len(pieces) == 1 and isinstance(pieces[0], Hole):
+            return Typed(pieces[0])
         return Text(pieces)
 
     def _place(self, path: Spot) -> Place | None:
@@ -212,65 +119,126 @@ class Compiler:
         keys = path[1:]
         for pattern, place in self._places.items():
             if len(pattern) == len(keys) and all(part in ("*", key) for part, key in zip(pattern, keys, strict=True)):
-                return place
+                return None if place == "text" else place
         return None
 
-    def _pieces(self, text: str, path: Spot) -> tuple[Piece, ...] | None:
-        """Return the pieces of `text` and note its expressions; None where it is wrong."""
-        pieces = self.guard(path, lambda: split(text))
-        for piece in pieces or ():
+    def _pieces(self, text: str, path: Spot) -> tuple[Piece, ...]:
+        """Return the pieces of `text` and note its expressions; none where it is wrong."""
+        pieces = self.guard(path, lambda: split(text)) or ()
+        for piece in pieces:
             if isinstance(piece, Hole):
                 self.note(path, piece.expression)
         return pieces
 
-    def _variable(self, value: Any, path: Spot) -> Node:
+    def _secret(self, reference: str) -> Secret:
+        self.secrets.append(reference)
+        return Secret(reference)
+
+    def _variable(self, name: str, value: Any, path: Spot) -> Node:
         """Return the value of an environment variable, compiled."""
-        if not _has_marks(value):
+        if not NAME.match(name):
+            self.error(path, f"{name!r} cannot be the name of a variable: letters, digits and _ only")
+        elif name.startswith(OURS):
+            self.error(path, f"{name}: names that begin with {' or '.join(OURS)} are set by Windlass; choose another")
+        if not has_marks(value):
             text = self.guard(path, lambda: as_text(value))
             return Constant("" if text is None else text)
-        if isinstance(value, str) and value.startswith(SCHEME) and OPENING not in value:
-            self.secrets.append(value)
-            return Secret(value)
         if not isinstance(value, str):
-            self.error(path, "an expression in a variable stands in a text: write it as one string")
+            self.error(path, "an expression in a variable stands in a text; write the whole value as one string")
             return Constant("")
-        return Carried(self._pieces(value, path) or ())
+        if OPENING not in value:
+            return self._secret(value)
+        pieces = self._pieces(value, path)
+        outside = any(isinstance(piece, Hole) and not piece.expression.is_raw for piece in pieces)
+        if outside and (reason := may_not_be_set(name)) and not name.startswith(OURS):
+            self.error(path, f"is the value of {reason}")
+        return Carried(pieces)
 
     def _argv(self, items: list[Any] | tuple[Any, ...], path: Spot) -> Node:
         """Return a list of arguments, compiled."""
+        pieces = [
+            self._pieces(item, (*path, index)) if isinstance(item, str) and OPENING in item else item
+            for index, item in enumerate(items)
+        ]
+        words = words_of(pieces)
+        verdicts = judge_arguments(words)
         nodes: list[Node] = []
-        for index, item in enumerate(items):
+        for index, item in enumerate(pieces):
             at = (*path, index)
-            if not _has_marks(item):
-                nodes.append(Constant(item))
-            elif isinstance(item, str) and item.startswith(SCHEME) and OPENING not in item:
-                self.secrets.append(item)
-                nodes.append(Secret(item))
-            elif isinstance(item, str):
-                nodes.append(Carried(self._pieces(item, at) or ()))
+            if not isinstance(item, tuple):
+                is_secret = isinstance(item, str) and item.startswith(SCHEME)
+                nodes.append(self._secret(item) if is_secret else Constant(item))
+            elif (verdict := verdicts.get(index)) is SCRIPT:
+                nodes.append(self._script(item, at, "sh", self._shell_before(words, index)))
             else:
-                self.error(at, "an argument is a text")
-                nodes.append(Constant(item))
+                for hole in item if verdict else ():
+                    if isinstance(hole, Hole) and not hole.expression.is_raw and verdict:
+                        self.error(at, f"{hole.expression} {verdict.reason}")
+                nodes.append(Carried(item))
+        if isinstance(pieces[0], tuple) and chosen_from_outside(pieces[0]):
+            self.warn((*path, 0), "the program itself is chosen by an expression; make sure of who chooses it")
+        for index, language in own_language(words).items():
+            self.warn((*path, index), f"the value becomes part of {language}, which is not quoted")
         return Items(tuple(nodes))
 
-    def _script(self, text: str, path: Spot) -> Node:
-        """Return a script, compiled."""
-        pieces = self._pieces(text, path) or ()
-        for piece in pieces:
-            if isinstance(piece, Hole):
-                self.error(
-                    path, f"{piece.expression}: line {piece.line}: pass it by `env` and use the variable in the script"
-                )
-        return Constant(text)
+    @staticmethod
+    def _shell_before(words: list[Word], index: int) -> str:
+        """Return the name of the shell that reads the script at `index`."""
+        names = [(word.text or "").rpartition("/")[2] for word in words[:index]]
+        return next((name for name in reversed(names) if name in POSIX_SHELLS), "sh")
+
+    def _script(self, pieces: tuple[Piece, ...], path: Spot, place: Place, shell: str | None = None) -> Node:
+        """Return a script, compiled by the shell that reads it."""
+        shell = shell or self._shell(place)
+        nothing = Constant("".join(piece for piece in pieces if isinstance(piece, str)))
+        if shell in {"cmd", "cmd.exe"}:
+            for piece in pieces:
+                if isinstance(piece, Hole) and not piece.expression.is_raw:
+                    self.error(path, f"{_where(piece)} cmd has no safe quotes; use a list of arguments, or `env`")
+            return Text(pieces)
+        compiled: tuple[Node | None, list[Complaint]] | None
+        if shell in POWERSHELLS:
+            compiled = self.guard(path, lambda: compile_powershell(pieces, self._name))
+        elif shell in POSIX_SHELLS:
+            compiled = self.guard(path, lambda: compile_script(pieces, shell, self._name))
+        else:
+            self.error(path, f"a script for {shell} takes no expressions; pass the values by `env`")
+            return nothing
+        node, complaints = compiled or (None, [])
+        for complaint in complaints:
+            self._complain(path, complaint)
+        return node or nothing
+
+    def _complain(self, path: Spot, complaint: Complaint) -> None:
+        say = self.error if complaint.is_error else self.warn
+        say(path, f"{_where(complaint.hole)} {complaint.message}")
+
+    def _shell(self, place: Place) -> str:
+        """Return the name of the shell that reads the scripts of this step."""
+        chosen = self._config.get("shell")
+        if isinstance(chosen, list | tuple):
+            words = [str(word) for word in chosen]
+        else:
+            words = str(chosen).split() if chosen else []
+        names = [word.replace("\\", "/").rpartition("/")[2].removesuffix(".exe") for word in words]
+        if names[:1] in (["env"], ["busybox"]) and len(names) > 1:
+            names = [name for name in names[1:] if not name.startswith("-")]
+        return names[0] if names else place
+
+    def _name(self, hole: Hole) -> str:
+        """Return the variable that carries an expression; equal expressions share one."""
+        return self._names.setdefault(hole.expression.text, f"{_PREFIX}{len(self._names) + 1}")
 
 
-def _has_marks(value: Any) -> bool:
+def has_marks(value: Any) -> bool:
     """Say whether anything in `value` has to be rendered."""
-    match value:
-        case str():
-            return OPENING in value or value.startswith(SCHEME)
-        case Mapping():
-            return any(_has_marks(item) for item in value.values())
-        case list() | tuple():
-            return any(_has_marks(item) for item in value)
-    return False
+    if isinstance(value, str):
+        return OPENING in value or value.startswith(SCHEME)
+    if isinstance(value, Mapping):
+        return any(has_marks(item) for item in value.values())
+    return isinstance(value, list | tuple) and any(has_marks(item) for item in value)
+
+
+def _where(hole: Hole) -> str:
+    """Return the beginning of a sentence about an expression in a script."""
+    return f"line {hole.line}: {hole.expression}"

@@ -1,0 +1,268 @@
+"""Rules for one command, word by word: where in it a value could be read as code.
+
+They hold for lists of arguments and for the commands of a script alike; `builtins` adds what a shell does itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from windlass.model.injection.programs import (
+    ALL_ARGUMENTS,
+    CODE_OPTIONS,
+    OWN_LANGUAGE,
+    POSIX_SHELLS,
+    POWERSHELLS,
+    READS_COMMANDS,
+    SHELLS,
+    STARTERS,
+    Interpreter,
+    Starter,
+    interpreter,
+    runs_code,
+)
+from windlass.model.injection.variables import NAME, may_not_be_set
+from windlass.model.injection.words import SCRIPT, Verdict, Verdicts, Word, holes, program_name, refused
+
+_BY_ENV: Final = "pass it by `env` or as a further argument, and use that in the code"
+_NO_NAME: Final = refused("would be the name of a command; choose among names that the script has, by `case`")
+
+
+def judge(words: Sequence[Word], start: int = 0, *, keeps_env: bool = True) -> Verdicts:
+    """Return what is to be said of the words with expressions of the command that begins at `start`.
+
+    With `keeps_env` the command gets the environment that carries our values.
+    """
+    if start >= len(words) or not holes(words, start):
+        return {}
+    if words[start].has_hole:
+        return {start: _NO_NAME}
+    name = program_name(words[start]) or ""
+    if name in SHELLS:
+        return _shell(words, start, name, keeps_env=keeps_env)
+    if name in STARTERS:
+        return _starter(words, start, name, keeps_env=keeps_env)
+    if rules := interpreter(name):
+        return _interpreter(words, start, rules, name)
+    return _BY_NAME.get(name, _unknown)(words, start)
+
+
+def own_language(words: Sequence[Word]) -> Mapping[int, str]:
+    """Return the words with expressions that a program reads in a language of its own, with the name of that."""
+    for start, word in enumerate(words):
+        name = program_name(word)
+        if name is not None and name in OWN_LANGUAGE:
+            inside = [
+                index for index in holes(words, start + 1) if words[index].prefix or words[index - 1].text == "-e"
+            ]
+            return dict.fromkeys(inside, OWN_LANGUAGE[name])
+    return {}
+
+
+def reads_input_as_code(words: Sequence[Word]) -> str | None:
+    """Return the name of the program that takes its standard input for code, or None where the command has none."""
+    for start, word in enumerate(words):
+        name = program_name(word)
+        if name in ALL_ARGUMENTS or name in READS_COMMANDS:
+            return name
+        if name is None or not runs_code(name):
+            continue
+        texts = [one.text for one in words[start + 1 :]]
+        operands = [text for text in texts if text is None or not text.startswith("-")]
+        if not operands or operands[0] == "/dev/stdin" or "-s" in texts or "-" in texts:
+            return name
+    return None
+
+
+def _shell(words: Sequence[Word], start: int, name: str, *, keeps_env: bool) -> Verdicts:
+    """Judge `sh [options] [-c script | file] [arguments]`."""
+    takes_script, at = False, start + 1
+    while at < len(words):
+        text = words[at].prefix
+        if not text.startswith(("-", "+")) or text in {"-", "--"}:
+            at += text in {"-", "--"}
+            break
+        if words[at].has_hole:
+            return {at: refused(f"would be an option of {name}; write the option out")}
+        takes_script = takes_script or ("c" in text[1:] and not text.startswith("--"))
+        at += 2 if text[-1:] in {"o", "O"} or text in {"--rcfile", "--init-file"} else 1
+    if at >= len(words) or not words[at].has_hole:
+        return {}
+    if takes_script:
+        return {at: SCRIPT if name in POSIX_SHELLS and keeps_env else _in_code_of(f"{name} -c")}
+    if words[at].prefix or words[at - 1].text == "--":
+        return {}
+    return {at: refused(f"could be an option of {name}; write {name} -- before it")}
+
+
+def _in_code_of(what: str) -> Verdict:
+    return refused(f"stands in the code of {what}; {_BY_ENV}")
+
+
+def _interpreter(words: Sequence[Word], start: int, rules: Interpreter, name: str) -> Verdicts:
+    """Judge `python [options] [-c code | file] [arguments]`."""
+    found: Verdicts = {}
+    at, has_code, has_file = start + 1, False, False
+    while at < len(words) and words[at].prefix.startswith("-") and words[at].prefix not in {"-", "--"}:
+        text = words[at].prefix
+        is_code, takes_next = _option(text, rules)
+        has_code = has_code or is_code
+        has_file = has_file or text.startswith(("-f", "--file", "--exec"))
+        if words[at].has_hole and not (rules.first_operand_is_code and text.startswith("-v") and "=" in text):
+            found[at] = (
+                _in_code_of(f"{name} {text}") if is_code else refused(f"stands in an option of {name}; {_BY_ENV}")
+            )
+        at += 1
+        if takes_next and at < len(words):
+            if words[at].has_hole and is_code:
+                found[at] = _in_code_of(f"{name} {text}")
+            elif words[at].is_bare_hole:
+                found[at] = refused(f"would be what {name} {text} loads or sets; write it out")
+            at += 1
+    if at < len(words) and words[at].has_hole and not has_code:
+        found.update(_first_operand(words, at, rules, name, has_file=has_file))
+    if name.startswith("perl") and any(
+        set("np") & {*word.prefix} for word in words[start + 1 : at] if word.prefix[:1] == "-"
+    ):
+        found.update(
+            dict.fromkeys(holes(words, at), refused("would run as a command if it ends in |; use input instead"))
+        )
+    return found
+
+
+def _first_operand(words: Sequence[Word], at: int, rules: Interpreter, name: str, *, has_file: bool) -> Verdicts:
+    """Judge the word that is the program, or the file that has it."""
+    if rules.first_operand_is_code:
+        return {} if has_file else {at: _in_code_of(name)}
+    if words[at].is_bare_hole and words[at - 1].text != "--":
+        return {at: refused(f"could be an option of {name}; write a folder before it, such as ./")}
+    return {}
+
+
+def _option(text: str, rules: Interpreter) -> tuple[bool, bool]:
+    """Say of an option whether its argument is code, and whether that is the next word."""
+    name, has_value, _ = text.partition("=")
+    if name in rules.long_code:
+        return True, not has_value
+    if text.startswith("--"):
+        return False, False
+    for place, letter in enumerate(text[1:], 1):
+        if letter in rules.code or letter in rules.takes:
+            return letter in rules.code, place == len(text) - 1
+    return False, False
+
+
+def _starter(words: Sequence[Word], start: int, name: str, *, keeps_env: bool) -> Verdicts:
+    """Judge `env NAME=value command ...` and its kin."""
+    rules = STARTERS[name]
+    found: Verdicts = {}
+    at, operands = start + 1, rules.operands
+    keeps_env = keeps_env and rules.keeps_env
+    while at < len(words):
+        text = words[at].prefix
+        if text.startswith("-") and len(text) > 1:
+            if name == "command" and text in {"-v", "-V"}:
+                return {}
+            keeps_env = keeps_env and not (name == "env" and text in {"-i", "--ignore-environment"})
+            at = _starter_option(words, at, rules, found)
+        elif rules.assigns and "=" in text and NAME.match(assigned := text.partition("=")[0]):
+            if words[at].has_hole and (reason := may_not_be_set(assigned)):
+                found[at] = refused(f"is the value of {reason}")
+        elif operands:
+            operands -= 1
+        else:
+            break
+        at += 1
+    return found | judge(words, at, keeps_env=keeps_env)
+
+
+def _starter_option(words: Sequence[Word], at: int, rules: Starter, found: Verdicts) -> int:
+    """Judge one option and its argument; return the index of its last word."""
+    text = words[at].prefix
+    option, has_value, _ = text.partition("=")
+    is_code = option in rules.code or any(text.startswith(code) for code in rules.code if not code.startswith("--"))
+    last = at + 1 if not has_value and option in rules.takes | rules.code and at + 1 < len(words) else at
+    if is_code:
+        found.update({index: _in_code_of(option) for index in holes(words[: last + 1], at)})
+    elif words[at].has_hole and not has_value:
+        found[at] = refused(f"would be an option of {words[at - 1].prefix}; write the option out")
+    return last
+
+
+def _whole(words: Sequence[Word], start: int) -> Verdicts:
+    """Judge a program of which no argument is safe."""
+    name = program_name(words[start]) or ""
+    verdict = refused(f"is an argument of {name}, {ALL_ARGUMENTS[name]}; pass the value by a file or by its input")
+    return dict.fromkeys(holes(words, start), verdict)
+
+
+def _powershell(words: Sequence[Word], start: int) -> Verdicts:
+    """Judge `pwsh [-File file] [-Command code]`: without -File everything is code."""
+    for at in range(start + 1, len(words)):
+        option = words[at].prefix.lower().replace("/", "-")
+        if len(option) > 1 and "-file".startswith(option):
+            is_file = at + 1 < len(words) and words[at + 1].is_bare_hole
+            return (
+                {at + 1: refused("would be the file that PowerShell runs; write a folder before it")} if is_file else {}
+            )
+    return dict.fromkeys(holes(words, start), _in_code_of("PowerShell"))
+
+
+def _find(words: Sequence[Word], start: int) -> Verdicts:
+    """Judge `find ... -exec command ;`."""
+    found: Verdicts = {}
+    for at in range(start + 1, len(words)):
+        if words[at].text in {"-exec", "-execdir", "-ok", "-okdir"}:
+            found.update(dict.fromkeys(judge(words, at + 1, keeps_env=False), _in_code_of("find -exec")))
+    return found
+
+
+def _git(words: Sequence[Word], start: int) -> Verdicts:
+    """Judge `git -c name=value ...`: some settings name programs."""
+    verdict = refused("is a setting of git, some of which name programs; write its name out")
+    return {
+        at: verdict
+        for at in holes(words, start + 1)
+        if (
+            words[at - 1].text in {"-c", "--config-env"}
+            or words[at].prefix.startswith(("-c", "--exec-path", "--upload-pack"))
+        )
+        and not NAME.match(words[at].prefix.partition("=")[0].replace(".", "_").replace("-", "_") or "=")
+    }
+
+
+def _prints(words: Sequence[Word], start: int) -> Verdicts:
+    """Judge what only prints its arguments."""
+    del words, start
+    return {}
+
+
+def _unknown(words: Sequence[Word], start: int) -> Verdicts:
+    """Judge a command of which we know nothing: a shell or interpreter may stand among its arguments."""
+    found: Verdicts = {}
+    could_run_code = words[start].text is None
+    for at in range(start + 1, len(words)):
+        before = words[at - 1].text or ""
+        if words[at].has_hole:
+            if could_run_code and before in CODE_OPTIONS:
+                found.setdefault(at, _in_code_of(f"what comes before {before}"))
+            continue
+        name = program_name(words[at])
+        if name is None or not runs_code(name):
+            continue
+        could_run_code = True
+        for key, verdict in judge(words, at, keeps_env=False).items():
+            found.setdefault(key, verdict)
+        if not found and any(word.text in CODE_OPTIONS for word in words[at + 1 : at + 4]):
+            break  # its code is known, what follows are arguments of that
+    return found
+
+
+_BY_NAME: Final[Mapping[str, Callable[[Sequence[Word], int], Verdicts]]] = {
+    **dict.fromkeys(ALL_ARGUMENTS, _whole),
+    **dict.fromkeys(POWERSHELLS, _powershell),
+    **dict.fromkeys(("echo", "printf", "logger", "true", ":"), _prints),
+    "find": _find,
+    "git": _git,
+}

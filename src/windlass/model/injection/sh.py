@@ -1,0 +1,192 @@
+"""Expressions in a script for sh: each becomes a reference to a variable that carries its value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from windlass.errors import ExpressionError
+from windlass.model.injection.literals import literal, number, pasted
+from windlass.model.injection.nodes import Frame
+from windlass.model.injection.sh_places import Refused, Setting, Standing, stand, typed_variables
+from windlass.model.injection.sh_tree import node_at, parse
+from windlass.model.injection.sh_words import PLACEHOLDER
+from windlass.model.template import Hole, Piece, carried
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+#: Beside these a literal stands as a word of its own.
+_BEFORE: Final = frozenset(" \t\n=(;")
+_AFTER: Final = frozenset(" \t\n;)&|")
+_RAW: Final = "windlass_raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An expression of a script, how it stands there, and the variable that carries its value."""
+
+    hole: Hole
+    name: str
+    standing: Standing
+    #: Whether a number may stand there without quotes.
+    is_apart: bool
+
+    def render(self, frame: Frame) -> str:
+        """Return what stands in the script, and put the value into the frame's variables."""
+        value = self.hole.expression.evaluate(frame.context)
+        is_bare = self.standing.form == "bare"
+        text = number(value, self.hole, "the shell") if self.standing.number_only else literal(value)
+        if text is not None:
+            return text if self.is_apart or not is_bare else f'"{text}"'
+        frame.variables[self.name] = carried(value, self.hole)
+        return _reference(self.name, self.standing)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script with expressions that are safe where they stand."""
+
+    parts: tuple[str | Hole | Reference, ...]
+
+    def render(self, frame: Frame) -> str:
+        """Return the script; raises ExpressionError."""
+        return "".join(
+            part
+            if isinstance(part, str)
+            else part.render(frame)
+            if isinstance(part, Reference)
+            else pasted(part.expression.evaluate(frame.context), part)
+            for part in self.parts
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Why an expression may not stand where it does, or a warning about it."""
+
+    hole: Hole
+    message: str
+    is_error: bool = True
+
+
+def compile_script(
+    pieces: Sequence[Piece], shell: str, name_for: Callable[[Hole], str]
+) -> tuple[Script | None, list[Complaint]]:
+    """Return a script for `shell` with its expressions in place, and what is to be said of them.
+
+    `name_for` gives the variable that carries an expression. Raises ExpressionError where nothing of the script can be
+    judged; the script is None where an expression may not stand where it does.
+    """
+    placed = _place(pieces, name_for)
+    root = parse(placed.script)
+    if root.has_error:
+        raise ExpressionError(
+            f"line {_error_line(root)}: the script cannot be parsed, so its expressions cannot be judged"
+        )
+    setting = Setting(shell, typed_variables(root))
+    complaints: list[Complaint] = []
+    standings: dict[int, Standing] = {}
+    for index, (start, end) in placed.spans.items():
+        hole = pieces[index]
+        assert isinstance(hole, Hole)  # noqa: S101 - spans are those of the holes
+        try:
+            if _is_escaped(placed.script, start):
+                raise Refused("follows a backslash; write $${{ for a literal ${{")  # noqa: TRY301
+            standings[index] = stand(node_at(root, start, end), start, setting)
+        except Refused as refusal:
+            complaints.append(Complaint(hole, str(refusal)))
+        else:
+            if language := standings[index].language:
+                complaints.append(Complaint(hole, f"becomes part of {language}, which is not quoted", is_error=False))
+    if any(complaint.is_error for complaint in complaints):
+        return None, complaints
+    script = _assemble(pieces, standings, placed, name_for)
+    _check_again(script)
+    return script, complaints
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A script with a placeholder for each expression."""
+
+    script: bytes
+    #: Start and end of each placeholder in bytes, by the index of its piece; those of `raw()` are left out.
+    spans: dict[int, tuple[int, int]]
+
+
+def _place(pieces: Sequence[Piece], name_for: Callable[[Hole], str]) -> _Placed:
+    """Return the script with placeholders; raises ExpressionError where its own text looks like one."""
+    script = bytearray()
+    spans: dict[int, tuple[int, int]] = {}
+    for index, piece in enumerate(pieces):
+        if isinstance(piece, str):
+            if match := PLACEHOLDER.search(piece):
+                raise ExpressionError(
+                    f"{match.group()}: names that begin so carry the values of expressions; use another"
+                )
+            script += piece.encode(errors="replace")
+            continue
+        text = (_RAW if piece.expression.is_raw else name_for(piece)).encode()
+        if not piece.expression.is_raw:
+            spans[index] = (len(script), len(script) + len(text))
+        script += text
+    return _Placed(bytes(script), spans)
+
+
+def _assemble(
+    pieces: Sequence[Piece], standings: dict[int, Standing], placed: _Placed, name_for: Callable[[Hole], str]
+) -> Script:
+    """Return the script out of its pieces."""
+    parts: list[str | Hole | Reference] = []
+    for index, piece in enumerate(pieces):
+        if isinstance(piece, str) or piece.expression.is_raw:
+            parts.append(piece)
+            continue
+        start, end = placed.spans[index]
+        before, after = placed.script[:start][-1:].decode(), placed.script[end:][:1].decode(errors="replace")
+        is_apart = (not before or before in _BEFORE) and (not after or after in _AFTER)
+        parts.append(Reference(piece, name_for(piece), standings[index], is_apart))
+    return Script(tuple(parts))
+
+
+def _check_again(script: Script) -> None:
+    """Raise ExpressionError where a reference, once it is written out, is not read as the quoted text it must be."""
+    text = bytearray()
+    spans: list[tuple[int, int]] = []
+    for part in script.parts:
+        if isinstance(part, Reference):
+            reference = _reference(part.name, part.standing).encode()
+            at = len(text) + (part.standing.form == "bare")
+            spans.append((at, at + len(f"${{{part.name}}}")))
+            text += reference
+        else:
+            text += part.encode(errors="replace") if isinstance(part, str) else _RAW.encode()
+    root = parse(bytes(text))
+    for start, end in spans:
+        node = node_at(root, start, end)
+        around = node.parent.type if node.parent is not None else ""
+        if root.has_error or node.type != "expansion" or around not in {"string", "heredoc_body"}:
+            raise ExpressionError("the script is ambiguous around an expression; assign it to a variable first")
+
+
+def _reference(name: str, standing: Standing) -> str:
+    return f'"${{{name}}}"' if standing.form == "bare" else f"${{{name}}}"
+
+
+def _is_escaped(script: bytes, start: int) -> bool:
+    """Say whether an odd number of backslashes stands before `start`."""
+    before = script[:start]
+    return (len(before) - len(before.rstrip(b"\\"))) % 2 == 1
+
+
+def _error_line(root: Node) -> int:
+    """Return the line, from 1, of the first part that could not be parsed."""
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if node.type == "ERROR" or node.is_missing:
+            return int(node.start_point[0]) + 1
+        pending.extend(child for child in reversed(node.children) if child.has_error or child.is_missing)
+    return 1
