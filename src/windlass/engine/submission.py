@@ -60,6 +60,8 @@ class Prepared:
 
     job: CompiledJob
     route_id: int
+    #: The queue behind the route where it is not the job's own.
+    queue: str | None = None
 
 
 async def submit(engine: Engine, prepared: Prepared, submissions: Sequence[Submission]) -> list[Accepted]:
@@ -98,7 +100,7 @@ def accept(
                 accepted.append(Accepted(earlier, created=False))
                 continue
         accepted.append(Accepted(run_id))
-        run = _run(tx, engine, prepared.job, submission, expansion, run_id)
+        run = _run(tx, engine, prepared, submission, expansion, run_id)
         runs.append(run)
         layout = plain_layout(len(prepared.job.rules)) if expansion is None else expansion.layout()
         first = len(tasks)
@@ -116,11 +118,12 @@ def accept(
 def _run(
     tx: Transaction,
     engine: Engine,
-    job: CompiledJob,
+    prepared: Prepared,
     submission: Submission,
     expansion: Expansion | None,
     run_id: bytes,
 ) -> NewRun:
+    job = prepared.job
     definition = job.job
     scheduled = submission.scheduled_at is not None and submission.scheduled_at > tx.now
     due = submission.scheduled_at if scheduled and submission.scheduled_at is not None else tx.now
@@ -132,7 +135,7 @@ def _run(
         revision_id=job.revision_id,
         state="scheduled" if scheduled else "queued",
         priority=definition.priority if submission.priority is None else submission.priority,
-        queue=definition.queue,
+        queue=prepared.queue or definition.queue,
         parameters=to_json(submission.parameters) if submission.parameters else "{}",
         labels=to_json(submission.labels) if submission.labels else None,
         note=submission.note,

@@ -1,0 +1,149 @@
+"""Starting runs of stored jobs: the job found, its parameters checked, the run submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from windlass.engine.compiled import CompiledJob, compiled
+from windlass.engine.engine import Engine
+from windlass.engine.reading import get_run
+from windlass.engine.submission import Accepted, Prepared, Submission, submit
+from windlass.errors import Conflict, InvalidDocument, NotFound, UserError
+from windlass.ids import id_text, parse_id
+from windlass.model.definition import PRIORITIES
+from windlass.model.did_you_mean import suggestion
+from windlass.model.manifest.limits import Limits
+from windlass.model.parameters import check_parameters, from_text
+from windlass.store import jobs as stored_jobs
+from windlass.store import runs as stored_runs
+from windlass.store import workers
+from windlass.store.revisions import numbered_revision
+from windlass.store.transaction import Transaction
+
+#: Highest priority, in points.
+_TOP = PRIORITIES["critical"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A run that somebody asks for, as they said it."""
+
+    project: str
+    #: Alias or id of the job.
+    job: str
+    #: Number of a revision; None takes the newest.
+    revision: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: Parameters as `name=value` texts, read by the types of the job's parameters.
+    texts: Mapping[str, str] = field(default_factory=dict)
+    #: A name (critical, high, normal, low) or 1 to 15.
+    priority: str | int | None = None
+    scheduled_at: int | None = None
+    labels: Mapping[str, str] | None = None
+    note: str | None = None
+    trigger: Mapping[str, Any] | None = None
+    correlation_id: str | None = None
+    idempotency_key: str | None = None
+
+
+async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]:
+    """Start a run; return it, and False where its idempotency key already stood for it.
+
+    Raises NotFound where there is no such job, Conflict where it is disabled, InvalidDocument with all that is wrong
+    with the parameters, UserError where something else is.
+    """
+    prepared = await engine.store.run(prepare, engine, start.project, start.job, start.revision)
+    submission = Submission(
+        parameters=checked(engine, prepared.job, start.parameters, start.texts),
+        priority=None if start.priority is None else points(start.priority),
+        scheduled_at=start.scheduled_at,
+        labels=start.labels,
+        note=start.note,
+        trigger=start.trigger,
+        correlation_id=start.correlation_id,
+        idempotency_key=start.idempotency_key,
+    )
+    accepted: Accepted = (await submit(engine, prepared, [submission]))[0]
+    return await get_run(engine, accepted.run_id), accepted.created
+
+
+def prepare(tx: Transaction, engine: Engine, project: str, job: str, revision: int | None) -> Prepared:
+    """Find a job by alias or id, and the route of its tasks, within a unit of work; see `start_run`."""
+    found = stored_jobs.live_job(tx, project, job)
+    if found is None:
+        job_id = parse_id(job)
+        found = None if job_id is None else stored_jobs.job_by_id(tx, job_id)
+    if found is None or found.project != project or found.deleted_at is not None:
+        hint = suggestion(job, stored_jobs.aliases(tx, project))
+        raise NotFound(f'There is no job "{job}" in project "{project}"{hint}.')
+    if not found.enabled:
+        raise Conflict(f'Job "{found.alias}" is disabled; enable it before starting a run.')
+    revision_id = found.revision_id
+    if revision is not None and revision != found.revision:
+        stored = numbered_revision(tx, found.id, revision)
+        if stored is None:
+            raise NotFound(f'Job "{found.alias}" has no revision {revision}; its newest is {found.revision}.')
+        revision_id = stored.id
+    return prepared_revision(tx, engine, revision_id)
+
+
+def prepared_revision(tx: Transaction, engine: Engine, revision_id: int, queue: str | None = None) -> Prepared:
+    """Return a revision ready for submissions; `queue` is where its tasks wait instead of the job's own."""
+    job = compiled(tx, engine.jobs, revision_id)
+    definition = job.job
+    route = workers.route_id(tx, queue or definition.queue, definition.requires.pool, dict(definition.requires.labels))
+    return Prepared(job, route, queue)
+
+
+def checked(
+    engine: Engine, job: CompiledJob, parameters: Mapping[str, Any], texts: Mapping[str, str]
+) -> Mapping[str, Any]:
+    """Return the complete parameters of a run; raises InvalidDocument with all that is wrong with them."""
+    values, findings = from_text(job.job, texts)
+    limits = Limits(parameter_bytes=engine.settings.max_parameters)
+    complete, more = check_parameters(job.job, {**parameters, **values}, limits)
+    wrong = [finding for finding in (*findings, *more) if finding.level == "error"]
+    if wrong:
+        raise InvalidDocument(wrong)
+    return complete
+
+
+def points(priority: str | int) -> int:
+    """Return a priority as a number from 1 to 15; raises UserError where it is none."""
+    if isinstance(priority, str) and priority in PRIORITIES:
+        return PRIORITIES[priority]
+    text = str(priority)
+    if isinstance(priority, bool) or not text.isdecimal() or not 1 <= int(text[:9]) <= _TOP:
+        raise UserError(f"Priority {text[:40]!r} is none of {', '.join(PRIORITIES)} and no number from 1 to {_TOP}.")
+    return int(text)
+
+
+async def retry_run(engine: Engine, run_id: bytes, *, by: str | None = None) -> dict[str, Any]:
+    """Run a final run again: a new run of the same revision with the same parameters and labels, linked to the old one.
+
+    Raises NotFound where there is no such run, Conflict where it is not final.
+    """
+    prepared, submission = await engine.store.run(_again, engine, run_id, by)
+    accepted = (await submit(engine, prepared, [submission]))[0]
+    return await get_run(engine, accepted.run_id)
+
+
+def _again(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> tuple[Prepared, Submission]:
+    row = stored_runs.run(tx, run_id)
+    if row is None:
+        raise NotFound(f"There is no run {id_text(run_id)}.")
+    if row.finished_at is None:
+        raise Conflict(f"Run {id_text(run_id)} is still {row.state}; cancel it, or wait for its end, before a retry.")
+    trigger = {"type": "retry", "run": id_text(run_id), "by": by}
+    submission = Submission(
+        parameters=orjson.loads(row.parameters),
+        priority=row.priority,
+        labels=None if row.labels is None else orjson.loads(row.labels),
+        trigger=trigger,
+        correlation_id=row.correlation_id,
+    )
+    return prepared_revision(tx, engine, row.revision_id), submission
