@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from windlass.clock import Clock, SystemClock
 from windlass.model.log_quota import Stream
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class StepContext:
     choices: tuple[str, ...] = ()
     #: Reports how far the step is; the last report wins.
     progress: Progress
+    clock: Clock = field(default_factory=SystemClock)
     #: Read by the worker when the attempt has ended.
     usage: Usage = field(default_factory=Usage)
     #: Names the secrets that this attempt was given, as a digest: attempts with another text never share a warm

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from windlass.clock import Clock, SystemClock
 from windlass.steps.contract import StepContext, TaskIdentity
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def step_context(
     attempt: int = 1,
     grace: float = 5.0,
     inline: bool = False,
+    clock: Clock | None = None,
 ) -> StepContext:
     """Return the context of one attempt whose folders are made below `folder`."""
     workdir, scratch = folder / "work", folder / "scratch"
@@ -82,5 +84,6 @@ def step_context(
         parameters=parameters or {},
         choices=choices,
         progress=progress if progress is not None else RecordedProgress(),
+        clock=clock or SystemClock(),
         inline=inline,
     )
