@@ -47,18 +47,19 @@ def decide_ending(step: Step, outcome: Outcome, facts: Circumstances) -> Ending:
         return Ending("completed", "completed")
     if isinstance(outcome, Skipped):
         return Ending(None, "skipped", outcome.reason)
-    if isinstance(outcome, Cancelled):
+    if isinstance(outcome, Cancelled | Waiting) and facts.stop is not None:
         return _stopped(step, facts.stop)
     if isinstance(outcome, Waiting):
-        if facts.stop is not None:
-            return _stopped(step, facts.stop)
         return Ending("rescheduled", "waiting", outcome.reason)
+    if isinstance(outcome, Cancelled):
+        unasked = "The step stopped as if it had been cancelled, but nobody asked for that."
+        outcome = Failed("error", unasked, outputs=outcome.outputs, may_retry=False)
     if isinstance(outcome, Failed) and outcome.kind == "lost":
         return _lost(step, outcome, facts)
     return _failed(step, outcome, facts)
 
 
-def _stopped(step: Step, stop: str | None) -> Ending:
+def _stopped(step: Step, stop: str) -> Ending:
     if stop == "timeout":
         return Ending("timeout", "timeout", "run_deadline", allowed=step.allow_failure)
     return Ending("cancelled", "cancelled", "fail_fast" if stop == "fail_fast" else "cancelled")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from windlass.model.definition import Retry
 from windlass.model.outcome import Failed, Outcome, TimedOut
 
 #: Lost attempts in a row after which a task is set aside: something about it ends its workers.
 QUARANTINE_AFTER = 3
+#: Longest delay in seconds that a step may name itself: what is longer, or no time at all, is a mistake of the step.
+LONGEST_DELAY: Final = 366 * 24 * 3600.0
+#: Kinds of failure that no policy retries: the same would happen again, or `onWorkerLost` decides.
+_NEVER: Final = frozenset({"expression", "lost", "poison"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +40,13 @@ def decide_retry(policy: Retry, outcome: Outcome, attempts: int, chance: float) 
     if isinstance(outcome, Failed) and not outcome.may_retry:
         return RetryDecision(None, "the step said that another attempt is of no use")
     exit_code = outcome.exit_code if isinstance(outcome, Failed) else None
-    if not any(_matches(entry, kind, exit_code) for entry in policy.on):
-        return RetryDecision(None, f"retry.on does not name {kind}")
+    if kind in _NEVER or not any(_matches(entry, kind, exit_code) for entry in policy.on):
+        return RetryDecision(None, f"the policy does not retry {kind}")
     if attempts >= policy.attempts:
         return RetryDecision(None, f"attempt {attempts} of {policy.attempts} was the last")
-    if isinstance(outcome, Failed) and outcome.retry_after is not None:
-        return RetryDecision(max(outcome.retry_after, 0.0), "the step named the delay")
+    named = outcome.retry_after if isinstance(outcome, Failed) else None
+    if named is not None and -LONGEST_DELAY <= named <= LONGEST_DELAY:  # False for NaN
+        return RetryDecision(max(named, 0.0), "the step named the delay")
     return RetryDecision(delay_before(policy, attempts + 1, chance), f"attempt {attempts} of {policy.attempts}")
 
 
