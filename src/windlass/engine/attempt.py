@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import orjson
+
 from windlass.clock import Clock
 from windlass.engine.claim import Claim
 from windlass.engine.compiled import CompiledJob
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from windlass.model.log_quota import Stream
 
 
+#: Type of the trigger of a run that `exec` started.
+EXEC = "exec"
+
+
 class Shop(Protocol):
     """What of the workshop an attempt needs."""
 
@@ -38,7 +44,6 @@ class Shop(Protocol):
     clock: Clock
     workspaces: Path
     artifacts: Path
-    folder: Path | None
     grace: float
     inline: bool
 
@@ -108,7 +113,7 @@ async def open_attempt(
     }
     masker = Masker([*values.values(), *(str(parameters[name]) for name in secret if name in parameters)])
     rendered = compiled.render(expression_context(claim, parameters), values)
-    workspace = make_workspace(shop.workspaces, work=shop.folder)
+    workspace = make_workspace(shop.workspaces, work=_folder(claim))
     identity = _identity(claim)
     log = LogPipe(
         _Chunks(queue, claim), clock=shop.clock, masker=masker, quota=claim.step.log_quota or engine.settings.log_quota
@@ -131,6 +136,13 @@ async def open_attempt(
         inline=shop.inline,
     )
     return Attempt(claim, context, rendered.config, workspace, log, masker, shop.artifacts)
+
+
+def _folder(claim: Claim) -> Path | None:
+    """Return the folder of the manifest that `exec` runs; None for every other run, whose steps have their own."""
+    trigger = {} if claim.trigger is None else orjson.loads(claim.trigger)
+    folder = trigger.get("folder") if trigger.get("type") == EXEC else None
+    return None if folder is None else Path(folder)
 
 
 def _identity(claim: Claim) -> TaskIdentity:

@@ -47,8 +47,6 @@ class Workshop:
     #: Below it each attempt has its own folders.
     workspaces: Path
     artifacts: Path
-    #: The folder that steps start in instead of their own, under `exec`.
-    folder: Path | None = None
     #: Seconds between asking a process to stop and killing it.
     grace: float = 10.0
     #: True in an application's own worker.
