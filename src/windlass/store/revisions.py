@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, Select, bindparam, insert, select
+from sqlalchemy import Select, bindparam, insert, select
 
 from windlass.store.tables import jobs, revisions
 from windlass.store.transaction import Transaction
+
+#: Ids asked for in one statement: SQLite takes a limited number of variables.
+_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,32 @@ def revision(tx: Transaction, revision_id: int) -> StoredRevision | None:
     return None if row is None else _revision(row)
 
 
+def numbered_revision(tx: Transaction, job_id: bytes, number: int) -> StoredRevision | None:
+    """Return a revision of a job by its number; None where there is none."""
+    found = select(*_COLUMNS).select_from(_FROM).where(revisions.c.job_id == job_id, revisions.c.number == number)
+    row = tx.connection.execute(found).one_or_none()
+    return None if row is None else _revision(row)
+
+
+def revisions_of(tx: Transaction, job_id: bytes, *, before: int | None, limit: int) -> list[StoredRevision]:
+    """Return a page of a job's revisions, newest first: those with a number below `before`."""
+    found = select(*_COLUMNS).select_from(_FROM).where(revisions.c.job_id == job_id)
+    if before is not None:
+        found = found.where(revisions.c.number < before)
+    rows = tx.connection.execute(found.order_by(revisions.c.number.desc()).limit(limit))
+    return [_revision(row) for row in rows]
+
+
+def contents_of(tx: Transaction, revision_ids: Sequence[int]) -> dict[int, str]:
+    """Return the canonical JSON of revisions by id."""
+    contents: dict[int, str] = {}
+    for start in range(0, len(revision_ids), _CHUNK):
+        part = revision_ids[start : start + _CHUNK]
+        found = select(revisions.c.id, revisions.c.content).where(revisions.c.id.in_(part))
+        contents.update((row.id, row.content) for row in tx.connection.execute(found))
+    return contents
+
+
 def insert_revision(
     tx: Transaction,
     *,
@@ -78,7 +108,7 @@ def insert_revision(
     return int(tx.connection.execute(insert(revisions).returning(revisions.c.id), values).scalar_one())
 
 
-def _revision(row: Row[Any]) -> StoredRevision:
+def _revision(row: Any) -> StoredRevision:
     values = row._asdict()
     values["provenance"] = None if row.provenance is None else orjson.loads(row.provenance)
     return StoredRevision(**values)

@@ -1,0 +1,212 @@
+"""Applying manifests: one transaction for the call, and nothing new where nothing changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from windlass.engine.engine import Engine
+from windlass.engine.manifests import Located, Manifests, ManifestText, load_manifests, manifest_limits
+from windlass.errors import Conflict, InvalidDocument, UserError
+from windlass.model.apply_plan import PROTECTED_LABEL, ApplyPlan, Provenance, Standing, Wanted, plan_apply
+from windlass.model.manifest.load import Document
+from windlass.store.jobs import (
+    StoredJob,
+    deleted_jobs_named,
+    insert_job,
+    live_jobs,
+    live_jobs_named,
+    mark_deleted,
+    update_job,
+)
+from windlass.store.revisions import insert_revision
+from windlass.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyOptions:
+    """How manifests are applied, and by whom."""
+
+    project: str = "default"
+    #: Where they come from; None: by hand. Without a `path` each document has the name of its text there.
+    provenance: Provenance | None = None
+    #: Name of who asked for it, and why.
+    author: str | None = None
+    message: str | None = None
+    #: Take over jobs of other sources.
+    force: bool = False
+    #: Delete the jobs of the same source that are not among the documents.
+    prune: bool = False
+    #: Say what would be done, and do nothing.
+    dry_run: bool = False
+    #: Hold bad documents back and apply the others, instead of all or none.
+    per_document: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What an apply did: aliases in the order of the documents, each under one heading."""
+
+    created: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    pruned: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    #: Why documents were held back; only where each was applied on its own.
+    held: tuple[str, ...] = ()
+    #: Number of the newest revision of each job by alias; empty after a dry run.
+    revisions: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer of `job apply --json`."""
+        answer = {
+            "created": list(self.created),
+            "changed": list(self.changed),
+            "unchanged": list(self.unchanged),
+            "pruned": list(self.pruned),
+            "warnings": list(self.warnings),
+        }
+        return {**answer, "held": list(self.held)} if self.held else answer
+
+
+async def apply(engine: Engine, texts: Sequence[ManifestText], options: ApplyOptions) -> Applied:
+    """Make the jobs of a project what `texts` say.
+
+    Raises InvalidDocument with all findings where a document is bad, Conflict where a job belongs to another source;
+    with `per_document` these hold back the document alone. Nothing was changed then.
+    """
+    limits = manifest_limits(engine.settings)
+    manifests = await asyncio.to_thread(load_manifests, texts, engine.catalog, limits)
+    if manifests.errors and not options.per_document:
+        raise InvalidDocument(manifests.errors)
+    if not manifests.documents and not manifests.errors:
+        raise UserError("There is no job to apply; nothing was changed.")
+    if options.dry_run:
+        return await engine.store.read(_plan_only, manifests, options)
+    return await engine.store.run(_apply, engine, manifests, options)
+
+
+def _plan_only(tx: Transaction, manifests: Manifests, options: ApplyOptions) -> Applied:
+    plan, _ = _planned(tx, manifests, options)
+    return _applied(manifests, plan, {})
+
+
+def _apply(tx: Transaction, engine: Engine, manifests: Manifests, options: ApplyOptions) -> Applied:
+    plan, standing = _planned(tx, manifests, options)
+    chosen = [located for located in manifests.documents if located.document.alias in plan.verdicts]
+    created = [one.document.alias for one in chosen if plan.verdicts[one.document.alias] == "created"]
+    deleted = deleted_jobs_named(tx, options.project, created)
+    numbers = {}
+    for located in chosen:
+        alias = located.document.alias
+        numbers[alias] = _apply_one(tx, engine, located, standing.get(alias) or deleted.get(alias), options)
+    mark_deleted(tx, [standing[alias].id for alias in plan.prune])
+    return _applied(manifests, plan, numbers)
+
+
+def _planned(tx: Transaction, manifests: Manifests, options: ApplyOptions) -> tuple[ApplyPlan, Mapping[str, StoredJob]]:
+    """Return what is to be done and the live jobs it was decided on.
+
+    Raises Conflict where a job belongs to another source and documents are not applied each on its own.
+    """
+    documents = [located.document for located in manifests.documents]
+    if options.prune:
+        standing = live_jobs(tx, options.project)
+    else:
+        standing = live_jobs_named(tx, options.project, [document.alias for document in documents])
+    plan = plan_apply(
+        [Wanted(document.alias, document.digest) for document in documents],
+        {alias: _standing(job) for alias, job in standing.items()},
+        source=None if options.provenance is None else options.provenance.source,
+        force=options.force,
+        prune=options.prune,
+    )
+    if plan.conflicts and not options.per_document:
+        raise Conflict("\n".join(plan.conflicts.values()))
+    if plan.prune and (plan.conflicts or manifests.errors):
+        warning = "nothing was pruned, because documents were held back"
+        plan = replace(plan, prune=(), warnings=(*plan.warnings, warning))
+    return plan, standing
+
+
+def _standing(job: StoredJob) -> Standing:
+    source = None if job.provenance is None else job.provenance["source"]
+    return Standing(job.alias, job.digest, source, job.labels.get(PROTECTED_LABEL) == "true")
+
+
+def _apply_one(
+    tx: Transaction, engine: Engine, located: Located, standing: StoredJob | None, options: ApplyOptions
+) -> int:
+    """Make one job what its document says; return the number of its newest revision."""
+    document = located.document
+    labels = document.canonical["metadata"].get("labels", {})
+    provenance = _provenance(located, options)
+    if standing is None:
+        job_id, number = engine.ids.new(), 1
+        insert_job(
+            tx, job_id=job_id, project=options.project, alias=document.alias, labels=labels, provenance=provenance
+        )
+    else:
+        changed = standing.digest != document.digest
+        kept = provenance == standing.provenance or (provenance is None and not options.force)
+        if not changed and kept and standing.deleted_at is None:
+            return standing.revision
+        job_id, number = standing.id, standing.revision + changed
+        update_job(tx, job_id, revision=number, labels=labels, provenance=provenance)
+        if not changed:
+            return number
+    add_revision(tx, engine, job_id, number, document, provenance, options)
+    return number
+
+
+def _provenance(located: Located, options: ApplyOptions) -> dict[str, str] | None:
+    if options.provenance is None:
+        return None
+    return replace(options.provenance, path=options.provenance.path or located.file).to_json()
+
+
+def add_revision(
+    tx: Transaction,
+    engine: Engine,
+    job_id: bytes,
+    number: int,
+    document: Document,
+    provenance: dict[str, str] | None,
+    options: ApplyOptions,
+) -> int:
+    """Add a revision to a job whose row already names it; return its id."""
+    revision_id = insert_revision(
+        tx,
+        job_id=job_id,
+        number=number,
+        digest=document.digest,
+        content=orjson.dumps(document.canonical).decode(),  # in the order of the document, for people
+        provenance=provenance,
+        author=options.author,
+        message=options.message,
+    )
+    engine.jobs.forget(revision_id)
+    return revision_id
+
+
+def _applied(manifests: Manifests, plan: ApplyPlan, numbers: Mapping[str, int]) -> Applied:
+    def under(verdict: str) -> tuple[str, ...]:
+        return tuple(alias for alias, found in plan.verdicts.items() if found == verdict)
+
+    places = {located.document.alias: located.place for located in manifests.documents}
+    return Applied(
+        created=under("created"),
+        changed=under("changed"),
+        unchanged=under("unchanged"),
+        pruned=plan.prune,
+        warnings=(*map(str, manifests.warnings), *plan.warnings),
+        held=(
+            *map(str, manifests.errors),
+            *(f"{places[alias]}: {sentence}" for alias, sentence in plan.conflicts.items()),
+        ),
+        revisions=numbers,
+    )

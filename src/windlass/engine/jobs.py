@@ -1,0 +1,158 @@
+"""Stored jobs: found by alias or id, listed, deleted, enabled; with their history."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import orjson
+
+from windlass.engine.compiled import CompiledJob, compiled
+from windlass.engine.engine import Engine
+from windlass.engine.job_shapes import full_job_shape, job_shape, revision_shape
+from windlass.errors import NotFound, UserError
+from windlass.ids import parse_id
+from windlass.model.did_you_mean import suggestion
+from windlass.store import jobs as stored
+from windlass.store.jobs import JobFilter, StoredJob
+from windlass.store.revisions import StoredRevision, numbered_revision, revision, revisions_of
+from windlass.store.transaction import Transaction
+
+#: Digits of an id's text without its dashes.
+_ID_DIGITS: Final = 32
+
+
+def find_job(tx: Transaction, project: str, reference: str) -> StoredJob:
+    """Return a job by its alias in `project`, or by its id wherever it is, also a deleted one.
+
+    Raises NotFound where there is none.
+    """
+    found = stored.live_job(tx, project, reference) if reference.isascii() else None
+    if found is None and len(reference.replace("-", "")) == _ID_DIGITS:
+        job_id = parse_id(reference)
+        found = None if job_id is None else stored.job_by_id(tx, job_id)
+    if found is None:
+        near = suggestion(reference, stored.aliases(tx, project))
+        raise NotFound(f'There is no job "{reference}" in project {project}{near or "."}')
+    return found
+
+
+def find_compiled(tx: Transaction, engine: Engine, project: str, reference: str) -> CompiledJob:
+    """Return the newest revision of a job ready to run. Raises NotFound where there is no such live job."""
+    found = find_job(tx, project, reference)
+    if found.deleted_at is not None:
+        raise NotFound(f'Job "{found.alias}" was deleted: apply its manifest again to bring it back.')
+    return compiled(tx, engine.jobs, found.revision_id)
+
+
+async def get_job(engine: Engine, project: str, reference: str, number: int | None = None) -> dict[str, Any]:
+    """Return a job with its newest revision, or the one with `number`. Raises NotFound where there is none."""
+    return await engine.store.read(_get, project, reference, number)
+
+
+def _get(tx: Transaction, project: str, reference: str, number: int | None) -> dict[str, Any]:
+    job = find_job(tx, project, reference)
+    return full_job_shape(job, find_revision(tx, job, number))
+
+
+def find_revision(tx: Transaction, job: StoredJob, number: int | None) -> StoredRevision:
+    """Return a job's revision by number; None is the newest. Raises NotFound where there is none."""
+    found = revision(tx, job.revision_id) if number is None else numbered_revision(tx, job.id, number)
+    if found is None:
+        raise NotFound(f'Job "{job.alias}" has no revision {number}; its newest is {job.revision}.')
+    return found
+
+
+async def list_jobs(
+    engine: Engine, filters: JobFilter, cursor: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return a page of jobs by project and alias, and the cursor of the next page; None where this is the last.
+
+    Raises UserError where the cursor is not one of ours.
+    """
+    if cursor is not None:
+        filters = replace(filters, after=_read_cursor(cursor))
+    return await engine.store.read(_list, filters)
+
+
+def _list(tx: Transaction, filters: JobFilter) -> tuple[list[dict[str, Any]], str | None]:
+    rows = stored.list_jobs(tx, replace(filters, limit=filters.limit + 1))
+    page = rows[: filters.limit]
+    last = page[-1][0] if len(rows) > len(page) else None
+    shapes = [job_shape(job, orjson.loads(content)) for job, content in page]
+    return shapes, None if last is None else _cursor(last)
+
+
+async def delete_job(engine: Engine, project: str, reference: str) -> dict[str, Any]:
+    """Delete a job softly: its runs go on and its history stays; applied again it lives again.
+
+    Raises NotFound where there is no such live job.
+    """
+    return await engine.store.run(_delete, project, reference)
+
+
+def _delete(tx: Transaction, project: str, reference: str) -> dict[str, Any]:
+    job = _live(tx, project, reference)
+    stored.mark_deleted(tx, [job.id])
+    return _shown(tx, replace(job, deleted_at=tx.now))
+
+
+async def enable_job(engine: Engine, project: str, reference: str, *, enabled: bool) -> dict[str, Any]:
+    """Let a job be started, or not. Raises NotFound where there is no such live job."""
+    return await engine.store.run(_enable, project, reference, enabled=enabled)
+
+
+def _enable(tx: Transaction, project: str, reference: str, *, enabled: bool) -> dict[str, Any]:
+    job = _live(tx, project, reference)
+    stored.mark_enabled(tx, job.id, enabled=enabled)
+    return _shown(tx, replace(job, enabled=enabled, updated_at=tx.now))
+
+
+async def job_history(
+    engine: Engine, project: str, reference: str, *, limit: int = 50, cursor: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return a page of a job's revisions, newest first - who made each, when and why - and the next page's cursor.
+
+    Raises NotFound where there is no such job, UserError where the cursor is not one of ours.
+    """
+    if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < _ID_DIGITS):
+        raise UserError(f'"{cursor}" is no cursor of this list: take it from the page before.')
+    before = None if cursor is None else int(cursor)
+    return await engine.store.read(_history, project, reference, before, limit)
+
+
+def _history(
+    tx: Transaction, project: str, reference: str, before: int | None, limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    job = find_job(tx, project, reference)
+    found = revisions_of(tx, job.id, before=before, limit=limit)
+    more = bool(found) and found[-1].number > 1
+    return [revision_shape(one) for one in found], str(found[-1].number) if more else None
+
+
+def _live(tx: Transaction, project: str, reference: str) -> StoredJob:
+    job = find_job(tx, project, reference)
+    if job.deleted_at is not None:
+        raise NotFound(f'Job "{job.alias}" was deleted already.')
+    return job
+
+
+def _shown(tx: Transaction, job: StoredJob) -> dict[str, Any]:
+    content: Mapping[str, Any] = orjson.loads(find_revision(tx, job, None).content)
+    return job_shape(job, content)
+
+
+def _cursor(job: StoredJob) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([job.project, job.alias])).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[str, str]:
+    try:
+        values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError:
+        values = None
+    if isinstance(values, list) and len(values) == 2 and all(isinstance(value, str) for value in values):  # noqa: PLR2004 - project and alias
+        return values[0], values[1]
+    raise UserError(f'"{cursor}" is no cursor of this list: take it from the page before.')

@@ -1,0 +1,77 @@
+"""Manifests as they come in: texts with names, loaded and checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from windlass.model.catalog import StepCatalog
+from windlass.model.finding import Finding, Position
+from windlass.model.manifest.limits import Limits
+from windlass.model.manifest.load import Document, Loaded, load
+from windlass.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestText:
+    """One text that may hold several documents."""
+
+    #: Its name in findings: the path of the file, `-` for standard input.
+    file: str
+    data: bytes | str
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A sound document with the file that it stands in."""
+
+    file: str
+    document: Document
+
+    @property
+    def place(self) -> Position:
+        """Where the document begins."""
+        return Position(self.file, self.document.line, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """What several texts hold together."""
+
+    #: Sound documents with different names, in order.
+    documents: tuple[Located, ...]
+    errors: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+
+
+def load_manifests(texts: Sequence[ManifestText], catalog: StepCatalog, limits: Limits) -> Manifests:
+    """Load and check `texts`; of two documents with one name in one call the later one is an error."""
+    loaded = [load(text.data, text.file, catalog, limits) for text in texts]
+    errors = [finding for one in loaded for finding in one.errors]
+    first: dict[str, Located] = {}
+    for located in _documents(loaded):
+        alias = located.document.alias
+        earlier = first.setdefault(alias, located)
+        if earlier is not located:
+            message = f'job "{alias}" is in this call twice: the first one is at {earlier.place}'
+            errors.append(Finding("error", message, located.place))
+    warnings = tuple(finding for one in loaded for finding in one.warnings)
+    return Manifests(tuple(first.values()), tuple(errors), warnings)
+
+
+def _documents(loaded: Sequence[Loaded]) -> list[Located]:
+    return [Located(one.file, document) for one in loaded for document in one.documents]
+
+
+def manifest_limits(settings: Settings) -> Limits:
+    """Return the limits that the settings put on manifests."""
+    return Limits(
+        document_bytes=settings.max_document,
+        depth=settings.max_depth,
+        aliases=settings.max_aliases,
+        steps=settings.max_steps,
+        edges=settings.max_edges,
+        fan_out=settings.max_fan_out,
+        parameter_bytes=settings.max_parameters,
+        max_timeout=settings.max_timeout,
+    )
