@@ -1,0 +1,139 @@
+"""Commands that load when they are called, and the options that every command has."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from windlass.cli.output import FORMATS
+from windlass.cli.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Lazy:
+    """A command by the module whose `command` it is; its summary is known without loading it."""
+
+    module: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Commands behind a common noun."""
+
+    summary: str
+    commands: Mapping[str, Lazy]
+
+
+class Command(click.Command):
+    """A command with the options that all have."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        """Take what click's own command takes."""
+        super().__init__(*args, **more)
+        self.params.extend(common_options())
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and summaries, and loads only the one that is called."""
+
+    def __init__(self, entries: Mapping[str, Lazy | Family], **more: Any) -> None:
+        """Know `entries` by name."""
+        super().__init__(**more)
+        self._entries = entries
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """Return the names in the order of their declaration."""
+        return list(self._entries)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        """Return a command, loaded; None where there is none of that name."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        if isinstance(entry, Family):
+            return LazyGroup(entry.commands, name=name, help=entry.summary, params=list(common_options()))
+        command: click.Command = importlib.import_module(entry.module).command
+        return command
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write names and summaries without loading anything."""
+        rows = [(name, entry.summary) for name, entry in self._entries.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is called; raises UsageError with the nearest name where there is none."""
+        name = args[0]
+        if name not in self._entries and not name.startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 - only after a mistake
+
+            near = get_close_matches(name, self._entries, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else f"; there are {', '.join(self._entries)}."
+            raise click.UsageError(f'There is no command "{name}"{hint}', ctx)
+        return super().resolve_command(ctx, args)
+
+
+def make(**more: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Make a function a command; its docstring is the help. It gets the session as its first argument."""
+
+    def decorate(function: Callable[..., Any]) -> Command:
+        made = click.command(cls=Command, **more)(click.pass_obj(function))
+        return made if isinstance(made, Command) else Command(**more)
+
+    return decorate
+
+
+def common_options() -> list[click.Option]:
+    """Return the options that every command and every group has."""
+    return [
+        click.Option(
+            ["--format", "format_"],
+            type=click.Choice(FORMATS),
+            expose_value=False,
+            callback=_take_format,
+            help="How results are printed.  [default: table]",
+        ),
+        click.Option(
+            ["--json"], is_flag=True, expose_value=False, callback=_take_json, help="Short for --format json."
+        ),
+        click.Option(
+            ["--project"], metavar="NAME", expose_value=False, callback=_take_project, help="Work in this project."
+        ),
+        click.Option(
+            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_take_quiet, help="Print results only."
+        ),
+    ]
+
+
+def _session(ctx: click.Context) -> Session:
+    found = ctx.find_object(Session)
+    if found is None:
+        raise RuntimeError("a command was called without a session")
+    return found
+
+
+def _take_format(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+    if value:
+        _session(ctx).out.format = value
+
+
+def _take_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        _session(ctx).out.format = "json"
+
+
+def _take_project(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        _session(ctx).project_option = value
+
+
+def _take_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        _session(ctx).out.quiet = True

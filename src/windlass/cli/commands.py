@@ -1,0 +1,58 @@
+"""Every command there is, by name, with the module that it loads from."""
+
+from __future__ import annotations
+
+from windlass.cli.command import Family, Lazy
+
+COMMANDS: dict[str, Lazy | Family] = {
+    "up": Lazy("windlass.cli.up", "Own the store, serve it and run jobs, until stopped."),
+    "exec": Lazy("windlass.cli.exec", "Run a manifest here and now, with live progress."),
+    "job": Family(
+        "Define jobs and look at them.",
+        {
+            "apply": Lazy("windlass.cli.job.apply", "Store the jobs of files, in one transaction."),
+            "lint": Lazy("windlass.cli.job.lint", "Check files and report every error at once."),
+            "diff": Lazy("windlass.cli.job.diff", "Show what apply would change."),
+            "get": Lazy("windlass.cli.job.get", "Show a job."),
+            "list": Lazy("windlass.cli.job.list", "List jobs."),
+            "delete": Lazy("windlass.cli.job.delete", "Delete a job; its runs stay."),
+            "history": Lazy("windlass.cli.job.history", "List the revisions of a job."),
+            "schema": Lazy("windlass.cli.job.schema", "Print the JSON Schema of manifests."),
+            "preview": Lazy("windlass.cli.job.preview", "Show what a run would do, without starting it."),
+            "graph": Lazy("windlass.cli.job.graph", "Draw the steps of a job."),
+        },
+    ),
+    "run": Family(
+        "Start runs and follow them.",
+        {
+            "start": Lazy("windlass.cli.run.start", "Start a run of a job."),
+            "list": Lazy("windlass.cli.run.list", "List runs, newest first."),
+            "get": Lazy("windlass.cli.run.get", "Show a run and its tasks."),
+            "watch": Lazy("windlass.cli.run.watch", "Follow a run to its end."),
+            "logs": Lazy("windlass.cli.run.logs", "Print the output of a run's steps."),
+            "cancel": Lazy("windlass.cli.run.cancel", "Ask a run to stop."),
+            "retry": Lazy("windlass.cli.run.retry", "Run a final run again."),
+            "graph": Lazy("windlass.cli.run.graph", "Draw the steps of a run with their states."),
+            "artifacts": Lazy("windlass.cli.run.artifacts", "List the files that a run kept, or fetch one."),
+        },
+    ),
+    "event": Family(
+        "Look at what happened.",
+        {
+            "list": Lazy("windlass.cli.event.list", "List past events."),
+            "tail": Lazy("windlass.cli.event.tail", "Print events as they come."),
+        },
+    ),
+    "queue": Family("Look at where tasks wait.", {"list": Lazy("windlass.cli.queue.list", "List queues.")}),
+    "worker": Family("Look at who runs tasks.", {"list": Lazy("windlass.cli.worker.list", "List workers.")}),
+    "db": Family(
+        "Look after the database.",
+        {
+            "upgrade": Lazy("windlass.cli.db.upgrade", "Bring the database to the schema of this version."),
+            "check": Lazy("windlass.cli.db.check", "Check that the database is sound."),
+        },
+    ),
+    "config": Lazy("windlass.cli.config", "Show every setting, its value and where it came from."),
+    "doctor": Lazy("windlass.cli.doctor", "Find out what is wrong with this installation."),
+    "version": Lazy("windlass.cli.version", "Print the version."),
+}

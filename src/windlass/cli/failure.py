@@ -1,0 +1,97 @@
+"""Errors as the command line tells them: one line each, an exit code, and a file for what nobody foresaw."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import click
+
+from windlass.errors import InvalidDocument, Unexpected, WindlassError
+
+if TYPE_CHECKING:
+    from windlass.cli.session import Session
+
+WRONG: Final = 2
+#: What a shell says of a program that an interrupt ended.
+INTERRUPTED: Final = 130
+#: Files with details of unexpected errors that are kept.
+_KEPT: Final = 20
+
+
+def explain(error: BaseException, session: Session) -> int:
+    """Tell an error on standard error and return the exit code."""
+    told = _foreseen(error)
+    if told is None:
+        return _unexpected(error, session)
+    lines, code = told
+    for line in lines:
+        session.out.error(line)
+    return code
+
+
+def _foreseen(error: BaseException) -> tuple[list[str], int] | None:
+    """Return what to say of an error and the exit code; None where it is nobody's mistake but ours."""
+    lines: list[str]
+    match error:
+        case click.exceptions.NoArgsIsHelpError():
+            return [error.format_message()], WRONG
+        case click.Abort() | KeyboardInterrupt():
+            lines, code = ["interrupted"], INTERRUPTED
+        case click.UsageError():
+            lines, code = [_usage(error)], WRONG
+        case click.ClickException():
+            lines, code = [error.format_message()], WRONG
+        case InvalidDocument():
+            return [str(finding) for finding in error.findings], error.exit_code
+        case WindlassError():
+            lines, code = str(error).splitlines() or [type(error).__name__], error.exit_code
+        case PermissionError() | FileNotFoundError() | IsADirectoryError() if error.filename:
+            lines, code = [f"{error.filename}: {error.strerror}."], WRONG
+        case _:
+            return None
+    return [f"windlass: {line}" for line in lines], code
+
+
+def _usage(error: click.UsageError) -> str:
+    text = error.format_message().rstrip(".")
+    if not text.endswith("?"):
+        text += "."
+    return f"{text} See `{error.ctx.command_path} --help`." if error.ctx else text
+
+
+def _unexpected(error: BaseException, session: Session) -> int:
+    error_id = uuid4().hex[:12]
+    details = "".join(traceback.format_exception(error))
+    if os.environ.get("WINDLASS_DEBUG", "").lower() in {"1", "true", "yes", "on"}:
+        session.out.error(details)
+    try:
+        place = f"the details are in {_write(error_id, details, session)}"
+    except OSError as problem:
+        place = f"the details could not be written ({problem.strerror}); set WINDLASS_DEBUG=1 to see them"
+    session.out.error(f"windlass: An unexpected error happened, {type(error).__name__}; {place} (error {error_id}).")
+    return Unexpected.exit_code
+
+
+def _write(error_id: str, details: str, session: Session) -> Path:
+    """Write the details where only the user can read them; the arguments are left out, they may hold secrets."""
+    try:
+        folder = session.settings.home / "errors"
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except (WindlassError, OSError):
+        folder = Path(tempfile.mkdtemp(prefix="windlass-errors-"))
+    for old in sorted(folder.glob("*.txt"))[: -_KEPT + 1]:
+        old.unlink(missing_ok=True)
+    now = datetime.now(UTC)
+    path = folder / f"{now:%Y%m%dT%H%M%S}-{error_id}.txt"
+    head = f"error {error_id} at {now.isoformat()}\nwindlass {session.program.version()}, python {sys.version}\n\n"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(head + details)
+    return path

@@ -1,0 +1,81 @@
+"""The command line: from arguments to an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from windlass.cli.command import LazyGroup, common_options
+from windlass.cli.commands import COMMANDS
+from windlass.cli.failure import explain
+from windlass.cli.output import Output
+from windlass.cli.session import Session
+
+if TYPE_CHECKING:
+    from windlass.cli.program import Program
+
+_HELP = """Windlass runs jobs: defined in YAML or Python, queued durably, run as graphs of steps, followed live.
+
+Exit status: 0 done, 1 what was asked about is bad, 2 the request was wrong, 3 the server or store is out of reach."""
+
+
+def run(arguments: Sequence[str], program: Program) -> int:
+    """Run one command and return its exit code; whatever goes wrong is told on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    output = Output()
+    session = Session(program, output)
+    try:
+        code = _root().main(list(arguments), prog_name="windlass", standalone_mode=False, obj=session)
+        output.stdout.flush()
+    except BrokenPipeError:
+        # The reader went away, as `head` does. What is still in the buffer must not raise again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place where an error can be told
+        return explain(error, session)
+    return code if isinstance(code, int) else 0
+
+
+def _root() -> LazyGroup:
+    return LazyGroup(
+        COMMANDS,
+        name="windlass",
+        help=_HELP,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+        params=[
+            *common_options(),
+            click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version),
+            click.Option(
+                ["--completion"],
+                type=click.Choice(["bash", "zsh", "fish"]),
+                is_eager=True,
+                expose_value=False,
+                callback=_print_completion,
+                help="Print the completion script of a shell and exit.",
+            ),
+        ],
+    )
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        session: Session = ctx.obj
+        session.out.line(f"windlass {session.program.version()}")
+        ctx.exit()
+
+
+def _print_completion(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+    if value and not ctx.resilient_parsing:
+        from click.shell_completion import get_completion_class  # noqa: PLC0415 - nobody else needs it
+
+        kind = get_completion_class(value)
+        if kind is not None:
+            ctx.obj.out.line(kind(ctx.command, {}, "windlass", "_WINDLASS_COMPLETE").source())
+        ctx.exit()

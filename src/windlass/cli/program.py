@@ -1,0 +1,47 @@
+"""What the command line asks of the program around it; `windlass.main` builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from windlass.client.client import Client
+    from windlass.model.catalog import StepCatalog
+    from windlass.settings import Settings
+
+
+class Program(Protocol):
+    """Builds what commands need; everything is made when it is asked for, for most commands need little."""
+
+    def version(self) -> str:
+        """Return the version of Windlass."""
+        ...
+
+    def connect(self, settings: Settings) -> AbstractContextManager[Client]:
+        """Reach the owner of the store by its socket; where nobody owns it, open it here for as long as this lasts.
+
+        Raises Unavailable where neither can be done within ten seconds.
+        """
+        ...
+
+    def work(self, settings: Settings, folder: Path) -> AbstractContextManager[Client]:
+        """Reach a Windlass that works: the owner, or one in this process whose steps start in `folder`."""
+        ...
+
+    def serve(self, settings: Settings, ready: Callable[[str], None]) -> None:
+        """Own the store, serve it and work, until a signal asks to end; `ready` is told the address once work is taken.
+
+        Raises Unavailable where another process owns the store.
+        """
+        ...
+
+    def catalog(self) -> StepCatalog:
+        """Return every step type that is known here."""
+        ...
+
+    def openapi(self) -> dict[str, object]:
+        """Return the description of the API."""
+        ...

@@ -1,0 +1,64 @@
+"""How each state looks: its sign and its colour, the same in tables, trees and graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+#: State to sign; all are one column wide.
+SIGNS: Final[Mapping[str, str]] = {
+    "pending": "·",
+    "scheduled": "◷",
+    "queued": "○",
+    "running": "●",
+    "waiting": "◌",
+    "completed": "✓",
+    "failed": "✗",
+    "skipped": "−",  # noqa: RUF001 - a minus sign, not a dash
+    "cancelled": "⊘",
+    "timeout": "⧖",
+    "lost": "?",
+}
+#: State to colour, by the names that rich has for the colours of a terminal.
+COLOURS: Final[Mapping[str, str]] = {
+    "pending": "bright_black",
+    "scheduled": "blue",
+    "queued": "blue",
+    "running": "cyan",
+    "waiting": "yellow",
+    "completed": "green",
+    "failed": "red",
+    "skipped": "bright_black",
+    "cancelled": "magenta",
+    "timeout": "red",
+    "lost": "red",
+}
+_CODES: Final = {
+    "bright_black": "90",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+    "bold": "1",
+}
+#: What a program may end with, in the order that a summary names it.
+ORDER: Final = tuple(SIGNS)
+
+
+def paint_state(text: str, state: str) -> str:
+    """Return `text` in the colour of a state, for a terminal."""
+    return paint(text, COLOURS.get(state.partition(" ")[0], ""))
+
+
+def paint(text: str, colour: str) -> str:
+    """Return `text` in a colour; as it is where there is no such colour."""
+    code = _CODES.get(colour)
+    return text if code is None or not text else f"\x1b[{code}m{text}\x1b[0m"
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Return counts by state as `3 completed, 1 failed`, in the usual order."""
+    known = [state for state in ORDER if counts.get(state)]
+    return ", ".join(f"{counts[state]} {state}" for state in known)
