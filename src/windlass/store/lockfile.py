@@ -127,18 +127,6 @@ def find_owner(database: Path) -> Owner | None:
     return Owner(pid=note.pid, socket=socket, started=note.started, version=note.version)
 
 
-def is_locked(path: Path) -> bool:
-    """Say whether any process holds a lock on the file at `path`; a missing file is not locked."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _flock(descriptor, fcntl.LOCK_SH)
-    finally:
-        os.close(descriptor)
-
-
 def lock_path(database: Path) -> Path:
     """Return where the lock of a database is."""
     return database.with_name(f"{database.name}.lock")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 import os
 import stat
 import time
@@ -16,8 +15,9 @@ from typing import Final
 
 from windlass.clock import Clock, SystemClock, to_text
 from windlass.errors import Unavailable
-from windlass.store.lockfile import LockFile, Note, Owner, find_owner, is_locked, lock_path, steps_lock_path
+from windlass.store.lockfile import LockFile, Note, Owner, find_owner, lock_path, steps_lock_path
 from windlass.store.place import prepare_folder
+from windlass.supervisor.steps_lock import wait_released
 
 #: Seconds that a process waits for a store that another one holds.
 WAIT: Final = 10.0
@@ -64,10 +64,12 @@ class Ownership:
 
         Raises Unavailable where that takes longer than `wait` seconds; None waits for as long as it takes.
         """
-        if not await _until(lambda: not is_locked(self.steps_lock), wait):
+        try:
+            await asyncio.wait_for(wait_released(self.steps_lock), wait)
+        except TimeoutError:
             raise Unavailable(
                 f"Steps that an earlier process started still run after {wait:g} s: their lock is {self.steps_lock}."
-            )
+            ) from None
 
     def release(self) -> None:
         """Let go, and remove the socket; releasing twice is fine."""
@@ -213,14 +215,13 @@ def _remove_socket(path: Path) -> None:
             path.unlink()
 
 
-async def _until(condition: Callable[[], bool], wait: float | None) -> bool:
-    """Ask `condition` at growing intervals until it is true; say whether that was within `wait` seconds."""
-    end = math.inf if wait is None else time.monotonic() + wait
+async def _until(condition: Callable[[], bool], wait: float) -> None:
+    """Ask `condition` at growing intervals until it is true, for up to `wait` seconds."""
+    end = time.monotonic() + wait
     pause = _FIRST_PAUSE
     while not condition():
         left = end - time.monotonic()
         if left <= 0:
-            return False
+            return
         await asyncio.sleep(min(pause, left))
         pause = min(pause * 1.5, _LONGEST_PAUSE)
-    return True
