@@ -101,7 +101,7 @@ class LogPipe:
 
     async def flush(self) -> None:
         """Store all that waits, but for what may be the beginning of a secret."""
-        while self._runs:
+        while self._runs or self._flushing:
             await self._flush_now()
 
     async def close(self) -> LogTotals:
