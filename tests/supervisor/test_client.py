@@ -7,6 +7,7 @@ import errno
 import os
 import pwd
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.supervisor.conftest import Bench
 from windlass.supervisor import procfs
 from windlass.supervisor.client import Supervisor
 from windlass.supervisor.contract import Limits, SupervisorLost
+from windlass.supervisor.steps_lock import lock_is_held, wait_released
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +119,25 @@ async def test_what_hides_from_its_attempt_ends_at_the_latest_with_those_it_may_
         await short.wait()
         await short.sweep()
         await long.stop(0)
+        assert await output.read() == b""
+
+
+HOPPER = """
+import os
+print("up", flush=True)
+for _ in range(200_000):
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+"""
+
+
+@pytest.mark.parametrize("groups", ["auto", "v1", "off"])
+async def test_who_forks_and_ends_without_pause_is_caught(tmp_path: Path, groups: Any) -> None:
+    async with Supervisor(instance="hopper", groups=groups) as supervisor:
+        child, output = await Bench(supervisor, tmp_path).start(sys.executable, "-S", "-c", HOPPER)
+        assert await output.readline() == b"up\n"
+        await child.sweep()
         assert await output.read() == b""
 
 
@@ -304,3 +325,33 @@ async def test_an_instance_has_a_name_that_a_folder_can_have() -> None:
     for name in ("", "a/b", "a.b", "x" * 65, "a\nb"):
         with pytest.raises(ValueError, match="instance"):
             Supervisor(instance=name)
+
+
+async def test_a_second_supervisor_waits_for_the_lock_and_may_be_given_up(bench: Bench) -> None:
+    lock = bench.folder / "steps.lock"
+    assert lock_is_held(lock)
+    other = Supervisor(instance="test", lock=lock)
+    children = procfs.Children()
+    before = children.pids()
+    waiting = asyncio.ensure_future(other.start())
+    async with asyncio.timeout(20):
+        while children.pids() == before:  # noqa: ASYNC110 - no event tells that its program runs
+            await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    waiting = asyncio.ensure_future(other.start())
+    await bench.supervisor.close()
+    assert await waiting == 0
+    assert lock_is_held(lock)
+    await other.close()
+    await wait_released(lock)
+
+
+async def test_a_program_that_cannot_start_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    supervisor = Supervisor(instance="test", lock=tmp_path / "no such folder" / "steps.lock")
+    with pytest.raises(SupervisorLost, match="could not be started"):
+        await supervisor.start()
+    assert "no such folder" in capfd.readouterr().err
+    await supervisor.close()

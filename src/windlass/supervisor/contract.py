@@ -12,9 +12,14 @@ from windlass.errors import Unavailable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Resource limits of one process tree member (setrlimit(2)); None leaves a limit as it is."""
+    """Resource limits of one process tree member (setrlimit(2)); None leaves a limit as it is.
 
+    They are soft and hard at once and never above what the worker itself may have.
+    """
+
+    #: Reaching it is SIGXCPU, a second later SIGKILL.
     cpu_seconds: int | None = None
+    #: Of address space, which is more than what is in use.
     memory_bytes: int | None = None
     open_files: int | None = None
 
@@ -27,7 +32,8 @@ class Command:
     #: The complete environment; nothing is inherited.
     env: Mapping[str, str]
     cwd: Path
-    #: Names the attempt: everything started with the same mark ends together.
+    #: Names the attempt: everything started with the same mark ends together. It stands in the environment as
+    #: WINDLASS_ATTEMPT_MARK, behind the supervisor's instance and a colon.
     mark: str
     limits: Limits = Limits()
     #: User name or uid to run as; None keeps the worker's.
@@ -37,7 +43,7 @@ class Command:
     stderr: int
     #: File descriptor for standard input; None is the null device.
     stdin: int | None = None
-    #: Further descriptors to pass on, by the number that the child sees.
+    #: Further descriptors to pass on, by the number that the child sees: 3 or above.
     pass_fds: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -47,9 +53,11 @@ class Exit:
 
     #: Exit status, or minus the number of the signal that ended it.
     status: int
+    #: Of the process and those it has waited for.
     cpu_seconds: float
+    #: The largest of them; never less than the supervisor's own 11 MB or so, which the kernel counts in.
     max_rss_bytes: int
-    #: True where the kernel killed it for want of memory.
+    #: True where it was killed by SIGKILL, not by us, while the kernel counted a killing for want of memory.
     out_of_memory: bool = False
 
 
@@ -59,7 +67,10 @@ class Child(Protocol):
     pid: int
 
     async def wait(self) -> Exit:
-        """Return when the process itself has ended; what it left behind may still run."""
+        """Return when the process itself has ended; what it left behind may still run.
+
+        Raises SupervisorLost where that can no longer be known.
+        """
         ...
 
     async def stop(self, grace: float) -> None:
@@ -67,7 +78,10 @@ class Child(Protocol):
         ...
 
     async def sweep(self) -> int:
-        """Kill everything that still runs with this child's mark; return how many processes that were."""
+        """Kill everything that still runs with this child's mark; return how many processes that were.
+
+        One that has become another user's, so that it cannot be killed, is neither waited for nor counted.
+        """
         ...
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two rounds of killing: it starts short and grows while somebody does not die.
 _FIRST_ROUND, _LAST_ROUND = 0.01, 0.5
+#: The pause before a round that tells that some rounds were in vain.
+_IN_VAIN = 0.05
+#: Seconds; more than some weeks would be more than the kernel's interface can say.
+_LONGEST_SLEEP = 86400.0
 
 
 class Endings:
@@ -45,6 +49,11 @@ class Endings:
         for tree in self._forest.by_number.values():
             self.reject(tree, 0.0)
 
+    @property
+    def laborious(self) -> bool:
+        """True after some rounds in vain: somebody forks faster than we look."""
+        return self.restless and self._pause > _IN_VAIN
+
     def advance(self, owners: dict[int, Collection[int]]) -> list[Tree]:
         """Bring what is to end nearer to it; return the trees of which nothing is left.
 
@@ -71,7 +80,7 @@ class Endings:
             return -1
         now = time.monotonic()
         patience = min((tree.patience for tree in self._forest.by_number.values() if tree.unwanted), default=now)
-        return max(0.0, max(patience, self._next_round) - now)
+        return min(max(0.0, max(patience, self._next_round) - now), _LONGEST_SLEEP)
 
     def _roots(self, owners: dict[int, Collection[int]]) -> tuple[dict[int, list[int]], list[int]]:
         """Return where to begin with each tree, by number, and the orphans that can be nobody's who is wanted."""

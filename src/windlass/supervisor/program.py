@@ -86,6 +86,8 @@ def _guard(supervisor: int, groups: cgroup.Groups | None) -> int:
     while left := children.pids() - untouchable:
         if groups:
             cgroup.kill_all_in(groups.folder)
+        for pid in left:
+            signalling.stop_own_child(pid)  # who forks and ends at once cannot be caught otherwise
         signalling.send_all(left, signal.SIGKILL, procfs.processes(), untouchable)
         time.sleep(_ROUND)
         try:
@@ -101,7 +103,7 @@ def _guard(supervisor: int, groups: cgroup.Groups | None) -> int:
 def _has_hung_up(channel: socket.socket) -> bool:
     """Tell whether the worker has gone; waits a moment for it."""
     poll = select.poll()
-    poll.register(channel, 0)
+    poll.register(channel, select.POLLRDHUP)
     return bool(poll.poll(_ROUND * 1000))
 
 

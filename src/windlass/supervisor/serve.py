@@ -169,7 +169,7 @@ class Service:
                 exits.append((tree, os.waitstatus_to_exitcode(status), cpu, used.ru_maxrss * 1024))
         if not (exits or self._endings.restless):
             return
-        owners = self._forest.orphans()
+        owners = self._forest.orphans(held=self._endings.laborious)
         held = {number for numbers in owners.values() for number in numbers}
         for tree, status, cpu, rss in exits:
             starved = status in _KILLED and not tree.unwanted and self._killings.count() > tree.out_of_memory
@@ -179,6 +179,7 @@ class Service:
                 self._forest.forget(tree)
         for tree in self._endings.advance(owners):
             self.say(wire.ENDED, tree.number, len(tree.killed))
+        self._forest.release()
 
     # Replies
 

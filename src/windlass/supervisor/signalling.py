@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
@@ -54,6 +55,21 @@ def send_all(roots: Iterable[int], number: int, table: Mapping[int, Process], re
         except PermissionError:
             refused.add(one.pid)
     return reached
+
+
+def stop_own_child(pid: int) -> bool:
+    """Stop a child that nobody but this thread reaps, so that its number cannot be another's; False if we may not."""
+    try:
+        os.kill(pid, signal.SIGSTOP)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def continue_own_child(pid: int) -> None:
+    """Let a child go on that `stop_own_child` has stopped."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def _same(one: Process) -> bool:

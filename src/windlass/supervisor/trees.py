@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from windlass.supervisor import cgroup, procfs
+from windlass.supervisor import cgroup, procfs, signalling
 from windlass.supervisor.wire import MARK_VARIABLE
 
 TYPE_CHECKING = False
@@ -65,12 +65,13 @@ class Forest:
     it started, nothing is left of any tree that has ended.
     """
 
-    __slots__ = ("_children", "_groups", "_owners", "by_number", "by_pid", "untouchable")
+    __slots__ = ("_children", "_groups", "_held", "_owners", "by_number", "by_pid", "untouchable")
 
     def __init__(self, groups: Groups | None) -> None:
         """Start with no tree; `groups` are the children's control groups, where there can be any."""
         self._children = procfs.Children()
         self._groups = groups
+        self._held: list[int] = []
         self._owners: dict[int, tuple[int, ...]] = {}
         self.by_number: dict[int, Tree] = {}
         #: Only trees whose child itself has not been reaped.
@@ -100,10 +101,21 @@ class Forest:
         """Return all trees of one mark."""
         return [tree for tree in self.by_number.values() if tree.mark == mark]
 
-    def orphans(self) -> dict[int, Collection[int]]:
-        """Return the children that the supervisor did not start, each with the numbers of the trees it may be of."""
+    def orphans(self, *, held: bool = False) -> dict[int, Collection[int]]:
+        """Return the children that the supervisor did not start, each with the numbers of the trees it may be of.
+
+        Where they are to be `held`, those not yet known are stopped first, so that none can fork, end and so be gone
+        before it was looked at; `release` lets them go on.
+        """
         strange = self._children.pids().difference(self.by_pid, self.untouchable)
+        if held:
+            self._held = [pid for pid in strange if pid not in self._owners and signalling.stop_own_child(pid)]
         return {pid: self._possible_owners(pid) for pid in strange}
+
+    def release(self) -> None:
+        """Let those orphans go on that were held; must come before the next reaping, while their numbers are theirs."""
+        while self._held:
+            signalling.continue_own_child(self._held.pop())
 
     def vacated(self, tree: Tree) -> bool:
         """Remove the control group of a tree without known processes; return False where it still holds one."""
