@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from windlass.clock import Clock, SystemClock
@@ -123,7 +124,7 @@ class SqliteStore:
     ) -> Result:
         """Run `unit` on a read-only view; see `Store.read`."""
         if self._readers is None:  # memory: only the writer's connection can see it
-            return await self.run(unit, *args, **kwargs)
+            return await self.run(_query_only, lambda tx: unit(tx, *args, **kwargs))
         if self._closed:
             raise Unavailable("The store is closed.")
         loop = asyncio.get_running_loop()
@@ -160,6 +161,11 @@ class SqliteStore:
         connection.exec_driver_sql("BEGIN")
         try:
             return call(Transaction(connection, self.clock.now(), _cursor(connection)))
+        except (sqlite3.Error, DBAPIError) as error:
+            translated = _translated(error)
+            if translated is error:
+                raise
+            raise translated from error
         finally:
             connection.exec_driver_sql("ROLLBACK")
 
@@ -233,6 +239,15 @@ def _engine(path: str, pragmas: tuple[str, ...]) -> Engine:
         return connection
 
     return create_engine("sqlite://", creator=connect, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+
+def _query_only(tx: Transaction, call: Callable[[Transaction], Result]) -> Result:
+    """Run a unit that may only read, on the connection that writes."""
+    tx.cursor.execute("PRAGMA query_only = ON")
+    try:
+        return call(tx)
+    finally:
+        tx.cursor.execute("PRAGMA query_only = OFF")
 
 
 def _connect(engine: Engine, path: str) -> Connection:
