@@ -8,6 +8,7 @@ import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,11 +62,14 @@ async def test_too_many_descriptors_fail_one_start(bench: Bench) -> None:
 
 
 def test_too_many_processes_fail_one_start(fake_worker: Callable[..., FakeWorker], tmp_path: Path) -> None:
-    options = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    lock = tmp_path / "open" / "steps.lock"
-    lock.parent.mkdir()
-    for folder in (lock.parent, *list(lock.parents)[1:4]):
-        folder.chmod(0o777)
+    options: dict[str, Any] = {}
+    lock = tmp_path / "steps.lock"
+    if os.geteuid() == 0:  # root is above this limit
+        options = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        lock = tmp_path / "open" / "steps.lock"
+        lock.parent.mkdir()
+        for folder in (lock.parent, *list(lock.parents)[1:4]):
+            folder.chmod(0o777)
     worker = fake_worker(lock=lock, **options)
     before, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     worker.ask(processes=0)
