@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,9 @@ from windlass.model.did_you_mean import suggestion
 from windlass.model.finding import Finding, Position
 from windlass.model.manifest.canonical import digest_of, to_job, to_json
 from windlass.model.manifest.draft import Draft
-from windlass.model.manifest.events import parse
+from windlass.model.manifest.events import Parsed, parse
+from windlass.model.manifest.fast import parse_fast
+from windlass.model.manifest.json_text import as_yaml, parse_json
 from windlass.model.manifest.kinds import described
 from windlass.model.manifest.limits import Limits
 from windlass.model.manifest.lint import lint
@@ -60,7 +62,10 @@ class Loaded:
     file: str
     text: str
     documents: tuple[Document, ...]
+    #: What is wrong, each with the number of its document.
     problems: tuple[tuple[int, Problem], ...]
+    #: How many more findings there are than are kept.
+    left_out: int = 0
 
     @property
     def ok(self) -> bool:
@@ -76,7 +81,10 @@ class Loaded:
         for number, problem in self.problems:
             line, column = problem.mark or _place(places, (number, *problem.path), problem.about)
             found.append(Finding(problem.level, problem.message, Position(self.file, line, column), problem.path))
-        return tuple(sorted(found, key=_in_order))
+        found.sort(key=_in_order)
+        if self.left_out:
+            found.append(Finding("error", f"{self.left_out:,} more findings are not shown", Position(self.file, 1, 1)))
+        return tuple(found)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -98,21 +106,46 @@ def load(data: bytes | str, file: str, catalog: StepCatalog, limits: Limits | No
     text, unreadable = decode(data, limits)
     if unreadable is not None:
         return Loaded(file, "", (), ((0, unreadable),))
-    parsed = parse(text, limits)
+    json = parse_json(text, limits)
+    if json is not None:
+        return _checked(file, as_yaml(text), json, catalog, limits)
+    plain = parse_fast(text, limits)
+    if plain is not None:
+        loaded = _checked(file, text, plain, catalog, limits)
+        if loaded.ok:
+            return loaded
+    return _checked(file, text, parse(text, limits), catalog, limits)
+
+
+def _checked(file: str, text: str, parsed: Parsed, catalog: StepCatalog, limits: Limits) -> Loaded:
+    """Check every document of a parsed text."""
     problems = [(0, problem) for problem in parsed.problems]
-    documents = []
+    left_out = 0
+    documents: list[Document] = []
     for number, content in enumerate(parsed.documents):
         if content is None:
             continue
-        notes = Notes()
+        notes = Notes(limits.findings)
         draft = _job(content, catalog, limits, notes)
+        if draft is not None:
+            _note_twin(draft, documents, notes)
         problems.extend((number, replace(one, path=written(content, one.path))) for one in notes.problems)
+        left_out += notes.left_out
         if draft is not None and not notes.errors and not parsed.problems:
             line = parsed.starts[number][0]
             documents.append(Document(number, draft.canonical, digest_of(draft.json), line, tuple(notes.problems)))
     if not problems and not documents:
         problems.append((0, Problem("error", "the text holds no document", mark=(1, 1))))
-    return Loaded(file, text, tuple(documents), tuple(problems[: limits.findings]))
+    return Loaded(file, text, tuple(documents), tuple(problems), left_out)
+
+
+def _note_twin(draft: Draft, documents: Sequence[Document], notes: Notes) -> None:
+    """Note that an earlier document of the text is the same job."""
+    alias = draft.canonical["metadata"].get("alias")
+    for other in documents:
+        if other.alias == alias:
+            message = f'the job "{alias}" stands in this text twice, first at line {other.line}'
+            notes.error(("metadata", "alias"), message)
 
 
 def _job(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> Draft | None:

@@ -26,25 +26,33 @@ class Problem:
 
 
 class Notes:
-    """Collects the problems of one document, each sentence once for one place."""
+    """Collects the problems of one document, each sentence once for one place, up to a number."""
 
-    __slots__ = ("_seen", "errors", "problems")
+    __slots__ = ("_limit", "_seen", "errors", "left_out", "problems")
 
-    def __init__(self) -> None:
-        """Start with none."""
+    def __init__(self, limit: int = 200) -> None:
+        """Keep up to `limit` problems and count the rest."""
         self.problems: list[Problem] = []
         self.errors = 0
+        self.left_out = 0
+        self._limit = limit
         self._seen: set[tuple[str, Path]] = set()
 
     def error(self, path: Path, message: str, about: About = "value") -> None:
         """Add what makes the document unusable."""
-        if (message, path) not in self._seen:
-            self._seen.add((message, path))
-            self.errors += 1
-            self.problems.append(Problem("error", message, path, about))
+        self._add(Problem("error", message, path, about))
 
     def warning(self, path: Path, message: str, about: About = "value") -> None:
         """Add what a person should know and that stops nothing."""
-        if (message, path) not in self._seen:
-            self._seen.add((message, path))
-            self.problems.append(Problem("warning", message, path, about))
+        self._add(Problem("warning", message, path, about))
+
+    def _add(self, problem: Problem) -> None:
+        if (problem.message, problem.path) in self._seen:
+            return
+        if problem.level == "error":
+            self.errors += 1
+        if len(self.problems) >= self._limit:
+            self.left_out += 1
+            return
+        self._seen.add((problem.message, problem.path))
+        self.problems.append(problem)

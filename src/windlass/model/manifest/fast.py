@@ -1,0 +1,89 @@
+"""The fast way for plain documents: yaml-rs, where what it reads is what the positioned parser reads.
+
+A text goes this way only if every line of it has one of a few plain forms, in which nothing can be read in two ways:
+no anchors, tags, directives, merge keys, complex keys, escapes beyond the usual, tabs, multi-line scalars other than
+simple blocks, flow collections over several lines, or numbers of unusual form. Everything else, and every text in which
+anything at all is found wrong, is read by the positioned parser. A property test compares the two.
+"""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+from windlass.model.manifest.events import Parsed
+from windlass.model.manifest.json_text import is_within
+from windlass.model.manifest.limits import Limits
+
+_MARKER = re.compile(r"^---$", re.MULTILINE)
+#: What may stand before the first marker without being a document.
+_NOTHING = re.compile(r"(?: *(?:#[^\n]*)?\n)*")
+
+
+def parse_fast(text: str, limits: Limits) -> Parsed | None:
+    """Return the documents of a plain text, or None where only the positioned parser may judge it."""
+    if not _is_plain(text):
+        return None
+    import yaml_rs  # noqa: PLC0415 - costs start-up time of commands that read no manifest
+
+    try:
+        value = yaml_rs.loads(text, parse_datetime=False)
+        orjson.dumps(value)  # refuses keys that are no text
+    except (ValueError, TypeError, RecursionError):
+        return None
+    starts = _starts(text)
+    documents = [value] if len(starts) == 1 else value
+    if not isinstance(documents, list) or len(documents) != len(starts):
+        return None
+    if not all(isinstance(document, dict) and is_within(document, limits) for document in documents):
+        return None
+    return Parsed(documents, starts)
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether `text` is nothing but plain lines."""
+    if not text.endswith("\n") or not text.replace("\n", "").isprintable():
+        return False
+    match = _plain_line().match
+    at = 0
+    while at < len(text):
+        found = match(text, at)
+        if found is None:
+            return False
+        at = found.end()
+    return True
+
+
+def _starts(text: str) -> list[tuple[int, int]]:
+    """Return the places at which documents begin: at the first line, and at every marker."""
+    markers = [match.start() for match in _MARKER.finditer(text)] if "---" in text else []
+    if not markers:
+        return [(1, 1)]
+    nothing = _NOTHING.match(text)
+    first = [] if nothing is not None and nothing.end() >= markers[0] else [(1, 1)]
+    return first + [(text.count("\n", 0, marker) + 1, 1) for marker in markers]
+
+
+def _plain_line() -> re.Pattern[str]:
+    """Return the expression for one plain line, or for a key with the block of text under it.
+
+    Each part can match in one way only, so that no text makes it slow.
+    """
+    key = r"""(?:[A-Za-z_$][A-Za-z0-9_.$/-]*|"[^"\\\n]+"|'[^'\n]+')"""
+    double = r'"(?:[^"\\\n]|\\["\\/nt])*"'
+    single = r"'(?:[^'\n]|'')*'"
+    number = r"[0-9]{1,15}(?:\.[0-9]{1,9}|[smhd](?:[0-9]{1,9}[smhd]){0,3})?"
+    in_block = r"(?:[A-Za-z_/$(]|\./|--?[A-Za-z])(?:[^\n:# ]|:(?=[^ \n])|(?<! )#| +(?=[^#\n ]))*"
+    in_flow = r"(?:[A-Za-z_/$]|\./|--?[A-Za-z])(?:[A-Za-z0-9_./$@=+-]|:(?=[A-Za-z0-9_./])| (?=[A-Za-z0-9_./$@=+-]))*"
+    scalar = f"(?:{double}|{single}|{in_flow}|{number})"
+    item = scalar
+    for _ in range(2):
+        pair = rf"{key}: {{1,4}}{item}"
+        item = rf"(?:{scalar}|\[ ?(?:{item}(?: ?, ?{item})*)? ?\]|\{{ ?(?:{pair}(?: ?, ?{pair})*)? ?\}})"
+    value = rf"(?:{double}|{single}|{number}(?= |\n)|{in_block}|{item})"
+    line = rf" *+(?:- {{1,4}}){{0,4}}(?:{key}:(?: {{1,16}}{value})?|(?<=- ){value})(?: +#[^\n]*| *)\n"
+    block = rf"( *+)(?:- |{key}: )[|>]-?\n(\1  ++)[^ \n][^\n]*\n(?:\2[^\n]*\n|\n)*"
+    block_in_list = rf"( *+)- {key}: [|>]-?\n(\3    *+)[^ \n][^\n]*\n(?:\4[^\n]*\n|\n)*"
+    other = r" *+(?:#[^\n]*)?\n|---\n"
+    return re.compile(f"{block}|{block_in_list}|{line}|{other}")
