@@ -16,7 +16,7 @@ from windlass.engine.attempt import Attempt, open_attempt
 from windlass.engine.claim import Claim
 from windlass.engine.engine import Engine
 from windlass.engine.queue import Queue
-from windlass.engine.report import NO_USAGE, Report, Usage
+from windlass.engine.report import NO_USAGE, Report, Usage, report_on
 from windlass.engine.secret import Secrets, SecretUnavailable
 from windlass.engine.step_context import expression_context
 from windlass.engine.worker import StopSignal
@@ -123,21 +123,7 @@ class Pipeline:
             return Failed("error", f"{type(error).__name__}: {error}")
 
     def _report(self, claim: Claim, outcome: Outcome, usage: Usage = NO_USAGE) -> Report:
-        return Report(
-            queue_id=claim.queue_id,
-            fence=claim.fence,
-            run_id=claim.run_id,
-            task=claim.task,
-            attempt=claim.attempt,
-            outcome=outcome,
-            worker=self._worker,
-            started_at=claim.started_at,
-            finished_at=self._shop.clock.now(),
-            usage=usage,
-            single=claim.single and not claim.step.branch,
-            queued_at=claim.queued_at,
-            first_started_at=claim.first_started_at,
-        )
+        return report_on(claim, outcome, worker=self._worker, finished_at=self._shop.clock.now(), usage=usage)
 
 
 def _expression(error: ExpressionError) -> Failed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from windlass.engine.claim import Claim
 from windlass.model.outcome import Outcome
 
 
@@ -36,7 +37,30 @@ class Report:
     started_at: int | None
     finished_at: int
     usage: Usage = NO_USAGE
-    #: True where the run has this one task: its end is the run's.
+    #: True where the run has this one task, and a completion of it is one of the run, whatever became of that meanwhile.
     single: bool = False
     queued_at: int | None = None
     first_started_at: int | None = None
+
+
+def report_on(claim: Claim, outcome: Outcome, *, worker: str, finished_at: int, usage: Usage = NO_USAGE) -> Report:
+    """Return the report on the end of what `claim` holds.
+
+    A step with the rule `always` goes on when its run is past its deadline: the run does not end as such a step does.
+    """
+    step = claim.step
+    return Report(
+        queue_id=claim.queue_id,
+        fence=claim.fence,
+        run_id=claim.run_id,
+        task=claim.task,
+        attempt=claim.attempt,
+        outcome=outcome,
+        worker=worker,
+        started_at=claim.started_at,
+        finished_at=finished_at,
+        usage=usage,
+        single=claim.single and not step.branch and step.trigger_rule != "always",
+        queued_at=claim.queued_at,
+        first_started_at=claim.first_started_at,
+    )
