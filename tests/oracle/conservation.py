@@ -1,0 +1,82 @@
+"""O1 and O8: nothing is lost, nothing is held twice, and whatever is not final has a deadline and an owner."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.oracle.snapshot import RunPicture, Snapshot
+from windlass.model.state import RUN_FINAL
+
+
+def losses(run: RunPicture) -> Iterator[str]:
+    """Yield what of a run is missing, double, or says something else than its tasks."""
+    for task in range(run.layout.size):
+        places = (task in run.live) + (task in run.final)
+        if places != 1:
+            yield f"O1 {run.name}: task {task} is there {places} times"
+    is_final = run.row.state in RUN_FINAL
+    if is_final and run.live:
+        yield f"O1 {run.name}: it is {run.row.state} with open tasks {sorted(run.live)}"
+    if not is_final and not run.live:
+        yield f"O1 {run.name}: it is {run.row.state} although all its tasks are final"
+    if is_final:
+        yield from _end(run)
+
+
+def _end(run: RunPicture) -> Iterator[str]:
+    """Check the end of a run against its tasks, by the words of the manual."""
+    tasks = run.final.values()
+    counts = dict(Counter(task.state for task in tasks))
+    if json.loads(run.row.counts or "{}") != counts:
+        yield f"O8 {run.name}: it counts {run.row.counts}, its tasks are {counts}"
+    bad = [task for task in tasks if task.state in {"failed", "timeout"}]
+    if run.row.allowed_failures != sum(task.allowed for task in bad):
+        yield f"O8 {run.name}: it counts {run.row.allowed_failures} allowed failures"
+    stopped = any(task.state == "cancelled" and task.reason == "cancelled" for task in tasks)
+    if run.row.cancels and stopped:
+        expected = "cancelled"
+    elif run.row.expired:
+        expected = "timeout"
+    elif any(not task.allowed for task in bad):
+        expected = "failed"
+    else:
+        expected = "completed"
+    if run.row.state != expected:
+        yield f"O8 {run.name}: it is {run.row.state} and should be {expected}"
+    if (run.row.state == "failed") != (run.row.error is not None):
+        yield f"O8 {run.name}: it is {run.row.state} with the error {run.row.error}"
+
+
+def forgotten(run: RunPicture, snapshot: Snapshot) -> Iterator[str]:
+    """Yield open tasks that nobody would ever look at again."""
+    open_steps = {run.step_of(task) for task in run.live}
+    for task, row in run.live.items():
+        name = f"{run.name}, task {task}"
+        waits_for = [step for step in run.job.graph.predecessors[run.step_of(task)] if step in open_steps]
+        if row.state == "pending" and (not waits_for or row.outstanding != len(waits_for)):
+            yield f"O8 {name}: it waits for {row.outstanding} steps, {len(waits_for)} are open"
+        if row.state != "pending" and waits_for:
+            yield f"O8 {name}: it is {row.state} while steps {waits_for} before it are open"
+        if row.state in {"scheduled", "waiting"} and (row.wake_at is None or row.worker_id is not None):
+            yield f"O8 {name}: it is {row.state}, held by {row.worker_id}, to be looked at {row.wake_at}"
+        if row.state not in {"scheduled", "waiting"} and row.wake_at is not None:
+            yield f"O8 {name}: it is {row.state} and still has a time to be looked at"
+        if row.state != "running" and row.stop is not None:
+            yield f"O8 {name}: it is {row.state} and asked to stop"
+        if (row.state == "running") > (row.worker_id is not None):
+            yield f"O8 {name}: it runs and nobody holds it"
+        worker = None if row.worker_id is None else snapshot.workers.get(row.worker_id)
+        if row.worker_id is not None and (worker is None or worker.ended_at is not None):
+            yield f"O8 {name}: it is held by worker {row.worker_id}, which is gone"
+    if run.live and run.row.state not in {"scheduled", "queued", "running"}:
+        yield f"O8 {run.name}: it is {run.row.state} and nothing of it can go on"
+
+
+def overfull(snapshot: Snapshot) -> Iterator[str]:
+    """Yield workers that hold more than they have slots for."""
+    held = Counter(row.worker_id for run in snapshot.runs.values() for row in run.live.values())
+    for number, worker in snapshot.workers.items():
+        if held[number] > worker.slots:
+            yield f"O8 worker {worker.name} holds {held[number]} tasks in {worker.slots} slots"

@@ -1,0 +1,88 @@
+"""O5: what the events tell is a path of the state machine that ends where the rows say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from tests.oracle.snapshot import RunPicture
+from windlass.model.event import Event
+from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
+
+#: The state that an event of a task leads to; those left out change none.
+_TASK_STATES: Final = {
+    "task.queued": "queued",
+    "task.scheduled": "scheduled",
+    "task.started": "running",
+    "task.retried": "scheduled",
+    "task.waiting": "waiting",
+    **{f"task.{state}": state for state in TASK_FINAL},
+}
+_RUN_STATES: Final = {
+    "run.scheduled": "scheduled",
+    "run.queued": "queued",
+    "run.started": "running",
+    **{f"run.{state}": state for state in RUN_FINAL},
+}
+#: Events that may follow the end of a run: they change nothing.
+_AFTER_THE_END: Final = {"task.late"}
+
+
+def illegal_moves(run: RunPicture) -> Iterator[str]:
+    """Yield what is wrong with the history of a run and of its tasks."""
+    yield from _of_run(run)
+    yield from _order_of_all(run)
+    for task in range(run.layout.size):
+        yield from _of_task(run, task, [event for event in run.events if event.task == task])
+
+
+def _of_run(run: RunPicture) -> Iterator[str]:
+    told = [event for event in run.events if event.type.startswith("run.")]
+    if not told or told[0].type != "run.created":
+        yield f"O5 {run.name}: its history does not begin with run.created"
+    state: str | None = None
+    for event in told:
+        following = _RUN_STATES.get(event.type)
+        if following is None:
+            continue
+        allowed = {"scheduled", "queued"} if state is None else RUN_MOVES[state]
+        if following not in allowed:
+            yield f"O5 {run.name}: {event.type} although it was {state}"
+        state = following
+    if state != run.row.state:
+        yield f"O5 {run.name}: its events end in {state}, its row says {run.row.state}"
+
+
+def _order_of_all(run: RunPicture) -> Iterator[str]:
+    """Check what ties the events of a run and those of its tasks together."""
+    running = ended = False
+    for event in run.events:
+        if ended and event.type not in _AFTER_THE_END:
+            yield f"O5 {run.name}: {event.type} of task {event.task} after its end"
+        running = running or event.type == "run.started"
+        ended = ended or event.type.removeprefix("run.") in RUN_FINAL
+        if event.type == "task.started" and not running:
+            yield f"O5 {run.name}: task {event.task} was started before the run was"
+    times = [event.at for event in run.events]
+    if times != sorted(times):
+        yield f"O5 {run.name}: its events go back in time"
+
+
+def _of_task(run: RunPicture, task: int, told: list[Event]) -> Iterator[str]:
+    name = f"{run.name}, task {task}"
+    waits = bool(run.job.graph.predecessors[run.step_of(task)])
+    state = "scheduled" if not waits and run.row.queued_at is None else "pending"
+    if not waits and run.events and any(event.type == "run.scheduled" for event in run.events):
+        state = "scheduled"
+    for event in told:
+        following = _TASK_STATES.get(event.type)
+        if following is None:
+            continue
+        if following not in TASK_MOVES[state]:
+            yield f"O5 {name}: {event.type} although it was {state}"
+        state = following
+    if state != run.state_of(task):
+        yield f"O5 {name}: its events end in {state}, its row says {run.state_of(task)}"
+    last = [event.type for event in told if event.type in _TASK_STATES]
+    if run.state_of(task) in TASK_FINAL and last.count(last[-1]) != 1:
+        yield f"O5 {name}: {last[-1]} was told twice"
