@@ -10,7 +10,7 @@ from windlass.errors import ExpressionError
 from windlass.model.expressions.expression import Expression
 from windlass.model.injection.compiler import Compiler, Problem
 from windlass.model.injection.nodes import Frame, Node
-from windlass.model.template import Hole, split
+from windlass.model.template import MAX_ENVIRONMENT, Hole, split
 
 if TYPE_CHECKING:
     from windlass.model.definition import Step
@@ -66,6 +66,8 @@ class CompiledStep:
     _config: Node
     _env: Node
     _uses_env: bool
+    #: The expression that each variable of a script carries, as one writes it.
+    _carriers: Mapping[str, str]
 
     def decide(self, context: Mapping[str, Any]) -> bool:
         """Return what `when` says on `context`; true without one.
@@ -92,13 +94,27 @@ class CompiledStep:
         env = self._env.render(frame)
         if self._uses_env:
             frame = Frame({**context, "env": env}, frame.secrets, frame.variables)
-        return Rendered(when=True, config=self._config.render(frame), env=env, variables=frame.variables)
+        config = self._config.render(frame)
+        _check_size({**env, **frame.variables}, self._carriers)
+        return Rendered(when=True, config=config, env=env, variables=frame.variables)
 
     def _refuse_problems(self) -> None:
         """Raise ExpressionError with the first error that lint has found too."""
         for problem in self.problems:
             if problem.level == "error":
                 raise ExpressionError(f"{'.'.join(map(str, problem.path))}: {problem.message}")
+
+
+def _check_size(values: Mapping[str, str], names: Mapping[str, str]) -> None:
+    """Raise ExpressionError where the variables of a step are too much for a process; `names` are those for people."""
+    sizes = {name: len(name) + len(value.encode(errors="replace")) + 2 for name, value in values.items()}
+    total = sum(sizes.values())
+    if total > MAX_ENVIRONMENT:
+        most = max(sizes, key=lambda name: sizes[name])
+        raise ExpressionError(
+            f"the variables of the step have {total:,} bytes, {MAX_ENVIRONMENT:,} are allowed; "
+            f"the largest is {names.get(most, most)} with {sizes[most]:,}"
+        )
 
 
 def compile_step(step: Step, spec: StepSpec) -> CompiledStep:
@@ -119,6 +135,7 @@ def compile_step(step: Step, spec: StepSpec) -> CompiledStep:
         _when=when,
         _config=config,
         _env=env,
+        _carriers=compiler.carriers,
         _uses_env=any(named.use.path.root == "env" for named in names),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,8 @@ CLOSING: Final = "}}"
 ESCAPED: Final = "$${{"
 #: Bytes that one value may have in a variable or an argument: exec(2) takes 128 KiB at most.
 MAX_CARRIED: Final = 96 * 1024
+#: Bytes that all variables of a step may have together.
+MAX_ENVIRONMENT: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ def as_text(value: Any) -> str:
             raise ExpressionError("is null where a text is needed; write default(..., '') or choose a value")
         case bool():
             return "true" if value else "false"
+        case float() if not math.isfinite(value):
+            raise ExpressionError(f"is {value}, which is no JSON number")
         case int() | float():
             return json.dumps(value)
         case Mapping() | list() | tuple():
@@ -99,6 +104,12 @@ def carried(value: Any, hole: Hole) -> str:
         text = as_text(value)
     except ExpressionError as error:
         raise hole.fail(str(error)) from None
+    check_carried(text, hole)
+    return text
+
+
+def check_carried(text: str, hole: Hole) -> None:
+    """Raise ExpressionError where `text` fits in no variable and no argument; `hole` is what it came from."""
     if "\0" in text:
         raise hole.fail("has a NUL character, which neither a variable nor an argument can hold; pass it by a file")
     try:
@@ -108,4 +119,3 @@ def carried(value: Any, hole: Hole) -> str:
     if size > MAX_CARRIED:
         limit = f"{MAX_CARRIED:,} fit in a variable or an argument"
         raise hole.fail(f"has {size:,} bytes, {limit}; read it from the file $WINDLASS_CONTEXT")
-    return text

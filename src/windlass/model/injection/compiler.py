@@ -45,6 +45,8 @@ class Compiler:
         self._places = {tuple(pattern.split(".")): place for pattern, place in places.items()}
         self._config = config
         self._names: dict[str, str] = {}
+        #: The expression that each variable of a script carries, as one writes it.
+        self.carriers: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.expressions: list[tuple[Spot, Expression]] = []
         self.secrets: list[str] = []
@@ -130,9 +132,9 @@ class Compiler:
                 self.note(path, piece.expression)
         return pieces
 
-    def _secret(self, reference: str) -> Secret:
+    def _secret(self, reference: str, *, is_carried: bool = False) -> Secret:
         self.secrets.append(reference)
-        return Secret(reference)
+        return Secret(reference, is_carried)
 
     def _variable(self, name: str, value: Any, path: Spot) -> Node:
         """Return the value of an environment variable, compiled."""
@@ -147,7 +149,7 @@ class Compiler:
             self.error(path, "an expression in a variable stands in a text; write the whole value as one string")
             return Constant("")
         if OPENING not in value:
-            return self._secret(value)
+            return self._secret(value, is_carried=True)
         pieces = self._pieces(value, path)
         outside = any(isinstance(piece, Hole) and not piece.expression.is_raw for piece in pieces)
         if outside and (reason := may_not_be_set(name)) and not name.startswith(OURS):
@@ -167,7 +169,7 @@ class Compiler:
             at = (*path, index)
             if not isinstance(item, tuple):
                 is_secret = isinstance(item, str) and item.startswith(SCHEME)
-                nodes.append(self._secret(item) if is_secret else Constant(item))
+                nodes.append(self._secret(item, is_carried=True) if is_secret else Constant(item))
             elif (verdict := verdicts.get(index)) is SCRIPT:
                 nodes.append(self._script(item, at, "sh", self._shell_before(words, index)))
             else:
@@ -221,13 +223,15 @@ class Compiler:
         else:
             words = str(chosen).split() if chosen else []
         names = [word.replace("\\", "/").rpartition("/")[2].removesuffix(".exe") for word in words]
-        if names[:1] in (["env"], ["busybox"]) and len(names) > 1:
-            names = [name for name in names[1:] if not name.startswith("-")]
+        if names[:1] in (["env"], ["busybox"]) and len(names) > 1 and not names[1].startswith("-"):
+            names = names[1:]
         return names[0] if names else place
 
     def _name(self, hole: Hole) -> str:
         """Return the variable that carries an expression; equal expressions share one."""
-        return self._names.setdefault(hole.expression.text, f"{_PREFIX}{len(self._names) + 1}")
+        name = self._names.setdefault(hole.expression.text, f"{_PREFIX}{len(self._names) + 1}")
+        self.carriers[name] = str(hole.expression)
+        return name
 
 
 def has_marks(value: Any) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from windlass.errors import ExpressionError
-from windlass.model.template import Hole, Piece, as_text, carried
+from windlass.model.template import MAX_CARRIED, Hole, Piece, as_text, carried, check_carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,17 @@ class Secret:
     """A secret reference that stands alone."""
 
     reference: str
+    #: Whether it goes into a variable or an argument, which cannot hold everything.
+    is_carried: bool
 
     def render(self, frame: Frame) -> str:
         """Return what it was resolved to."""
-        try:
-            return frame.secrets[self.reference]
-        except KeyError:
-            raise ExpressionError(f"{self.reference}: the secret was not resolved") from None
+        value = frame.secrets.get(self.reference)
+        if value is None:
+            raise ExpressionError(f"{self.reference}: the secret was not resolved")
+        if self.is_carried and ("\0" in value or len(value.encode(errors="replace")) > MAX_CARRIED):
+            raise ExpressionError(f"{self.reference}: the secret has a NUL character or is too long for a variable")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +94,16 @@ class Carried:
 
     def render(self, frame: Frame) -> str:
         """Return the text."""
-        return "".join(
-            piece if isinstance(piece, str) else carried(piece.expression.evaluate(frame.context), piece)
-            for piece in self.pieces
-        )
+        text, last = "", None
+        for piece in self.pieces:
+            if isinstance(piece, str):
+                text += piece
+            else:
+                text += carried(piece.expression.evaluate(frame.context), piece)
+                last = piece
+        if last is not None and len(self.pieces) > 1:
+            check_carried(text, last)
+        return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,9 @@ def _assemble(
             parts.append(piece)
             continue
         start, end = placed.spans[index]
-        before, after = placed.script[:start][-1:].decode(), placed.script[end:][:1].decode(errors="replace")
+        before, after = (
+            placed.script[span].decode("latin-1") for span in (slice(start - 1, start), slice(end, end + 1))
+        )
         is_apart = (not before or before in _BEFORE) and (not after or after in _AFTER)
         parts.append(Reference(piece, name_for(piece), standings[index], is_apart))
     return Script(tuple(parts))

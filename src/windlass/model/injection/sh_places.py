@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -136,6 +137,9 @@ _OTHERWISE: Final[Mapping[str, str]] = {
     "ERROR": "stands where the script cannot be parsed",
 }
 
+#: What the parser does not see, or not rightly, in the text of a here-document.
+_HIDDEN: Final = re.compile(r"`|\$\(\(|\$\[|\$\{[ \t\n|]")
+
 _Rule = Callable[["Node", "Node", Standing, Setting], None]
 
 
@@ -181,6 +185,8 @@ def _substitution(node: Node, below: Node, standing: Standing, setting: Setting)
     del below, standing, setting
     if text_of(node).startswith("`"):
         raise Refused("stands in backticks, in which quotes change their meaning; write $(...)")
+    if text_of(node).startswith("$(("):  # arithmetic that the parser took for a command in a subshell
+        raise Refused(_OTHERWISE["arithmetic_expansion"])
 
 
 def _command(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
@@ -274,6 +280,8 @@ def _heredoc_body(node: Node, below: Node, standing: Standing, setting: Setting)
     start = next((child for child in redirect.children if child.type == "heredoc_start"), None) if redirect else None
     if redirect is None or start is None or set(text_of(start)) & set("'\"\\$`"):
         raise Refused("stands in a here-document whose end is quoted, in which nothing is replaced; write <<EOF")
+    if found := _HIDDEN.search(text_of(node)):
+        raise Refused(f"stands in a here-document with {found.group()}, which may hide code; do that before it")
 
 
 def _redirected(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
@@ -322,13 +330,14 @@ def _function(node: Node, below: Node, standing: Standing, setting: Setting) -> 
 
 
 _RULES: Final[Mapping[str, _Rule]] = {
-    **dict.fromkeys(("program", "list", "subshell", "do_group", "else_clause", "elif_clause", "if_statement"), _free),
+    **dict.fromkeys(("program", "list", "do_group", "else_clause", "elif_clause", "if_statement"), _free),
     **dict.fromkeys(("while_statement", "negated_command", "process_substitution", "variable_assignments"), _free),
     **dict.fromkeys(("herestring_redirect", "heredoc_redirect", "command_name"), _free),
     **dict.fromkeys(("binary_expression", "unary_expression", "parenthesized_expression"), _test_part),
     "concatenation": _concatenation,
     "string": _string,
     "compound_statement": _compound,
+    "subshell": _compound,
     "command_substitution": _substitution,
     "command": _command,
     "test_command": _test,
