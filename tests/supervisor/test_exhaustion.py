@@ -6,9 +6,9 @@ import asyncio
 import errno
 import os
 import resource
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -61,16 +61,18 @@ async def test_too_many_descriptors_fail_one_start(bench: Bench) -> None:
         os.close(null)
 
 
-def test_too_many_processes_fail_one_start(fake_worker: Callable[..., FakeWorker], tmp_path: Path) -> None:
-    options: dict[str, Any] = {}
-    lock = tmp_path / "steps.lock"
-    if os.geteuid() == 0:  # root is above this limit
-        options = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-        lock = tmp_path / "open" / "steps.lock"
-        lock.parent.mkdir()
-        for folder in (lock.parent, *list(lock.parents)[1:4]):
-            folder.chmod(0o777)
-    worker = fake_worker(lock=lock, **options)
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a folder that any user may write to; the tests' own folders are closed to others."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def test_too_many_processes_fail_one_start(open_folder: Path, fake_worker: Callable[..., FakeWorker]) -> None:
+    # root is above this limit
+    user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+    worker = fake_worker(lock=open_folder / "steps.lock", **user)
     before, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     worker.ask(processes=0)
     assert worker.run("true") == {"errno": errno.EAGAIN}
