@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,14 +15,16 @@ from windlass.engine.claim import Claim
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.engine import Engine
 from windlass.engine.queue import Queue
-from windlass.engine.report import Usage
+from windlass.engine.report import Ended, KeptFile, Usage
 from windlass.engine.secret import SCHEME, Secrets
 from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import expression_context, step_environment, task_id
 from windlass.engine.workspace import Workspace, make_workspace, remove_workspace
+from windlass.errors import LimitExceeded
 from windlass.ids import id_text
 from windlass.model.masking import Masker
 from windlass.model.outcome import Completed, Failed, Outcome
+from windlass.steps.artifacts import Collected, collect_artifacts
 from windlass.steps.contract import StepContext, TaskIdentity
 from windlass.steps.log_pipe import LogPipe
 from windlass.store.logs import NewChunk
@@ -60,8 +62,9 @@ class Attempt:
     masker: Masker
     artifacts: Path
 
-    async def close(self, outcome: Outcome) -> tuple[Outcome, Usage]:
-        """Store the rest of the log and the artifacts; return the outcome without secrets, and what was used."""
+    async def close(self, outcome: Outcome) -> Ended:
+        """Keep the artifacts and the rest of the log; return what the attempt leaves, without secrets."""
+        kept, outcome = await self._keep_artifacts(outcome)
         totals = await self.log.close()
         used = self.context.usage
         usage = Usage(
@@ -70,7 +73,33 @@ class Attempt:
             bytes_out=totals.bytes_out,
             log_bytes=totals.log_bytes,
         )
-        return self._masked(outcome), usage
+        return Ended(self._masked(outcome), usage, kept)
+
+    async def _keep_artifacts(self, outcome: Outcome) -> tuple[tuple[KeptFile, ...], Outcome]:
+        """Copy the files that the step names or has put into its artifact folder; over a limit the step fails."""
+        globs, offered = self.claim.step.artifacts, self.workspace.artifacts
+        if not globs and not any(offered.iterdir()):
+            return (), outcome
+        into = self.artifacts / id_text(self.claim.run_id)
+        try:
+            found = await asyncio.to_thread(_collect, self.workspace.work, globs, into, offered)
+        except (LimitExceeded, OSError) as error:
+            message = f"its artifacts cannot be kept: {error}"
+            await self._say(message)
+            if isinstance(outcome, Completed):
+                return (), Failed("error", message, outputs=outcome.outputs, reason="artifacts")
+            return (), outcome
+        for sentence in found.left_out:
+            await self._say(f"artifacts: {sentence}")
+        return tuple(
+            KeptFile(
+                self.masker.mask_text(file.name), file.size, file.sha256, str(file.path.relative_to(self.artifacts))
+            )
+            for file in found.artifacts
+        ), outcome
+
+    async def _say(self, text: str) -> None:
+        await self.log.write(f"[windlass: {self.masker.mask_text(text)}]\n".encode(), "system")
 
     def _masked(self, outcome: Outcome) -> Outcome:
         if not self.masker.active:
@@ -88,6 +117,11 @@ class Attempt:
     async def remove(self) -> None:
         """Remove the folders of the attempt."""
         await remove_workspace(self.workspace)
+
+
+def _collect(work: Path, globs: Sequence[str], into: Path, offered: Path) -> Collected:
+    into.mkdir(mode=0o700, exist_ok=True)
+    return collect_artifacts(work, globs, into, offered=offered)
 
 
 async def open_attempt(

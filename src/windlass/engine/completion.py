@@ -13,6 +13,7 @@ from windlass.engine.stopping import stop_rest
 from windlass.model.ending import Circumstances, Ending, decide_ending
 from windlass.model.outcome import Completed, Failed, Outcome, Waiting
 from windlass.store import hot_sqlite as hot
+from windlass.store.artifacts import keep_artifacts
 from windlass.store.rows import AttemptEnd, Held, NewFact, TaskEnd
 from windlass.store.transaction import Transaction
 
@@ -28,6 +29,7 @@ def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -
             report.single
             and type(report.outcome) is Completed
             and report.outcome.branches is None
+            and not report.artifacts
             and hot.remove_running(tx, report.queue_id, report.fence)
         ):
             quick.append(report)
@@ -83,6 +85,9 @@ def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> N
         stop=row.stop or ("cancel" if book.stopping and step.trigger_rule != "always" else None),
         chance=engine.chance(),
     )
+    if report.artifacts:
+        files = [(file.name, file.size, file.sha256, file.path) for file in report.artifacts]
+        keep_artifacts(tx, row.run_id, row.task, row.attempt, files)
     ending = decide_ending(step, checked_branch(book, row.task, report.outcome), facts)
     if ending.state == "scheduled":
         _again(tx, engine, row, report, ending, losses=losses, in_row=in_row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from windlass.engine.attempt import Attempt, open_attempt
 from windlass.engine.claim import Claim
 from windlass.engine.engine import Engine
 from windlass.engine.queue import Queue
-from windlass.engine.report import NO_USAGE, Report, Usage, report_on
+from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.secret import Secrets, SecretUnavailable
 from windlass.engine.step_context import expression_context
 from windlass.engine.worker import StopSignal
@@ -69,14 +69,15 @@ class Pipeline:
             parameters = orjson.loads(claim.parameters)
             early = self._decide(claim, parameters)
             if early is not None:
-                return self._report(claim, early)
+                return self._report(claim, Ended(early))
             if claim.started_at is None and not await self._queue.start(claim):
                 return None
-            outcome, usage = await self._attempt(claim, parameters, stop)
+            ended = await self._attempt(claim, parameters, stop)
         except Exception as error:  # noqa: BLE001 - a defect ends this attempt, never the worker
             _log.exception("An attempt of %s failed in an unexpected way", claim.step.name)
-            outcome, usage = Failed("error", f"Unexpected {type(error).__name__}: {error}"), NO_USAGE
-        return self._report(claim, _after_stop(outcome, stop), usage)
+            message = f"An unexpected {type(error).__name__} in Windlass itself; the worker's log has the details."
+            ended = Ended(Failed("error", message, reason="internal_error"))
+        return self._report(claim, replace(ended, outcome=_after_stop(ended.outcome, stop)))
 
     def _decide(self, claim: Claim, parameters: Mapping[str, Any]) -> Outcome | None:
         """Return the end of a task that has nothing to do, before anything is started."""
@@ -92,21 +93,19 @@ class Pipeline:
             return _expression(error)
         return Skipped(f"when: {claim.step.when} is false")
 
-    async def _attempt(self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal) -> tuple[Outcome, Usage]:
-        """Run a started attempt and return how it ended, masked, and what it used."""
+    async def _attempt(self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal) -> Ended:
+        """Run a started attempt and return what it leaves, masked."""
         try:
             step_type = self._shop.types.get(claim.step.type)
             attempt = await open_attempt(self._engine, self._queue, self._shop, claim, parameters, stop.event)
         except ExpressionError as error:
-            return _expression(error), NO_USAGE
+            return Ended(_expression(error))
         except SecretUnavailable as error:
-            return Failed("error", str(error), reason="secret_unavailable"), NO_USAGE
+            return Ended(Failed("error", str(error), reason="secret_unavailable"))
         except WindlassError as error:
-            return Failed("error", str(error)), NO_USAGE
-        outcome: Outcome
+            return Ended(Failed("error", str(error)))
         try:
-            outcome = await self._execute(claim, step_type, attempt)
-            return await attempt.close(outcome)
+            return await attempt.close(await self._execute(claim, step_type, attempt))
         finally:
             await attempt.remove()
 
@@ -115,15 +114,15 @@ class Pipeline:
         settings = self._engine.settings
         seconds = min(claim.step.timeout or settings.default_timeout, settings.max_timeout)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
                 return await step_type.run(attempt.context, attempt.config)
-        except TimeoutError:
-            return TimedOut(seconds)
         except Exception as error:  # noqa: BLE001 - whatever a step type raises is its step's failure
+            if limit.expired():
+                return TimedOut(seconds)
             return Failed("error", f"{type(error).__name__}: {error}")
 
-    def _report(self, claim: Claim, outcome: Outcome, usage: Usage = NO_USAGE) -> Report:
-        return report_on(claim, outcome, worker=self._worker, finished_at=self._shop.clock.now(), usage=usage)
+    def _report(self, claim: Claim, ended: Ended) -> Report:
+        return report_on(claim, ended, worker=self._worker, finished_at=self._shop.clock.now())
 
 
 def _expression(error: ExpressionError) -> Failed:

@@ -6,11 +6,12 @@ from typing import Any
 
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
-from windlass.engine.shapes import Places, attempt_shape, run_shape, task_shape
+from windlass.engine.shapes import Places, artifact_shape, attempt_shape, run_shape, task_shape
 from windlass.errors import NotFound, UserError
 from windlass.ids import id_text, parse_id
 from windlass.model.state import RUN_FINAL
 from windlass.store import runs as stored
+from windlass.store.artifacts import artifacts_of
 from windlass.store.runs import RunFilter
 from windlass.store.tasks import attempts_of, tasks_of
 from windlass.store.transaction import Transaction
@@ -110,6 +111,16 @@ def _graph(tx: Transaction, engine: Engine, run_id: bytes) -> dict[str, Any]:
         node["counts"] = counts
         node["tasks"] = [{name: task[name] for name in ("id", "key", "state", "reason")} for task in found]
     return {"runId": id_text(run_id), **graph}
+
+
+async def list_artifacts(engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
+    """Return the files that a run left, by task and name. Raises NotFound where there is no such run."""
+    return await engine.store.read(_artifacts, engine, run_id)
+
+
+def _artifacts(tx: Transaction, engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
+    job, places = _opened(tx, engine, run_id)
+    return [artifact_shape(run_id, row, job, places) for row in artifacts_of(tx, run_id)]
 
 
 def job_graph(job: CompiledJob) -> dict[str, Any]:

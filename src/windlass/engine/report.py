@@ -23,6 +23,17 @@ NO_USAGE = Usage()
 
 
 @dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file of an attempt that was kept."""
+
+    name: str
+    size: int
+    sha256: str
+    #: Where the copy is, relative to the artifact folder.
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The end of one attempt, or of a claim that was never started."""
 
@@ -37,13 +48,24 @@ class Report:
     started_at: int | None
     finished_at: int
     usage: Usage = NO_USAGE
-    #: True where the run has this one task, and a completion of it is one of the run, whatever became of that meanwhile.
+    #: True where a completion of this task is one of its run, whatever became of that meanwhile.
     single: bool = False
+    #: Files that were kept, under their names.
+    artifacts: tuple[KeptFile, ...] = ()
     queued_at: int | None = None
     first_started_at: int | None = None
 
 
-def report_on(claim: Claim, outcome: Outcome, *, worker: str, finished_at: int, usage: Usage = NO_USAGE) -> Report:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What an attempt leaves: how it ended, what it used, and the files kept of it."""
+
+    outcome: Outcome
+    usage: Usage = NO_USAGE
+    artifacts: tuple[KeptFile, ...] = ()
+
+
+def report_on(claim: Claim, ended: Ended, *, worker: str, finished_at: int) -> Report:
     """Return the report on the end of what `claim` holds.
 
     A step with the rule `always` goes on when its run is past its deadline: the run does not end as such a step does.
@@ -55,11 +77,12 @@ def report_on(claim: Claim, outcome: Outcome, *, worker: str, finished_at: int, 
         run_id=claim.run_id,
         task=claim.task,
         attempt=claim.attempt,
-        outcome=outcome,
+        outcome=ended.outcome,
         worker=worker,
         started_at=claim.started_at,
         finished_at=finished_at,
-        usage=usage,
+        usage=ended.usage,
+        artifacts=ended.artifacts,
         single=claim.single and not step.branch and step.trigger_rule != "always",
         queued_at=claim.queued_at,
         first_started_at=claim.first_started_at,

@@ -14,6 +14,7 @@ from windlass.ids import id_text
 from windlass.model.event import Event
 from windlass.model.fanout import Expansion
 from windlass.model.state import TASK_FINAL
+from windlass.store.artifacts import ArtifactRow
 from windlass.store.tasks import AttemptRow, TaskRow
 
 #: What stands in place of a secret.
@@ -109,6 +110,22 @@ def attempt_shape(run_id: bytes, row: AttemptRow, job: CompiledJob, places: Plac
         "maxRssBytes": row.max_rss_bytes,
         "bytesOut": row.bytes_out,
         "logBytes": row.log_bytes,
+    }
+
+
+def artifact_shape(run_id: bytes, row: ArtifactRow, job: CompiledJob, places: Places) -> dict[str, Any]:
+    """Return a kept file of a run; `path` is where its bytes are, relative to the artifact folder."""
+    step, key = places.of(row.task)
+    return {
+        "taskId": task_id(run_id, row.task),
+        "step": job.job.steps[step].name,
+        "key": key,
+        "attempt": row.attempt,
+        "name": row.name,
+        "size": row.size,
+        "sha256": row.sha256,
+        "path": row.path,
+        "createdAt": to_text(row.created_at),
     }
 
 

@@ -10,15 +10,14 @@ import orjson
 
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
+from windlass.engine.jobs import find_job
 from windlass.engine.reading import get_run
 from windlass.engine.submission import Accepted, Prepared, Submission, submit
 from windlass.errors import Conflict, InvalidDocument, NotFound, UserError
-from windlass.ids import id_text, parse_id
+from windlass.ids import id_text
 from windlass.model.definition import PRIORITIES
-from windlass.model.did_you_mean import suggestion
 from windlass.model.manifest.limits import Limits
 from windlass.model.parameters import check_parameters, from_text
-from windlass.store import jobs as stored_jobs
 from windlass.store import runs as stored_runs
 from windlass.store import workers
 from windlass.store.revisions import numbered_revision
@@ -73,13 +72,9 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
 
 def prepare(tx: Transaction, engine: Engine, project: str, job: str, revision: int | None) -> Prepared:
     """Find a job by alias or id, and the route of its tasks, within a unit of work; see `start_run`."""
-    found = stored_jobs.live_job(tx, project, job)
-    if found is None:
-        job_id = parse_id(job)
-        found = None if job_id is None else stored_jobs.job_by_id(tx, job_id)
-    if found is None or found.project != project or found.deleted_at is not None:
-        hint = suggestion(job, stored_jobs.aliases(tx, project))
-        raise NotFound(f'There is no job "{job}" in project "{project}"{hint}.')
+    found = find_job(tx, project, job)
+    if found.deleted_at is not None:
+        raise NotFound(f'Job "{found.alias}" was deleted: apply its manifest again to bring it back.')
     if not found.enabled:
         raise Conflict(f'Job "{found.alias}" is disabled; enable it before starting a run.')
     revision_id = found.revision_id
