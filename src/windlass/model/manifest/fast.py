@@ -36,7 +36,9 @@ def parse_fast(text: str, limits: Limits) -> Parsed | None:
     documents = [value] if len(starts) == 1 else value
     if not isinstance(documents, list) or len(documents) != len(starts):
         return None
-    if not all(isinstance(document, dict) and is_within(document, limits) for document in documents):
+    if not all(isinstance(document, dict) for document in documents):
+        return None
+    if not _is_small(text, limits) and not all(is_within(document, limits) for document in documents):
         return None
     return Parsed(documents, starts)
 
@@ -55,6 +57,16 @@ def _is_plain(text: str) -> bool:
     return True
 
 
+def _is_small(text: str, limits: Limits) -> bool:
+    """Say whether a plain text is too short, and indented too little, to come near the limits.
+
+    A value begins at most ten columns right of its line's indentation, each column holds at most a mapping and a list,
+    and a flow collection is at most three deep.
+    """
+    indented = (limits.depth - 4) // 2 - 10
+    return len(text) < limits.nodes and indented > 0 and f"\n{' ' * indented}" not in text
+
+
 def _starts(text: str) -> list[tuple[int, int]]:
     """Return the places at which documents begin: at the first line, and at every marker."""
     markers = [match.start() for match in _MARKER.finditer(text)] if "---" in text else []
@@ -65,6 +77,7 @@ def _starts(text: str) -> list[tuple[int, int]]:
     return first + [(text.count("\n", 0, marker) + 1, 1) for marker in markers]
 
 
+@lru_cache(maxsize=1)
 def _plain_line() -> re.Pattern[str]:
     """Return the expression for one plain line, or for a key with the block of text under it.
 
@@ -82,7 +95,7 @@ def _plain_line() -> re.Pattern[str]:
         pair = rf"{key}: {{1,4}}{item}"
         item = rf"(?:{scalar}|\[ ?(?:{item}(?: ?, ?{item})*)? ?\]|\{{ ?(?:{pair}(?: ?, ?{pair})*)? ?\}})"
     value = rf"(?:{double}|{single}|{number}(?= |\n)|{in_block}|{item})"
-    line = rf" *+(?:- {{1,4}}){{0,4}}(?:{key}:(?: {{1,16}}{value})?|(?<=- ){value})(?: +#[^\n]*| *)\n"
+    line = rf" *+(?:- {{1,4}}){{0,2}}(?:{key}:(?: {{1,16}}{value})?|(?<=- ){value})(?: +#[^\n]*| *)\n"
     block = rf"( *+)(?:- |{key}: )[|>]-?\n(\1  ++)[^ \n][^\n]*\n(?:\2[^\n]*\n|\n)*"
     block_in_list = rf"( *+)- {key}: [|>]-?\n(\3    *+)[^ \n][^\n]*\n(?:\4[^\n]*\n|\n)*"
     other = r" *+(?:#[^\n]*)?\n|---\n"

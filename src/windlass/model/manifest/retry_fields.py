@@ -96,14 +96,11 @@ def take_retry(fields: dict[str, Any], notes: Notes, path: Path) -> dict[str, An
 
 def without_defaults(policy: dict[str, Any]) -> dict[str, Any]:
     """Return a policy without what is meant anyway; `on` in its usual order."""
-    result = {}
-    for name, default in _DEFAULTS.items():
-        value = policy.get(name, default)
-        if name == "on":
-            value = sorted(value, key=_cause_order)
-        if value != default:
-            result[name] = value
-    return result
+    if not policy:
+        return policy
+    if "on" in policy:
+        policy = {**policy, "on": sorted(policy["on"], key=_cause_order)}
+    return {name: policy[name] for name, default in _DEFAULTS.items() if policy.get(name, default) != default}
 
 
 def _cause_order(cause: str) -> tuple[int, str]:

@@ -31,6 +31,10 @@ _ORDER = (
 )  # fmt: skip
 
 
+_DEFAULTED = ("timeout", "logQuota", "cache", "onWorkerLost")
+_NEVER_EMPTY = ("env", "artifacts", "matrix", "targets")
+
+
 @dataclass(frozen=True, slots=True)
 class StepContext:
     """What shaping a step needs to know of its job."""
@@ -153,21 +157,19 @@ def _policies(fields: dict[str, Any], context: StepContext, notes: Notes, path: 
     """Merge the job's defaults in and leave out what is meant anyway."""
     defaults = context.defaults
     own = take_retry(fields, notes, path)
-    retry = without_defaults({**defaults.get("retry", {}), **(own or {})})
-    if retry:
-        fields["retry"] = retry
-    env = {**defaults.get("env", {}), **fields.get("env", {})}
-    if env:
-        fields["env"] = env
-    else:
-        fields.pop("env", None)
-    for name in ("timeout", "logQuota", "cache", "onWorkerLost"):
+    if own is not None or "retry" in defaults:
+        retry = without_defaults({**defaults.get("retry", {}), **(own or {})})
+        if retry:
+            fields["retry"] = retry
+    if "env" in defaults:
+        fields["env"] = {**defaults["env"], **fields.get("env", {})}
+    for name in _DEFAULTED:
         if name in defaults:
             fields.setdefault(name, defaults[name])
     if fields.get("cache") is False:
         del fields["cache"]
     if fields.get("onWorkerLost") == "fail":
         del fields["onWorkerLost"]
-    for name in ("artifacts", "matrix", "targets"):
+    for name in _NEVER_EMPTY:
         if name in fields and not fields[name]:
             del fields[name]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
 from windlass.model.checking import Scope, check_step
-from windlass.model.definition import Job, Step
+from windlass.model.definition import Step
 from windlass.model.manifest.canonical import to_step
 from windlass.model.manifest.draft import Draft, Findings, Found
 from windlass.model.manifest.problem import Path
@@ -21,30 +23,19 @@ def expressions_are_sound(draft: Draft) -> Findings:
     """Every expression can be read and names what there is."""
     if _MARK not in draft.json:
         return
-    scope = _scope(draft)
+    parameters = draft.canonical.get("parameters")
+    edges = {step["name"]: tuple(step.get("dependsOn", ())) for step in draft.steps if "name" in step}
+    scope = Scope(parameters=parameters, steps=edges)
     for number, step in enumerate(draft.steps):
-        if "name" not in step:
-            continue
-        spec = draft.catalog.get(step.get("type", ""), _PLAIN)
-        value = to_step({"type": "", **step})
-        for path, level, message in check_step(value, spec, scope.at(value)):
-            yield Found(("steps", number, *_canonical(path)), message, level)
-        yield from _aside(value, number, scope.at(value))
-    yield from _of_job(draft, scope)
-
-
-def _scope(draft: Draft) -> Scope:
-    """Return the names that expressions of the job may use."""
-    steps = tuple(
-        Step(name=step["name"], type="", depends_on=tuple(step.get("dependsOn", ())))
-        for step in draft.steps
-        if "name" in step
-    )
-    return Scope.of(Job(alias="", steps=steps, parameters=draft.canonical.get("parameters")))
-
-
-def _canonical(path: Path) -> Path:
-    return path
+        if "name" in step and _MARK in orjson.dumps(step):
+            value = to_step({"type": "", **step})
+            inside = scope.at(value)
+            for path, level, message in check_step(value, draft.catalog.get(value.type, _PLAIN), inside):
+                yield Found(("steps", number, *path), message, level)
+            yield from _aside(value, number, inside)
+    concurrency: Mapping[str, Any] = draft.canonical.get("concurrency", {})
+    if "key" in concurrency:
+        yield from _plain(concurrency["key"], ("concurrency", "key"), scope)
 
 
 def _aside(step: Step, number: int, scope: Scope) -> Findings:
@@ -56,13 +47,6 @@ def _aside(step: Step, number: int, scope: Scope) -> Findings:
         yield from _plain(text, ("steps", number, "cache", "key", index), scope)
     for index, text in enumerate(step.artifacts):
         yield from _plain(text, ("steps", number, "artifacts", index), scope)
-
-
-def _of_job(draft: Draft, scope: Scope) -> Findings:
-    """Check the expressions of the job itself."""
-    concurrency: Mapping[str, Any] = draft.canonical.get("concurrency", {})
-    if "key" in concurrency:
-        yield from _plain(concurrency["key"], ("concurrency", "key"), scope)
 
 
 def _plain(text: str, path: Path, scope: Scope) -> Iterator[Found]:

@@ -12,25 +12,29 @@ _SHOWN = 12
 
 def unique_names(draft: Draft) -> Findings:
     """Two steps must not have one name, also not after `-` and `.` become `_` as in variables."""
+    names = [step.get("name", "") for step in draft.steps]
+    if len({_as_variable(name) for name in names}) == len(names):
+        return
     seen: dict[str, str] = {}
-    for number, step in enumerate(draft.steps):
-        name = step.get("name")
-        if name is None:
-            continue
-        other = seen.setdefault(name.replace("-", "_").replace(".", "_"), name)
-        if other == name and seen is not None:
-            first = next(index for index, one in enumerate(draft.steps) if one.get("name") == name)
-            if first != number:
-                yield Found(("steps", number, "name"), f'duplicate step name "{name}"')
-        elif other != name:
-            yield Found(
-                ("steps", number, "name"),
-                f'the step names "{other}" and "{name}" are equal once - and . become _, as they do in variables',
-            )
+    for number, name in enumerate(names):
+        variable = _as_variable(name)
+        other = seen.get(variable) if name else None
+        seen.setdefault(variable, name)
+        if other == name:
+            yield Found(("steps", number, "name"), f'duplicate step name "{name}"')
+        elif other is not None:
+            message = f'the step names "{other}" and "{name}" are equal once - and . become _, as they do in variables'
+            yield Found(("steps", number, "name"), message)
+
+
+def _as_variable(name: str) -> str:
+    return name.replace("-", "_").replace(".", "_")
 
 
 def acyclic(draft: Draft) -> Findings:
     """No step may wait for itself, however long the way."""
+    if _in_order(draft):
+        return
     cycle = find_cycle({step.get("name", ""): step.get("dependsOn", ()) for step in draft.steps})
     if cycle:
         number = next(index for index, step in enumerate(draft.steps) if step.get("name") == cycle[0])
@@ -39,6 +43,17 @@ def acyclic(draft: Draft) -> Findings:
             left_out = len(names) - _SHOWN
             names = [*names[: _SHOWN - 2], f"({left_out} more)", *names[-2:]]
         yield Found(("steps", number), f"the steps wait for each other in a cycle: {' -> '.join(names)}")
+
+
+def _in_order(draft: Draft) -> bool:
+    """Say whether every step stands after those that it waits for, as in most files."""
+    seen = set()
+    for step in draft.steps:
+        for name in step.get("dependsOn", ()):
+            if name not in seen:
+                return False
+        seen.add(step.get("name"))
+    return True
 
 
 def find_cycle(before: Mapping[str, Sequence[str]]) -> list[str]:
@@ -78,12 +93,17 @@ def find_cycle(before: Mapping[str, Sequence[str]]) -> list[str]:
 
 def branches_have_choices(draft: Draft) -> Findings:
     """See that a step that chooses has something to choose from."""
+    branches = [
+        (number, step.get("name"))
+        for number, step in enumerate(draft.steps)
+        if step.get("branch") or step.get("type") == "branch"
+    ]
+    if not branches:
+        return
     waited_for = {name for step in draft.steps for name in step.get("dependsOn", ())}
-    for number, step in enumerate(draft.steps):
-        if (step.get("branch") or step.get("type") == "branch") and step.get("name") not in waited_for:
-            yield Found(
-                ("steps", number), f'the branch step "{step.get("name")}" has no next step to choose from', about="key"
-            )
+    for number, name in branches:
+        if name not in waited_for:
+            yield Found(("steps", number), f'the branch step "{name}" has no next step to choose from', about="key")
 
 
 def graph_size(draft: Draft) -> Findings:
