@@ -9,6 +9,7 @@ anything at all is found wrong, is read by the positioned parser. A property tes
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import orjson
 

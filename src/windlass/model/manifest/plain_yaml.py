@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -26,8 +26,6 @@ _NOT_TEXT = re.compile(
 class _Dumper(yaml.SafeDumper):
     """Writes block style, with the resolver of the core schema."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
-
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the library's contract
         """Write everything out: an alias would count towards a limit."""
         return True
@@ -40,6 +38,7 @@ def _text(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
     return dumper.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
+_Dumper.yaml_implicit_resolvers = {}
 _Dumper.add_representer(str, _text)
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"null"), ["n"])
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false"), ["t", "f"])

@@ -29,8 +29,7 @@ _ORDER = (
     "name", "type", "config", "dependsOn", "triggerRule", "when", "branch", "env", "retry", "timeout", "allowFailure",
     "onWorkerLost", "matrix", "targets", "artifacts", "logQuota", "cache", "rateLimit", *NOT_ACTED_ON,
 )  # fmt: skip
-
-
+#: Fields that `defaults` may give, and fields that canonical content has only where they say something.
 _DEFAULTED = ("timeout", "logQuota", "cache", "onWorkerLost")
 _NEVER_EMPTY = ("env", "artifacts", "matrix", "targets")
 
