@@ -18,7 +18,7 @@ from windlass.engine.queue import Queue
 from windlass.engine.report import Ended, KeptFile, Usage
 from windlass.engine.secret import SCHEME, Secrets
 from windlass.engine.shapes import secret_names
-from windlass.engine.step_context import expression_context, step_environment, task_id
+from windlass.engine.step_context import context_file, expression_context, step_environment, task_id
 from windlass.engine.workspace import Workspace, make_workspace, remove_workspace
 from windlass.errors import LimitExceeded
 from windlass.ids import id_text
@@ -152,14 +152,15 @@ async def open_attempt(
     log = LogPipe(
         _Chunks(queue, claim), clock=shop.clock, masker=masker, quota=claim.step.log_quota or engine.settings.log_quota
     )
-    env, warnings = step_environment(claim, identity, rendered, parameters, secret, workspace)
-    for warning in warnings:
-        await log.write(f"[windlass: {warning}]\n".encode(), "system")
+    environment = step_environment(claim, identity, rendered, parameters, secret, workspace)
+    context_file(workspace).write_bytes(orjson.dumps(environment.context))
+    for sentence in environment.left_out:
+        await log.write(f"[windlass: {sentence}]\n".encode(), "system")
     context = StepContext(
         identity=identity,
         workdir=workspace.work,
         scratch=workspace.scratch,
-        env=env,
+        env=environment.variables,
         log=log,
         cancelled=cancelled,
         processes=shop.processes,

@@ -30,17 +30,18 @@ async def log_chunks(
     key: str | None = None,
     attempt: int | None = None,
     follow: bool = False,
+    after: Cursor | None = None,
 ) -> AsyncIterator[dict[str, Any]]:
     """Yield the chunks of a run's output, each attempt's in order.
 
     Without `attempt` all attempts come, earlier ones first. With `follow` chunks come as they are written, and it ends
-    with the run.
+    with the run. `after` names what was read before: the last number of each (task, attempt).
     Raises NotFound where there is no such run or step.
     """
     changed = asyncio.Event()
     forget = engine.store.on_hint("logs", changed.set)
     forget_end = engine.store.on_hint("ended", changed.set)
-    cursor: Cursor = {}
+    cursor: Cursor = dict(after or {})
     try:
         while True:
             changed.clear()

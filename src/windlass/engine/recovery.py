@@ -20,7 +20,10 @@ def settle_worker(tx: Transaction, engine: Engine, worker_id: int, name: str) ->
     Returns how many attempts were lost.
     """
     lost = 0
-    for row in hot.held_by(tx, worker_id):
+    for found in hot.held_by(tx, worker_id):
+        row = hot.held(tx, found.id)
+        if row is None:
+            continue  # one before it stopped the rest of their run
         if row.state == "queued":
             hot.release(tx, row.id)
             continue

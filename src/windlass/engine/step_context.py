@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import orjson
 
@@ -11,8 +13,12 @@ from windlass.clock import to_text
 from windlass.engine.claim import Claim, StepResult
 from windlass.engine.workspace import Workspace
 from windlass.ids import id_text
+from windlass.model.environment import Facts, StepEnvironment, build_environment
 from windlass.model.rendering import Rendered
 from windlass.steps.contract import TaskIdentity
+
+#: What a step gets of the worker's own environment; all else it has is set for it.
+_INHERITED: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
 
 def task_id(run_id: bytes, task: int) -> str:
@@ -52,16 +58,35 @@ def step_environment(
     parameters: Mapping[str, Any],
     secret: frozenset[str],
     workspace: Workspace,
-) -> tuple[dict[str, str], list[str]]:
-    """Return the environment of an attempt, and what had to be left out of it, as sentences."""
-    env = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(workspace.scratch / "home"),
-        "TMPDIR": str(workspace.scratch / "tmp"),
-        "LANG": "C.UTF-8",
-        "WINDLASS_OUTPUT": str(workspace.scratch / "output"),
-        "WINDLASS_ARTIFACTS": str(workspace.artifacts),
-        **rendered.env,
-        **rendered.variables,
-    }
-    return env, []
+) -> StepEnvironment:
+    """Return the environment of an attempt, and what had to be left out of it."""
+    before = {claim.job.graph.names[other] for other in claim.job.graph.predecessors[claim.step_number]}
+    return build_environment(
+        base={
+            **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+            "HOME": str(workspace.scratch / "home"),
+            "TMPDIR": str(workspace.scratch / "tmp"),
+            "WINDLASS_OUTPUT": str(workspace.scratch / "output"),
+            "WINDLASS_ARTIFACTS": str(workspace.artifacts),
+            "WINDLASS_CONTEXT": str(context_file(workspace)),
+        },
+        facts=Facts(
+            project=identity.project,
+            job=identity.job,
+            revision=str(identity.revision),
+            run_id=identity.run_id,
+            task_id=identity.task_id,
+            step=identity.step,
+            attempt=str(identity.attempt),
+        ),
+        env=rendered.env,
+        carried=rendered.variables,
+        parameters=parameters,
+        secret=secret,
+        outputs={name: result.outputs for name, result in claim.results.items() if name in before},
+    )
+
+
+def context_file(workspace: Workspace) -> Path:
+    """Return the file that `WINDLASS_CONTEXT` names."""
+    return workspace.scratch / "context.json"

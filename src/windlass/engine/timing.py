@@ -22,7 +22,10 @@ BATCH = 500
 
 def wake_due(tx: Transaction, engine: Engine) -> int | None:
     """Do what is due; return when to look again, None where nothing waits for a time."""
-    for row in timed.due_rows(tx, BATCH):
+    for found in timed.due_rows(tx, BATCH):
+        row = hot.held(tx, found.id)
+        if row is None or row.state != found.state:
+            continue  # one before it stopped the rest of their run
         if row.state == "scheduled":
             _queue(tx, row)
         else:
