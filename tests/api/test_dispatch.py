@@ -46,7 +46,7 @@ ERRORS: list[WindlassError] = [
 async def echo(engine: Any, request: Request) -> Answer:
     if isinstance(engine, Exception):
         raise engine
-    return Answer(body={"params": request.params, "query": request.query, "body": request.json()})
+    return Answer(body={"params": request.params, "query": request.query, "body": request.data})
 
 
 TABLE = RouteTable(

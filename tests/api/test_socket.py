@@ -32,7 +32,7 @@ class Engine:
 
 
 async def echo(_: Engine, request: Request) -> Answer:
-    return Answer(body={"who": request.principal.name, "body": request.json(), "job": request.params.get("job")})
+    return Answer(body={"who": request.principal.name, "body": request.data, "job": request.params.get("job")})
 
 
 async def missing(_: Engine, __: Request) -> Answer:

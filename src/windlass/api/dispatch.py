@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import orjson
 
-from windlass.api.message import JSON, Answer, Principal, Request, Stream
+from windlass.api.body import check_body
+from windlass.api.message import JSON, Answer, Principal, Request, Stream, read_object
 from windlass.api.problem import problem, problem_of, unexpected
 from windlass.api.query import read_query
 from windlass.api.table import Found, Route, RouteTable
@@ -48,7 +49,11 @@ async def respond(engine: Any, found: Found, request: Request) -> Answer | Strea
     route = found.route
     try:
         query = read_query(route.query, request.query_string)
-        return await route.handler(engine, replace(request, params=found.params, query=query))
+        data: dict[str, Any] = {}
+        if route.body is not None and media_type(request.headers.get("content-type", JSON)) == JSON:
+            data = read_object(request.body)
+            check_body(route.body.schema, data)
+        return await route.handler(engine, replace(request, params=found.params, query=query, data=data))
     except WindlassError as error:
         return problem_of(error)
     except Exception:

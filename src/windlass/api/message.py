@@ -27,11 +27,13 @@ class Principal:
 
     name: str
     permissions: frozenset[Permission] = frozenset({"open"})
+    #: True where the caller is a process of the store's own user on the same machine, whose paths are ours.
+    local: bool = False
 
 
 def local_admin(name: str) -> Principal:
     """Return the owner of the store on their own machine, who may do everything."""
-    return Principal(name, frozenset(PERMISSIONS))
+    return Principal(name, frozenset(PERMISSIONS), local=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +53,8 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     #: Values of the declared query parameters that were given or have a default.
     query: Mapping[str, Any] = field(default_factory=dict)
-
-    def json(self) -> dict[str, Any]:
-        """Return the body as a JSON object; no body is an empty one.
-
-        Raises UserError where it is anything else.
-        """
-        return read_object(self.body)
+    #: The body as JSON where its route takes that, checked against the route's schema.
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

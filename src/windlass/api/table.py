@@ -27,7 +27,6 @@ class Body:
     media: tuple[str, ...] = (JSON,)
     #: Most bytes of it.
     limit: int = MIB
-    required: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,33 @@
+"""The table of all routes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final
+
+from windlass.api.message import Answer, Request
+from windlass.api.openapi import describe
+from windlass.api.routes import definitions, jobs, runs, streams, system, work
+from windlass.api.routes.shared import ROOT
+from windlass.api.table import Route, RouteTable
+
+#: Version of the API; what it says stays valid for as long as this number.
+VERSION: Final = "1"
+
+
+@cache
+def route_table() -> RouteTable:
+    """Return the table of all routes, the description of itself included."""
+
+    async def openapi(_: Any, __: Request) -> Answer:
+        return Answer(body=describe(route_table(), VERSION))
+
+    described = Route(
+        method="GET",
+        path=f"{ROOT}/openapi.json",
+        permission="view",
+        handler=openapi,
+        summary="Return this description.",
+    )
+    groups = (definitions, jobs, runs, streams, work, system)
+    return RouteTable([*(route for group in groups for route in group.ROUTES), described])

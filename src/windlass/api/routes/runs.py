@@ -1,0 +1,251 @@
+"""Runs: started, listed, read, cancelled, run again."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from windlass.api.message import Answer, Request
+from windlass.api.query import Query
+from windlass.api.routes.shared import LABELS, LIST_PROJECT, PAGE, PROJECT, ROOT, id_cursor, listed_project, page, pairs
+from windlass.api.table import Body, Route
+from windlass.clock import from_text
+from windlass.engine.cancellation import cancel
+from windlass.engine.engine import Engine
+from windlass.engine.jobs import find_job
+from windlass.engine.reading import find_run, get_run, list_attempts, list_runs, list_tasks, run_graph
+from windlass.engine.starting import Start, retry_run, start_run
+from windlass.errors import NotFound, UserError
+from windlass.model.state import RUN_MOVES
+from windlass.store.runs import RunFilter
+
+_TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
+_START: Final = Body(
+    schema={
+        "type": "object",
+        "properties": {
+            "parameters": {"type": "object", "description": "values by name"},
+            "parameterTexts": _TEXTS | {"description": "values by name as texts, read by the parameters' types"},
+            "revision": {"type": "integer", "minimum": 1},
+            "priority": {"type": ["string", "integer"]},
+            "scheduledAt": {"type": "string", "description": "not before this time"},
+            "labels": _TEXTS,
+            "note": {"type": "string", "maxLength": 4000},
+            "correlationId": {"type": "string", "maxLength": 200},
+        },
+        "additionalProperties": False,
+    }
+)
+_LONGEST_KEY: Final = 200
+
+
+async def start(engine: Engine, request: Request) -> Answer:
+    """Start a run of a job."""
+    data = request.data
+    wanted = Start(
+        project=request.query["project"],
+        job=request.params["job"],
+        trigger={"type": "manual", "by": request.principal.name},
+        idempotency_key=_key(request),
+        **start_options(data),
+    )
+    run, created = await start_run(engine, wanted)
+    return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
+
+
+def start_options(data: Any) -> dict[str, Any]:
+    """Return what a body says about a run to start, as `Start` takes it."""
+    return {
+        "parameters": data.get("parameters", {}),
+        "texts": data.get("parameterTexts", {}),
+        "revision": data.get("revision"),
+        "priority": data.get("priority"),
+        "scheduled_at": _time(data.get("scheduledAt")),
+        "labels": data.get("labels"),
+        "note": data.get("note"),
+        "correlation_id": data.get("correlationId"),
+    }
+
+
+async def get_runs(engine: Engine, request: Request) -> Answer:
+    """List runs, newest first."""
+    query = request.query
+    project = listed_project(request)
+    reference = request.params.get("job") or query.get("job")
+    filters = RunFilter(
+        project=project,
+        job_id=None if reference is None else await _job_id(engine, project, reference),
+        states=query.get("state", ()),
+        since=query.get("since"),
+        until=query.get("until"),
+        labels=pairs(query.get("label", ()), "label"),
+        before=id_cursor(request),
+        limit=query["limit"],
+    )
+    return page(*await list_runs(engine, filters))
+
+
+async def get_one(engine: Engine, request: Request) -> Answer:
+    """Return a run."""
+    return Answer(body=await get_run(engine, await run_id_of(engine, request)))
+
+
+async def get_progress(engine: Engine, request: Request) -> Answer:
+    """Return how far a run is."""
+    run = await get_run(engine, await run_id_of(engine, request))
+    return Answer(body={name: run[name] for name in ("id", "state", "progress", "counts", "startedAt", "finishedAt")})
+
+
+async def get_steps(engine: Engine, request: Request) -> Answer:
+    """List the tasks of a run."""
+    return page(await list_tasks(engine, await run_id_of(engine, request)), None)
+
+
+async def get_executions(engine: Engine, request: Request) -> Answer:
+    """List the attempts of a run."""
+    return page(await list_attempts(engine, await run_id_of(engine, request)), None)
+
+
+async def get_graph(engine: Engine, request: Request) -> Answer:
+    """Return the graph of a run with its tasks' states."""
+    return Answer(body=await run_graph(engine, await run_id_of(engine, request)))
+
+
+async def cancel_one(engine: Engine, request: Request) -> Answer:
+    """Ask a run to stop."""
+    run_id = await run_id_of(engine, request)
+    await cancel(engine, run_id, by=request.principal.name)
+    return Answer(status=202, body=await get_run(engine, run_id))
+
+
+async def retry_one(engine: Engine, request: Request) -> Answer:
+    """Run a final run again."""
+    run = await retry_run(engine, await run_id_of(engine, request), by=request.principal.name)
+    return Answer(status=201, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
+
+
+async def run_id_of(engine: Engine, request: Request) -> bytes:
+    """Return the id of the run that a path names. Raises NotFound where it is none of the named job's."""
+    run_id = await find_run(engine, request.params["run"])
+    alias = request.params.get("job")
+    if alias is not None:
+        run = await get_run(engine, run_id)
+        if (run["project"], run["job"]) != (request.query["project"], alias):
+            raise NotFound(f'Job "{alias}" has no run {request.params["run"]}.')
+    return run_id
+
+
+async def _job_id(engine: Engine, project: str | None, reference: str) -> bytes:
+    found = await engine.store.read(find_job, project or "default", reference)
+    return found.id
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= _LONGEST_KEY:
+        raise UserError(f"An Idempotency-Key has 1 to {_LONGEST_KEY} characters.")
+    return key
+
+
+def _time(text: str | None) -> int | None:
+    try:
+        return None if text is None else from_text(text)
+    except (ValueError, OverflowError):
+        raise UserError(f'scheduledAt: "{text}" is no time such as 2026-01-31T12:00:00Z.') from None
+
+
+_RUN: Final = f"{ROOT}/runs/{{run}}"
+_FILTERS: Final = (
+    LIST_PROJECT,
+    Query("state", "states of the runs", "texts", choices=tuple(RUN_MOVES)),
+    Query("since", "created at this time or later", "time"),
+    Query("until", "created before this time", "time"),
+    LABELS,
+    *PAGE,
+)
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path=f"{ROOT}/jobs/{{job}}/run",
+        permission="operate",
+        handler=start,
+        summary="Start a run; with an Idempotency-Key a second request returns the first one's run.",
+        query=(PROJECT,),
+        body=_START,
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/runs",
+        permission="view",
+        handler=get_runs,
+        summary="List runs, newest first.",
+        query=(Query("job", "alias or id of a job"), *_FILTERS),
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/jobs/{{job}}/runs",
+        permission="view",
+        handler=get_runs,
+        summary="List the runs of a job, newest first.",
+        query=_FILTERS,
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/jobs/{{job}}/runs/{{run}}",
+        permission="view",
+        handler=get_one,
+        summary="Return a run of a job.",
+        query=(PROJECT,),
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/jobs/{{job}}/runs/{{run}}/tasks",
+        permission="view",
+        handler=get_steps,
+        summary="List the tasks of a run of a job.",
+        query=(PROJECT,),
+    ),
+    Route(method="GET", path=_RUN, permission="view", handler=get_one, summary="Return a run."),
+    Route(
+        method="GET",
+        path=f"{_RUN}/progress",
+        permission="view",
+        handler=get_progress,
+        summary="Return how far a run is.",
+    ),
+    Route(method="GET", path=f"{_RUN}/steps", permission="view", handler=get_steps, summary="List the tasks of a run."),
+    Route(
+        method="GET",
+        path=f"{_RUN}/executions",
+        permission="view",
+        handler=get_executions,
+        summary="List the attempts of a run, by task and number.",
+    ),
+    Route(
+        method="GET",
+        path=f"{_RUN}/graph",
+        permission="view",
+        handler=get_graph,
+        summary="Return the graph of a run with the states of its tasks.",
+    ),
+    Route(
+        method="POST",
+        path=f"{_RUN}/cancel",
+        permission="operate",
+        handler=cancel_one,
+        summary="Ask a run to stop; a second time stops its clean-up too.",
+    ),
+    Route(
+        method="POST",
+        path=f"{ROOT}/executor/cancel/{{run}}",
+        permission="operate",
+        handler=cancel_one,
+        summary="Ask a run to stop.",
+    ),
+    Route(
+        method="POST",
+        path=f"{_RUN}/retry",
+        permission="operate",
+        handler=retry_one,
+        summary="Run a final run again: a new run of the same revision with the same parameters.",
+    ),
+)

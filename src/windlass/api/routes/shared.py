@@ -1,0 +1,53 @@
+"""Query parameters and answers that many routes have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from windlass.api.message import Answer, Request
+from windlass.api.query import Query
+from windlass.errors import UserError
+from windlass.ids import parse_id
+
+ROOT: Final = "/api/v1"
+PROJECT: Final = Query("project", "project that the objects belong to", default="default")
+LIST_PROJECT: Final = Query("project", "project that the objects belong to; * is all", default="default")
+LABELS: Final = Query("label", "labels that an object must have, key=value; may be given several times", "texts")
+PAGE: Final = (
+    Query("limit", "most items of a page", "integer", default=50, lowest=1, highest=200),
+    Query("cursor", "where the page begins: `next` of the page before"),
+)
+
+
+def page(items: Sequence[Mapping[str, Any]], cursor: str | None) -> Answer:
+    """Return a page of a list."""
+    return Answer(body={"items": items, "next": cursor})
+
+
+def listed_project(request: Request) -> str | None:
+    """Return the project that a list is about; None for all of them."""
+    project: str = request.query["project"]
+    return None if project == "*" else project
+
+
+def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
+    """Return `key=value` texts as a mapping. Raises UserError where one is none."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f'A {what} is given as key=value, not "{text[:80]}".')
+        found[name] = value
+    return found
+
+
+def id_cursor(request: Request) -> bytes | None:
+    """Return the cursor of a list that is ordered by ids. Raises UserError where it is none."""
+    text = request.query.get("cursor")
+    if text is None:
+        return None
+    found = parse_id(text)
+    if found is None:
+        raise UserError(f'"{text[:80]}" is no cursor of this list: take it from the page before.')
+    return found

@@ -1,0 +1,226 @@
+"""Events and output, as they come."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+import orjson
+
+from windlass.api.message import EVENT_STREAM, Answer, Request, Stream
+from windlass.api.query import Query
+from windlass.api.routes.runs import run_id_of
+from windlass.api.routes.shared import LIST_PROJECT, ROOT, listed_project, page
+from windlass.api.sse import Sent, server_sent
+from windlass.api.table import Route
+from windlass.engine.engine import Engine
+from windlass.engine.log_reading import Cursor, log_chunks
+from windlass.engine.reading import find_run
+from windlass.engine.shapes import event_shape
+from windlass.engine.watching import events, newest_cursor
+from windlass.errors import UserError
+from windlass.model.did_you_mean import suggestion
+from windlass.model.event import EVENT_TYPES, Event, fact_of
+from windlass.store import runs as stored
+
+#: Attempts up to which the id of an event names how far each was read.
+_MOST_IN_ID: Final = 64
+#: Runs whose project and job a stream of events remembers.
+_MOST_KNOWN: Final = 10_000
+#: Events of one page.
+_PAGE: Final = 1000
+_TEXT: Final = "text/plain; charset=utf-8"
+
+
+async def get_events(engine: Engine, request: Request) -> Stream:
+    """Stream events of all runs, those after `Last-Event-ID` or of the future."""
+    query = request.query
+    types = event_types(query.get("type", ()))
+    run = query.get("run")
+    run_id = None if run is None else await find_run(engine, run)
+    after = await _begin(engine, request)
+    found = events(engine, after, run_id=run_id, types=types, follow=query["follow"])
+    chosen = _chosen(engine, found, project=listed_project(request), job=query.get("job"))
+    return Stream(chunks=server_sent(_sent(chosen)))
+
+
+async def get_run_events(engine: Engine, request: Request) -> Answer:
+    """List the events of a run."""
+    run_id = await run_id_of(engine, request)
+    items: list[dict[str, Any]] = []
+    cursor = None
+    async for event in events(engine, _number(request.query.get("cursor", "0")), run_id=run_id, follow=False):
+        if len(items) == _PAGE:
+            cursor = str(items[-1]["seq"])
+            break
+        items.append(event_shape(event))
+    return page(items, cursor)
+
+
+async def get_logs(engine: Engine, request: Request) -> Stream:
+    """Stream the output of a run, as text or as events."""
+    query = request.query
+    run_id = await run_id_of(engine, request)
+    as_events = query.get("format", "events" if query["follow"] else "text") == "events"
+    chunks = log_chunks(
+        engine,
+        run_id,
+        step=query.get("step"),
+        key=query.get("key"),
+        attempt=query.get("attempt"),
+        follow=query["follow"],
+        after=read_log_id(request.headers.get("last-event-id", "")) if as_events else None,
+    )
+    if as_events:
+        return Stream(chunks=server_sent(_log_events(chunks)), media=EVENT_STREAM)
+    first = await anext(chunks, None)  # what is wrong with the request shows before the answer begins
+    return Stream(chunks=_log_text(first, chunks), media=_TEXT)
+
+
+def event_types(wanted: Sequence[str]) -> frozenset[str]:
+    """Return the event types that names and globs stand for; none given are all.
+
+    Raises UserError where one stands for none.
+    """
+    found: set[str] = set()
+    for name in wanted:
+        fitting = {known for known in EVENT_TYPES if fnmatchcase(known, name)}
+        if not fitting:
+            raise UserError(f'There is no event type "{name[:80]}"{suggestion(name, EVENT_TYPES) or "."}')
+        found |= fitting
+    return frozenset(found)
+
+
+async def _begin(engine: Engine, request: Request) -> int:
+    """Return the cursor after which a stream of events begins."""
+    given = request.headers.get("last-event-id") or request.query.get("after")
+    if given is not None:
+        return _number(given)
+    newest = await newest_cursor(engine)
+    last = request.query.get("last")
+    return newest if last is None else max(0, (fact_of(newest) - last) << 20)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):  # noqa: PLR2004 - digits of 64 bits
+        raise UserError(f'"{text[:80]}" is no id of an event.')
+    return int(text)
+
+
+async def _chosen(
+    engine: Engine, found: AsyncIterator[Event], *, project: str | None, job: str | None
+) -> AsyncIterator[Event]:
+    """Yield the events of runs in `project` and of `job`; None leaves each open."""
+    runs: dict[bytes, tuple[str, str]] = {}
+    async for event in found:
+        if event.run_id is None:
+            if project is None and job is None:
+                yield event
+            continue
+        if event.run_id not in runs:
+            if len(runs) >= _MOST_KNOWN:
+                runs.clear()
+            row = await engine.store.read(stored.run, event.run_id)
+            runs[event.run_id] = ("", "") if row is None else (row.project, row.job)
+        of_project, of_job = runs[event.run_id]
+        if project in {None, of_project} and job in {None, of_job}:
+            yield event
+
+
+async def _sent(found: AsyncIterator[Event]) -> AsyncIterator[Sent]:
+    async for event in found:
+        yield Sent(event.type, event_shape(event), str(event.seq))
+
+
+async def _log_events(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[Sent]:
+    read: dict[str, int] = {}
+    async for chunk in chunks:
+        read[f"{chunk['taskId'].rpartition('.')[2]}/{chunk['attempt']}"] = chunk["seq"]
+        yield Sent("log", chunk | log_data(chunk["data"]), log_id(read))
+
+
+async def _log_text(first: Mapping[str, Any] | None, chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+    if first is None:
+        return
+    yield first["data"]
+    async for chunk in chunks:
+        yield chunk["data"]
+
+
+def log_data(data: bytes) -> dict[str, Any]:
+    """Return bytes for JSON without loss: as text where they are text, else as base64."""
+    try:
+        return {"data": data.decode()}
+    except UnicodeDecodeError:
+        return {"data": None, "base64": base64.b64encode(data).decode()}
+
+
+def log_id(read: Mapping[str, int]) -> str | None:
+    """Return an id that says how far each attempt was read; None where that would be too long."""
+    if len(read) > _MOST_IN_ID:
+        return None
+    return base64.urlsafe_b64encode(orjson.dumps(read)).decode().rstrip("=")
+
+
+def read_log_id(text: str) -> Cursor | None:
+    """Return how far each attempt was read, as `log_id` said it; None for an empty text.
+
+    Raises UserError where it is none of ours.
+    """
+    if not text:
+        return None
+    try:
+        read = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return {(int(task), int(attempt)): int(seq) for (task, _, attempt), seq in _split(read)}
+    except (ValueError, AttributeError, TypeError):
+        raise UserError("The Last-Event-ID is none of this stream's.") from None
+
+
+def _split(read: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str, str], Any]]:
+    return ((name.partition("/"), seq) for name, seq in read.items())
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        path=f"{ROOT}/events",
+        permission="view",
+        handler=get_events,
+        summary="Stream events as they happen; with Last-Event-ID those after it come first.",
+        query=(
+            LIST_PROJECT,
+            Query("type", "types of events, globs allowed", "texts"),
+            Query("job", "alias of a job"),
+            Query("run", "id of a run"),
+            Query("after", "begin behind this event"),
+            Query("last", "begin with about so many past events", "integer", highest=100_000),
+            Query("follow", "wait for more at the end", "boolean", default=True),
+        ),
+        answers=EVENT_STREAM,
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/runs/{{run}}/events",
+        permission="view",
+        handler=get_run_events,
+        summary="List the events of a run.",
+        query=(Query("cursor", "where the page begins: `next` of the page before"),),
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/runs/{{run}}/logs",
+        permission="view",
+        handler=get_logs,
+        summary="Return the output of a run; with `follow` as it comes, to the end of the run.",
+        query=(
+            Query("step", "name of a step"),
+            Query("key", "matrix cell or target"),
+            Query("attempt", "number of an attempt", "integer", lowest=1),
+            Query("follow", "wait for more until the run ends", "boolean", default=False),
+            Query("format", "bytes as they are, or events with step and time", choices=("text", "events")),
+        ),
+        answers=_TEXT,
+    ),
+)

@@ -1,0 +1,56 @@
+"""What Windlass says about itself: whether it lives, its store, its API."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from windlass.api.message import Answer, Request
+from windlass.api.routes.shared import ROOT
+from windlass.api.table import Route
+from windlass.engine.engine import Engine
+from windlass.store.check import check
+from windlass.store.migrations import HEAD
+from windlass.store.workers import route_count
+
+
+async def healthz(_: Any, __: Request) -> Answer:
+    """Say that the process lives."""
+    return Answer(body={"status": "ok"})
+
+
+async def readyz(engine: Engine, _: Request) -> Answer:
+    """Say that the store can be read."""
+    await engine.store.read(route_count)
+    return Answer(body={"status": "ready"})
+
+
+async def get_store(engine: Engine, _: Request) -> Answer:
+    """Return which store this is."""
+    return Answer(body={"kind": engine.store.kind, "schema": HEAD})
+
+
+async def check_store(engine: Engine, _: Request) -> Answer:
+    """Read the whole database and say what is wrong with it."""
+    found = await check(engine.store)
+    body = {"sound": found.sound, "schema": found.version, "problems": found.problems, "notes": found.notes}
+    return Answer(body=body)
+
+
+ROUTES: Final = (
+    Route(method="GET", path="/healthz", permission="open", handler=healthz, summary="Say that the process lives."),
+    Route(method="GET", path="/readyz", permission="open", handler=readyz, summary="Say that the store can be read."),
+    Route(
+        method="GET",
+        path=f"{ROOT}/store",
+        permission="view",
+        handler=get_store,
+        summary="Return which store this is and the version of its schema.",
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/store/check",
+        permission="administer",
+        handler=check_store,
+        summary="Read the whole database and say what is wrong with it.",
+    ),
+)

@@ -1,0 +1,96 @@
+"""Who runs tasks, and where tasks wait."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from windlass.api.message import Answer, Request
+from windlass.api.routes.shared import ROOT, page
+from windlass.api.table import Route
+from windlass.clock import to_text
+from windlass.engine.engine import Engine
+from windlass.store import workers as stored
+from windlass.store.transaction import Transaction
+
+
+async def get_workers(engine: Engine, _: Request) -> Answer:
+    """List the workers that live."""
+    return page(await engine.store.read(_workers), None)
+
+
+async def get_queues(engine: Engine, _: Request) -> Answer:
+    """List the queues in which tasks wait or run."""
+    return page(await engine.store.read(_queues), None)
+
+
+async def get_status(engine: Engine, _: Request) -> Answer:
+    """Return how much is running and waiting, and how much could run."""
+    return Answer(body=await engine.store.read(_status))
+
+
+def _workers(tx: Transaction) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": row.name,
+            "host": row.host,
+            "pid": row.pid,
+            "pool": row.pool,
+            "labels": orjson.loads(row.labels),
+            "queues": orjson.loads(row.queues),
+            "slots": row.slots,
+            "busy": row.busy,
+            "version": row.version,
+            "startedAt": to_text(row.started_at),
+            "heartbeatAt": to_text(row.heartbeat_at),
+        }
+        for row in stored.live(tx)
+    ]
+
+
+def _queues(tx: Transaction) -> list[dict[str, Any]]:
+    queues: dict[str, dict[str, Any]] = {}
+    for row in stored.queue_depths(tx):
+        found = queues.setdefault(row.queue, {"name": row.queue, "counts": {}, "oldestDueAt": None})
+        found["counts"][row.state] = row.tasks
+        if row.state == "queued":
+            found["oldestDueAt"] = to_text(row.oldest)
+    return list(queues.values())
+
+
+def _status(tx: Transaction) -> dict[str, Any]:
+    workers = _workers(tx)
+    counts: dict[str, int] = {}
+    for queue in _queues(tx):
+        for state, count in queue["counts"].items():
+            counts[state] = counts.get(state, 0) + count
+    slots = sum(worker["slots"] for worker in workers)
+    busy = sum(worker["busy"] for worker in workers)
+    return {"workers": len(workers), "slots": slots, "busy": busy, "counts": counts}
+
+
+ROUTES: Final = (
+    Route(method="GET", path=f"{ROOT}/workers", permission="view", handler=get_workers, summary="List live workers."),
+    Route(
+        method="GET",
+        path=f"{ROOT}/queues",
+        permission="view",
+        handler=get_queues,
+        summary="List queues with the tasks in them by state.",
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/executor/status",
+        permission="view",
+        handler=get_status,
+        summary="Return how many tasks there are by state, and how many slots.",
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/worker/status",
+        permission="view",
+        handler=get_status,
+        summary="Return how many tasks there are by state, and how many slots.",
+    ),
+)
