@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import orjson
+
 from windlass.engine.book import Book
 from windlass.engine.following import Consequences, follow, unstarted
 from windlass.model.ending import Stop
 from windlass.store import hot_sqlite as hot
-from windlass.store.rows import Held
+from windlass.store.rows import Held, TaskEnd
 
 _REASONS: dict[Stop, str] = {"cancel": "cancelled", "timeout": "run_deadline", "fail_fast": "fail_fast"}
 
@@ -28,18 +30,20 @@ def stop_rest(book: Book, why: Stop, into: Consequences, *, spare: bool = True) 
             hot.remove(book.tx, row.id)
             removed.append(row)
     reason = _REASONS[why]
-    hot.insert_ends(
-        book.tx,
-        [
-            unstarted(book, row.task, "cancelled", reason, row.queued_at)._replace(
-                attempt=row.attempt, first_started_at=row.first_started_at
-            )
-            for row in removed
-        ],
-    )
+    hot.insert_ends(book.tx, [_cancelled(book, row, reason) for row in removed])
     into.cancelled.extend([first, last, reason] for first, last in _ranges([row.task for row in removed]))
     steps = {book.step_number(row.task) for row in removed}
     follow(book, sorted(step for step in steps if not hot.any_open(book.tx, book.run_id, *book.span(step))), into)
+
+
+def _cancelled(book: Book, row: Held, reason: str) -> TaskEnd:
+    """Return the final task that a row becomes which does not run; one that waits has an attempt behind it."""
+    end = unstarted(book, row.task, "cancelled", reason, row.queued_at)
+    end = end._replace(attempt=row.attempt, first_started_at=row.first_started_at)
+    if row.state != "waiting":
+        return end
+    worker = orjson.loads(row.detail)["worker"] if row.detail else None
+    return end._replace(outcome="rescheduled", worker=worker, started_at=row.started_at, finished_at=book.tx.now)
 
 
 def _ranges(tasks: list[int]) -> list[tuple[int, int]]:
