@@ -19,7 +19,7 @@ from windlass.engine.manifests import ManifestText
 from windlass.engine.queue import StoreQueue, WorkerFace
 from windlass.engine.reading import get_run, list_attempts, list_tasks
 from windlass.engine.recovery import settle_all, settle_gone
-from windlass.engine.report import Report, report_on
+from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.starting import prepare
 from windlass.engine.submission import Prepared, Submission, submit
 from windlass.engine.timing import wake_due
@@ -199,7 +199,7 @@ class ScriptedWorker:
 
     def report(self, claim: Claim, outcome: Outcome) -> Report:
         """Return the report on an attempt that ends now."""
-        return report_on(claim, outcome, worker=self.name, finished_at=self.world.clock.now())
+        return report_on(claim, Ended(outcome), worker=self.name, finished_at=self.world.clock.now())
 
     async def end(self, claim: Claim, outcome: Outcome | None = None) -> Exchange:
         """Report the end of one attempt."""
