@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.errors import LimitExceeded, UserError
+from windlass.model.did_you_mean import suggestion
 from windlass.model.outcome import Failed
 from windlass.model.outputs import Outputs, parse_outputs
 
@@ -52,8 +52,8 @@ class Report:
             case "output-ref":
                 self.warn("`output-ref` is not acted on: name the file under `artifacts`, its path in an output")
             case name:
-                near = difflib.get_close_matches(name, _KNOWN, n=1)
-                self.warn(f"a directive of an unknown name is left out{_hint(near)}; known are output and branch")
+                text = "a directive of an unknown name is left out, known are output and branch"
+                self.warn(text + suggestion(name, _KNOWN))
 
     def take_lines(self, text: bytes) -> None:
         """Act on the lines of an output file: a JSON object each."""
@@ -75,9 +75,10 @@ class Report:
         elif name in self._choices:
             self._chosen[name] = None
         elif self.problem is None:
-            near = difflib.get_close_matches(name, self._choices, n=1)
             text = f'it chose the branch "{name[:80]}", which is none of its next steps ({", ".join(self._choices)})'
-            self.problem = Failed("error", text + _hint(near), reason="unknown_branch", may_retry=False)
+            self.problem = Failed(
+                "error", text + suggestion(name, self._choices), reason="unknown_branch", may_retry=False
+            )
 
     def refuse_outputs(self, why: str) -> None:
         """Note that outputs could not be taken: the attempt fails, for its successors would miss them."""
@@ -108,7 +109,3 @@ class Report:
             self.refuse_outputs(str(error))
         except UserError as error:
             self.warn(f"{where} is left out: {error}")
-
-
-def _hint(near: list[str]) -> str:
-    return f'; did you mean "{near[0]}"?' if near else ""

@@ -56,7 +56,8 @@ async def _begin(
     started = False
     try:
         while True:
-            runner = pool.take(pool_key(context, config))
+            # Limits count for a process, so one with limits serves one call.
+            runner = None if "limits" in config else pool.take(pool_key(context, config))
             new = runner is None
             if runner is None:
                 runner = await RunnerLink.start(

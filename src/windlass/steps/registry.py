@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Final
 
 from windlass.errors import NotFound, UserError
 from windlass.model.catalog import StepCatalog
+from windlass.model.did_you_mean import suggestion
 from windlass.model.steptype import StepSpec
 
 if TYPE_CHECKING:
@@ -100,8 +100,7 @@ class StepTypes:
     def _why_missing(self, name: str) -> str:
         if name in StepCatalog():
             return f'the step type "{name}" is known, but this installation has nothing that runs it'
-        near = difflib.get_close_matches(name, self._points, n=1)
-        return f'there is no step type "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
+        return f'there is no step type "{name}"' + suggestion(name, self._points)
 
 
 def _check(name: str, step_type: StepType) -> None:
