@@ -13,7 +13,7 @@ from windlass.model.injection.commands import judge
 from windlass.model.injection.words import NUMBER, Verdicts, Word, holes, names, refused
 
 _NAME: Final = "reads its arguments as names of variables, and runs the command in a name such as a[$(command)]"
-_ARITHMETIC: Final = "is arithmetic, which runs the command in a value such as a[$(command)]"
+_ARITHMETIC: Final = "is arithmetic and runs the command in a value such as a[$(command)]"
 _CODE: Final = "can run its arguments as code"
 _REFUSED: Final[Mapping[str, str]] = {
     **dict.fromkeys(names("eval trap source . alias fc history jobs coproc emulate sched bindkey zle bind"), _CODE),
@@ -25,9 +25,9 @@ _REFUSED: Final[Mapping[str, str]] = {
     "print": "reads options that differ among shells",
 }
 #: Each operand is a number, which ksh, mksh, posh and zsh read as arithmetic.
-_NUMBERS: Final = names("exit return shift break continue ulimit logout sleep")
-_COMPARISONS: Final = names("-eq -ne -lt -le -gt -ge")
-_BINARY: Final = _COMPARISONS | names("= == != < > -nt -ot -ef")
+NUMBERS: Final = names("exit return shift break continue ulimit logout sleep")
+COMPARISONS: Final = names("-eq -ne -lt -le -gt -ge")
+_BINARY: Final = COMPARISONS | names("= == != < > -nt -ot -ef")
 _UNARY: Final = names("-b -c -d -e -f -g -h -k -L -n -N -O -G -p -r -s -S -u -w -x -z")
 _DIRECTIVE: Final = re.compile(
     r"%(?:%|[-+ #0']*(?P<width>\*|[0-9]*)(?:\.(?P<precision>\*|[0-9]*))?(?P<kind>\([^)]*\)T|.|\Z))", re.DOTALL
@@ -48,7 +48,7 @@ def judge_in_shell(words: Sequence[Word]) -> Verdicts:
             return {index + start + 1: verdict for index, verdict in judge_in_shell(words[start + 1 :]).items()}
     if name in _REFUSED:
         return dict.fromkeys(holes(words, start + 1), refused(f"is an argument of {name}, which {_REFUSED[name]}"))
-    if name in _NUMBERS:
+    if name in NUMBERS:
         return dict.fromkeys(holes(words, start + 1), NUMBER)
     return _BUILTINS.get(name, judge)(words, start)
 
@@ -86,7 +86,7 @@ def _test(words: Sequence[Word], start: int) -> Verdicts:
     for at in holes(words[:end], start + 1):
         before = words[at - 1].text if at > start + 1 else None
         after = words[at + 1].text if at + 1 < end else None
-        if {before, after} & (_COMPARISONS | {"-t"}):
+        if {before, after} & (COMPARISONS | {"-t"}):
             found[at] = NUMBER
         elif not ({before, after} & _BINARY or before in _UNARY or (before is None and at + 1 == end)):
             found[at] = refused('could be an operator of test; write [ -n "..." ] or a comparison')

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 from windlass.errors import ExpressionError
 from windlass.model.injection.literals import literal, number, pasted
 from windlass.model.injection.nodes import Frame
-from windlass.model.injection.sh_places import Refused, Setting, Standing, stand, typed_variables
+from windlass.model.injection.sh_places import Refused, Setting, Standing, stand
 from windlass.model.injection.sh_tree import node_at, parse
+from windlass.model.injection.sh_uses import counted_variables, typed_variables
 from windlass.model.injection.sh_words import PLACEHOLDER
 from windlass.model.template import Hole, Piece, carried
 
@@ -85,7 +86,7 @@ def compile_script(
         raise ExpressionError(
             f"line {_error_line(root)}: the script cannot be parsed, so its expressions cannot be judged"
         )
-    setting = Setting(shell, typed_variables(root))
+    setting = Setting(shell, typed_variables(root), counted_variables(root))
     complaints: list[Complaint] = []
     standings: dict[int, Standing] = {}
     for index, (start, end) in placed.spans.items():

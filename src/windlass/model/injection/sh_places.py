@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -11,6 +10,7 @@ from windlass.errors import ExpressionError
 from windlass.model.injection.builtins import judge_in_shell
 from windlass.model.injection.commands import own_language, reads_input_as_code
 from windlass.model.injection.sh_tree import ancestors, descendants, text_of
+from windlass.model.injection.sh_uses import HIDDEN
 from windlass.model.injection.sh_words import command_words, declaration_words, test_words
 from windlass.model.injection.variables import may_not_be_set
 from windlass.model.injection.words import NUMBER, SCRIPT, Word
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 #: How a reference is written: with quotes of its own, or within double quotes or a here-document that are there.
 Form = Literal["bare", "quoted"]
 
-_ARITHMETIC: Final = "is arithmetic, which runs the command in a value such as a[$(command)]"
+_ARITHMETIC: Final = "is arithmetic and runs the command in a value such as a[$(command)]"
 _WAY_OUT: Final = "assign it to a variable first: VALUE=${{ ... }}"
-_IN_ARITHMETIC: Final = f"stands in what {_ARITHMETIC}; {_WAY_OUT}"
+_COMPUTE: Final = "compute it in the expression, as in ${{ parameters.n + 1 }}"
+_IN_ARITHMETIC: Final = f"stands in what {_ARITHMETIC}; {_COMPUTE}"
 
 
 class Refused(ExpressionError):
@@ -51,37 +52,8 @@ class Setting:
     shell: str
     #: Variables that the script declares to be more than a text; empty text: any.
     typed: frozenset[str]
-
-
-def typed_variables(root: Node) -> frozenset[str]:
-    """Return the variables that a script gives an attribute, such as `declare -i n`; `""` where a name is not known."""
-    found: set[str] = set()
-    for command in descendants(root, "declaration_command"):
-        found.update(_typed_by([word for word, _ in declaration_words(command)]))
-    for command in descendants(root, "command"):
-        words = [word for word, _ in command_words(command)]
-        if words and words[0].text in {
-            "integer",
-            "float",
-            "nameref",
-            "declare",
-            "typeset",
-            "local",
-            "readonly",
-            "export",
-        }:
-            found.update(_typed_by(words))
-    return frozenset(found)
-
-
-def _typed_by(words: list[Word]) -> set[str]:
-    """Return the variables that one declaration gives an attribute."""
-    texts = [word.text or word.prefix for word in words]
-    always = texts[0] in {"integer", "float", "nameref"}
-    letters = {letter for text in texts[1:] if text.startswith(("-", "+")) for letter in text[1:]}
-    if not always and not letters & set("aAinEFZLRluTU"):
-        return set()
-    return {text.partition("=")[0] for text in texts[1:] if not text.startswith(("-", "+"))}
+    #: Variables that the script counts with.
+    counted: frozenset[str]
 
 
 def stand(leaf: Node, start: int, setting: Setting) -> Standing:
@@ -119,12 +91,12 @@ def _form(leaf: Node) -> Form:
 
 
 _OTHERWISE: Final[Mapping[str, str]] = {
-    "arithmetic_expansion": f"stands in $((...)), which {_ARITHMETIC}; {_WAY_OUT}",
+    "arithmetic_expansion": f"stands in $((...)), which {_ARITHMETIC}; {_COMPUTE}",
     **dict.fromkeys(
         ("binary_expression", "unary_expression", "postfix_expression", "ternary_expression"), _IN_ARITHMETIC
     ),
     "parenthesized_expression": _IN_ARITHMETIC,
-    "c_style_for_statement": f"stands in for ((...)), which {_ARITHMETIC}; {_WAY_OUT}",
+    "c_style_for_statement": f"stands in for ((...)), which {_ARITHMETIC}; {_COMPUTE}",
     "subscript": f"stands in the index of an array, which {_ARITHMETIC}; {_WAY_OUT}",
     "expansion": f"stands in ${{...}}, whose operators read it as a pattern or as arithmetic; {_WAY_OUT}",
     "simple_expansion": f"stands right behind a $; {_WAY_OUT}",
@@ -136,9 +108,6 @@ _OTHERWISE: Final[Mapping[str, str]] = {
     "coproc": "stands in a coprocess",
     "ERROR": "stands where the script cannot be parsed",
 }
-
-#: What the parser does not see, or not rightly, in the text of a here-document.
-_HIDDEN: Final = re.compile(r"`|\$\(\(|\$\[|\$\{[ \t\n|]")
 
 _Rule = Callable[["Node", "Node", Standing, Setting], None]
 
@@ -178,7 +147,7 @@ def _string(node: Node, below: Node, standing: Standing, setting: Setting) -> No
 def _compound(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
     del below, standing, setting
     if text_of(node).startswith("(("):
-        raise Refused(f"stands in ((...)), which {_ARITHMETIC}; {_WAY_OUT}")
+        raise Refused(f"stands in ((...)), which {_ARITHMETIC}; {_COMPUTE}")
 
 
 def _substitution(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
@@ -234,7 +203,6 @@ def _test_part(node: Node, below: Node, standing: Standing, setting: Setting) ->
 
 
 def _assignment(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
-    del standing
     if _field(node, below) != "value":
         raise Refused(f"stands where the name of a variable is; {_WAY_OUT}")
     target = node.children[0]
@@ -247,6 +215,7 @@ def _assignment(node: Node, below: Node, standing: Standing, setting: Setting) -
         raise Refused(f"is assigned to {reason}")
     if name in setting.typed or "" in setting.typed:
         raise Refused(f"is assigned to {name}, which the script declares to be more than a text; use another variable")
+    standing.number_only = standing.number_only or name in setting.counted
 
 
 def _array(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
@@ -280,7 +249,7 @@ def _heredoc_body(node: Node, below: Node, standing: Standing, setting: Setting)
     start = next((child for child in redirect.children if child.type == "heredoc_start"), None) if redirect else None
     if redirect is None or start is None or set(text_of(start)) & set("'\"\\$`"):
         raise Refused("stands in a here-document whose end is quoted, in which nothing is replaced; write <<EOF")
-    if found := _HIDDEN.search(text_of(node)):
+    if found := HIDDEN.search(text_of(node)):
         raise Refused(f"stands in a here-document with {found.group()}, which may hide code; do that before it")
 
 
@@ -317,10 +286,12 @@ def _case(node: Node, below: Node, standing: Standing, setting: Setting) -> None
 
 
 def _for(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
-    del standing, setting
     field = _field(node, below)
     if field == "variable" or (field == "value" and text_of(node).startswith("select")):
-        raise Refused("stands where the name of a variable or a menu of select is")
+        raise Refused("stands where the name of a variable or a menu of select is; write it out")
+    variable = node.child_by_field_name("variable")
+    if field == "value" and variable is not None and text_of(variable) in setting.counted:
+        standing.number_only = True
 
 
 def _function(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
