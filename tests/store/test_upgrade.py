@@ -156,12 +156,16 @@ for limit in range(1, 400):
 '''
 
 
+def killed_upgrades(folder: Path, way: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", KILLED, folder, way], capture_output=True, text=True, check=False, timeout=100
+    )
+
+
 @pytest.mark.promise("H07")
 @pytest.mark.parametrize("way", ["at once", "migrate"])
 async def test_an_upgrade_that_is_killed_at_any_statement_leaves_all_or_nothing(tmp_path: Path, way: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path, way], capture_output=True, text=True, check=False, timeout=100
-    )
+    done = killed_upgrades(tmp_path, way)
     assert done.returncode == 0, done.stderr
     lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
     complete = int(lines[-1][1])
