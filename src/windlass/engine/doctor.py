@@ -1,0 +1,97 @@
+"""What is wrong with a store and its work, each as one sentence with what to do."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from windlass.clock import SECOND, micros, to_text
+from windlass.engine.engine import Engine
+from windlass.engine.step_context import task_id
+from windlass.ids import id_text
+from windlass.store import stuck, workers
+from windlass.store.stuck import StuckTask
+from windlass.store.transaction import Transaction
+
+#: Most findings of one kind that are listed.
+LIMIT = 20
+#: Seconds after its time at which work counts as stuck.
+PATIENCE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One finding."""
+
+    level: Literal["ok", "warning", "error"]
+    check: str
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {"level": self.level, "check": self.check, "message": self.message}
+
+
+async def examine(engine: Engine, *, version: str, serving: bool) -> list[Diagnosis]:
+    """Return everything that is to be said; `serving` is whether a process is there to move work."""
+    versions = Diagnosis(
+        "ok", "versions", f"windlass {version}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    )
+    return [versions, *await engine.store.read(_examine, engine, serving=serving)]
+
+
+def _examine(tx: Transaction, engine: Engine, *, serving: bool) -> list[Diagnosis]:
+    found = [*_work(tx, engine, serving=serving), *_routes(tx, serving=serving)]
+    return found or [Diagnosis("ok", "work", "nothing is stuck")]
+
+
+def _work(tx: Transaction, engine: Engine, *, serving: bool) -> list[Diagnosis]:
+    found: list[Diagnosis] = []
+    late = tx.now - PATIENCE * SECOND
+    if serving:
+        hint = "its service has stopped: look at the log of `windlass up`, and restart it"
+        found += [_task("timer", row, hint) for row in stuck.overdue_tasks(tx, late, LIMIT)]
+    silent = tx.now - micros(engine.settings.lease) - PATIENCE * SECOND
+    hint = "its worker is gone: the next `windlass up` settles it"
+    found += [_task("workers", row, hint) for row in stuck.abandoned_tasks(tx, silent, LIMIT)]
+    hint = "this is a defect: please report it with `windlass run get --json`"
+    found += [_task("graph", row, hint) for row in stuck.pendings_without_cause(tx, LIMIT)]
+    found += [
+        Diagnosis("error", "runs", f"run {id_text(run)} is {state} although all its tasks have ended; {hint}")
+        for run, state in stuck.empty_runs(tx, LIMIT)
+    ]
+    return found
+
+
+def _task(check: str, row: StuckTask, hint: str) -> Diagnosis:
+    name = task_id(row.run_id, row.task)
+    return Diagnosis("error", check, f"task {name} is {row.state} since {to_text(row.since)}; {hint}")
+
+
+def _routes(tx: Transaction, *, serving: bool) -> list[Diagnosis]:
+    """Say which ready tasks no live worker will ever take."""
+    served: set[int] = set()
+    for worker in workers.live(tx) if serving else ():
+        served.update(
+            workers.served_routes(
+                tx, pool=worker.pool, labels=orjson.loads(worker.labels), queues=orjson.loads(worker.queues)
+            )
+        )
+    found = []
+    for route, queue, pool, labels, count, oldest in stuck.unserved_routes(tx):
+        if route in served:
+            continue
+        needs = f"queue {queue}, pool {pool}" + (f", labels {labels}" if labels != "{}" else "")
+        hint = "start a worker that serves them" if serving else "start `windlass up`"
+        found.append(
+            Diagnosis(
+                "warning",
+                "queue",
+                f"{count} tasks wait since {to_text(oldest)} and nobody takes them ({needs}); {hint}",
+            )
+        )
+    return found
