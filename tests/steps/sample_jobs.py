@@ -1,12 +1,13 @@
 """Python code that the tests run as steps."""
 
-# ruff: noqa: ASYNC240, D101, T201 - code as users write it: it prints, blocks and has no docstrings
+# ruff: noqa: D101, T201 - code as users write it: it prints, blocks and has no docstrings
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,10 @@ from typing import Any
 
 def fibo(n: int) -> int:
     return n if n < 2 else fibo(n - 1) + fibo(n - 2)
+
+
+def knows_us() -> bool:
+    return "windlass" in sys.modules
 
 
 def pid() -> dict[str, int]:
@@ -70,16 +75,16 @@ def hang() -> None:
 
 
 def hang_and_tidy(path: str) -> None:
-    print("started")
     try:
+        print("started")
         time.sleep(600)
     finally:
         Path(path).write_text("tidied")
 
 
 async def hang_softly(path: str) -> None:
-    print("started")
     try:
+        print("started")
         await asyncio.sleep(600)
     finally:
         Path(path).write_text("tidied")
@@ -87,6 +92,45 @@ async def hang_softly(path: str) -> None:
 
 def leave_child() -> int:
     return subprocess.Popen(["/bin/sleep", "600"]).pid
+
+
+def forge() -> None:
+    os.write(3, b"\x00\x00\x00\x02{}" * 3)
+    time.sleep(600)
+
+
+def forge_much() -> None:
+    os.write(3, b"\xff\xff\xff\xff")
+    time.sleep(600)
+
+
+def fork() -> int:
+    return os.fork()
+
+
+def close_stdout() -> None:
+    sys.stdout.close()
+
+
+def meddle() -> None:
+    os.umask(0)
+    sys.path.insert(0, "/nowhere")
+    os.environ["LEFT"] = "over"
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.stdout = None  # type: ignore[assignment]
+
+
+def settings() -> dict[str, Any]:
+    mask = os.umask(0)
+    handled = signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN
+    return {"umask": mask, "path": "/nowhere" in sys.path, "left": "LEFT" in os.environ, "handled": handled}
+
+
+def deep() -> Any:
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    return value
 
 
 def variables() -> dict[str, str]:

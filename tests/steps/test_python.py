@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,33 @@ async def test_what_a_call_leaves_running_ends_with_it(call: Any) -> None:
     assert await call("pid") != first
 
 
+@pytest.mark.parametrize("function", ["forge", "forge_much"])
+async def test_a_job_that_breaks_into_the_channel_only_harms_itself(call: Any, function: str) -> None:
+    first = await call("pid")
+    outcome = await call(function)
+    assert isinstance(outcome, Failed)
+    assert await call("pid") != first
+
+
+@pytest.mark.parametrize("function", ["fork", "close_stdout"])
+async def test_a_process_that_is_no_longer_fit_serves_no_other_call(call: Any, function: str) -> None:
+    first = await call("pid")
+    await call(function)
+    assert await call("pid") != first
+
+
+async def test_what_a_call_changes_for_its_process_is_undone(call: Any) -> None:
+    fresh = await call("settings", {"environment": {"X": "other"}})
+    assert await call("meddle") == Completed({})
+    assert await call("settings") == fresh
+
+
+async def test_a_result_that_is_nested_too_deeply(call: Any) -> None:
+    outcome = await call("deep")
+    assert isinstance(outcome, Failed)
+    assert "the result is no JSON" in outcome.message
+
+
 @pytest.mark.promise("H11")
 @pytest.mark.parametrize("function", ["hang_and_tidy", "hang_softly"])
 async def test_a_cancel_lets_the_code_tidy_up(
@@ -205,6 +233,14 @@ async def test_an_interpreter_that_is_none(call: Any) -> None:
     assert outcome.message == 'the interpreter "/bin/false" ended before it took the call; its own words are in the log'
     outcome = await call("pid", {"python": "no-such-python"})
     assert 'the program "no-such-python" was not found' in outcome.message
+
+
+async def test_another_interpreter_needs_nothing_of_ours(call: Any) -> None:
+    bare = {"python": sys._base_executable}  # type: ignore[attr-defined]
+    assert await call("fibo", bare, parameters={"n": 5}) == Completed({"result": 5})
+    assert await call("knows_us", bare) == Completed({"result": False})
+    outcome = await call("span", bare, parameters={"day": "2026-01-02"})
+    assert outcome.message == "the context is a dataclass, for which this interpreter needs the package msgspec"
 
 
 async def test_usage_is_kept(python: Python, tmp_path: Path, processes: Supervisor) -> None:

@@ -14,6 +14,7 @@ import struct
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -97,12 +98,15 @@ class Runner:
         self._channel = channel
         self._calling = calling
         self._own = os.environ.get(_OWN)
+        self._streams: Any = (sys.stdout, sys.stderr)
+        self._path = list(sys.path)
+        self._umask = os.umask(0)
+        os.umask(self._umask)
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._before = frozenset(sys.modules)
         self._sources: dict[str, tuple[int, int]] = {}
         self._folder = ""
         self._progress: Progress | None = None
-        signal.signal(signal.SIGTERM, self._on_term)
 
     def serve(self) -> NoReturn:
         """Take one call after the other."""
@@ -121,22 +125,23 @@ class Runner:
         for target, fd in enumerate(fds, start=1):
             os.dup2(fd, target)
             os.close(fd)
-        for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-        streams = sys.stdout, sys.stderr
+        for stream in self._streams:
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
         self._enter(call)
         used = _usage()
         try:
             answer = self._run(call)
         finally:
-            for stream in {sys.stdout, sys.stderr, *streams}:
-                stream.flush()
-            sys.stdout, sys.stderr = streams
+            for stream in (sys.stdout, sys.stderr, *self._streams):
+                with suppress(Exception):
+                    stream.flush()
+            sys.stdout, sys.stderr = self._streams
             os.dup2(self._null, 1)
             os.dup2(self._null, 2)
         now = _usage()
         self._note_sources()
-        return {"done": True, "cpu": now[0] - used[0], "rss": now[1], "reusable": _is_alone(), **answer}
+        reusable = _is_alone() and not any(stream.closed for stream in self._streams)
+        return {"done": True, "cpu": now[0] - used[0], "rss": now[1], "reusable": reusable, **answer}
 
     def _run(self, call: dict[str, Any]) -> dict[str, Any]:
         prepared = None
@@ -193,6 +198,10 @@ class Runner:
         if self._own is not None:
             os.environ[_OWN] = self._own
         time.tzset()
+        # What an earlier call has changed for all of its process.
+        sys.path[:] = self._path
+        os.umask(self._umask)
+        signal.signal(signal.SIGTERM, self._on_term)
         os.chdir(call["cwd"])
         self._folder = call["cwd"]
         sys.argv = [call["function"]]
