@@ -42,15 +42,23 @@ def judge_in_shell(words: Sequence[Word]) -> Verdicts:
     name = words[start].text
     if name is None:
         return judge(words, start)
-    if name in {"command", "builtin", "exec", "nocorrect", "noglob"} and words[start + 1 : start + 2]:
-        inner = words[start + 1]
-        if inner.text is not None and not inner.text.startswith("-"):
-            return {index + start + 1: verdict for index, verdict in judge_in_shell(words[start + 1 :]).items()}
+    if name in {"command", "builtin", "nocorrect", "noglob"}:
+        return _inner(words, start)
     if name in _REFUSED:
         return dict.fromkeys(holes(words, start + 1), refused(f"is an argument of {name}, which {_REFUSED[name]}"))
     if name in NUMBERS:
         return dict.fromkeys(holes(words, start + 1), NUMBER)
     return _BUILTINS.get(name, judge)(words, start)
+
+
+def _inner(words: Sequence[Word], start: int) -> Verdicts:
+    """Judge `command -p NAME ...`, which may name a builtin."""
+    at = start + 1
+    while at < len(words) and words[at].prefix.startswith("-"):
+        if words[at].text in {"-v", "-V"}:
+            return {}
+        at += 1
+    return {index + at: verdict for index, verdict in judge_in_shell(words[at:]).items()}
 
 
 def _past_time(words: Sequence[Word]) -> int:

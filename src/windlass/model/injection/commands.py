@@ -11,10 +11,14 @@ from typing import Final
 from windlass.model.injection.programs import (
     ALL_ARGUMENTS,
     CODE_OPTIONS,
+    COMMAND_OPTIONS,
+    GIT_TRANSPORT,
+    GUARDED,
     OWN_LANGUAGE,
     POSIX_SHELLS,
     POWERSHELLS,
     READS_COMMANDS,
+    REMOTE_PATHS,
     SHELLS,
     STARTERS,
     Interpreter,
@@ -77,9 +81,13 @@ def reads_input_as_code(words: Sequence[Word]) -> str | None:
 
 def _shell(words: Sequence[Word], start: int, name: str, *, keeps_env: bool) -> Verdicts:
     """Judge `sh [options] [-c script | file] [arguments]`."""
-    takes_script, at = False, start + 1
+    takes_script, guessed, at = False, False, start + 1
     while at < len(words):
         text = words[at].prefix
+        is_unknown = words[at].text is None and not text and not words[at].has_hole
+        if is_unknown:  # may be options: what stands behind could be their script
+            guessed, at = True, at + 1
+            continue
         if not text.startswith(("-", "+")) or text in {"-", "--"}:
             at += text in {"-", "--"}
             break
@@ -91,9 +99,9 @@ def _shell(words: Sequence[Word], start: int, name: str, *, keeps_env: bool) -> 
         return {}
     if takes_script:
         return {at: SCRIPT if name in POSIX_SHELLS and keeps_env else _in_code_of(f"{name} -c")}
-    if words[at].prefix or words[at - 1].text == "--":
+    if words[at - 1].text == "--" or (words[at].prefix and not guessed):
         return {}
-    return {at: refused(f"could be an option of {name}; write {name} -- before it")}
+    return {at: refused(f"could be an option of {name}, or its code; write {name} -- before it")}
 
 
 def _in_code_of(what: str) -> Verdict:
@@ -102,7 +110,7 @@ def _in_code_of(what: str) -> Verdict:
 
 def _interpreter(words: Sequence[Word], start: int, rules: Interpreter, name: str) -> Verdicts:
     """Judge `python [options] [-c code | file] [arguments]`."""
-    found: Verdicts = {}
+    found = _guess(words, start, name)
     at, has_code, has_file = start + 1, False, False
     while at < len(words) and words[at].prefix.startswith("-") and words[at].prefix not in {"-", "--"}:
         text = words[at].prefix
@@ -129,6 +137,16 @@ def _interpreter(words: Sequence[Word], start: int, rules: Interpreter, name: st
             dict.fromkeys(holes(words, at), refused("would run as a command if it ends in |; use input instead"))
         )
     return found
+
+
+def _guess(words: Sequence[Word], start: int, name: str) -> Verdicts:
+    """Judge what follows a code option that stands behind words which may be options themselves."""
+    first = next((at for at in range(start + 1, len(words)) if words[at].text is None), len(words))
+    return {
+        at: _in_code_of(f"{name} {words[at - 1].text}")
+        for at in holes(words, first + 1)
+        if words[at - 1].text in CODE_OPTIONS and not words[first].has_hole
+    }
 
 
 def _first_operand(words: Sequence[Word], at: int, rules: Interpreter, name: str, *, has_file: bool) -> Verdicts:
@@ -219,17 +237,47 @@ def _find(words: Sequence[Word], start: int) -> Verdicts:
 
 
 def _git(words: Sequence[Word], start: int) -> Verdicts:
-    """Judge `git -c name=value ...`: some settings name programs."""
-    verdict = refused("is a setting of git, some of which name programs; write its name out")
-    return {
-        at: verdict
+    """Judge `git -c name=value command ...`: settings and options can name programs."""
+    found = {
+        at: refused("is a setting of git, many of which name programs; put it into the repository's configuration")
         for at in holes(words, start + 1)
-        if (
-            words[at - 1].text in {"-c", "--config-env"}
-            or words[at].prefix.startswith(("-c", "--exec-path", "--upload-pack"))
-        )
-        and not NAME.match(words[at].prefix.partition("=")[0].replace(".", "_").replace("-", "_") or "=")
+        if words[at - 1].text in {"-c", "--config-env"} or words[at].prefix.startswith(("-c", "--config-env"))
+        if not words[at].prefix.startswith(("user.name=", "user.email="))
     }
+    command = next((word.text for word in words[start + 1 :] if word.text in GIT_TRANSPORT), None)
+    return _options(words, start) | (_guarded(words, start) if command else {}) | found
+
+
+def _options(words: Sequence[Word], start: int) -> Verdicts:
+    """Judge options whose argument is a command line, and paths behind a remote host."""
+    name = program_name(words[start]) or ""
+    options = COMMAND_OPTIONS.get(name, frozenset())
+    found: Verdicts = {}
+    for at in holes(words, start + 1):
+        option = words[at].prefix.partition("=")[0]
+        if words[at - 1].text in options or option in options or option[:2] in options:
+            found[at] = refused(f"becomes a command that {name} runs; write it out")
+        elif name in REMOTE_PATHS and ":" in words[at].prefix:
+            found[at] = refused("is a path that the remote shell may read as code; use a fixed path there")
+    return found
+
+
+def _guarded(words: Sequence[Word], start: int) -> Verdicts:
+    """Judge a program to which one argument that looks like an option is enough to run a command."""
+    name = program_name(words[start]) or ""
+    letters = GUARDED.get(name, "")
+    end = next((at for at in range(start + 1, len(words)) if words[at].text in {"--", "--end-of-options"}), len(words))
+    verdict = refused(f"could be an option of {name} that runs a command; write -- or a folder such as ./ before it")
+    return _options(words, start) | {
+        at: verdict
+        for at in holes(words[:end], start + 1)
+        if words[at].is_bare_hole and not _names_file(words[at - 1].text or "", letters, is_first=at == start + 2)
+    }
+
+
+def _names_file(option: str, letters: str, *, is_first: bool) -> bool:
+    """Say whether an option such as `-czf` takes the next word, whatever that looks like."""
+    return option[-1:] in {*letters} and not option.startswith("--") and (option.startswith("-") or is_first)
 
 
 def _prints(words: Sequence[Word], start: int) -> Verdicts:
@@ -263,6 +311,8 @@ _BY_NAME: Final[Mapping[str, Callable[[Sequence[Word], int], Verdicts]]] = {
     **dict.fromkeys(ALL_ARGUMENTS, _whole),
     **dict.fromkeys(POWERSHELLS, _powershell),
     **dict.fromkeys(("echo", "printf", "logger", "true", ":"), _prints),
+    **dict.fromkeys(COMMAND_OPTIONS, _options),
+    **dict.fromkeys(GUARDED, _guarded),
     "find": _find,
     "git": _git,
 }

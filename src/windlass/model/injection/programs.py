@@ -79,6 +79,32 @@ OWN_LANGUAGE: Final[Mapping[str, str]] = {
 }
 
 
+#: Options, by program, whose argument is a command line.
+COMMAND_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "rsync": names("-e --rsh --rsync-path"),
+    "scp": names("-o -S -F"),
+    "sftp": names("-o -S -F -D"),
+    "tar": names("-I -F --to-command --checkpoint-action --use-compress-program --rsh-command --info-script"),
+    "sort": names("--compress-program"),
+    "split": names("--filter"),
+    "man": names("-P --pager"),
+    "wget": names("--use-askpass"),
+    "nc": names("-e -c"),
+    "ncat": names("-e -c --exec --sh-exec --lua-exec"),
+    "tcpdump": names("-z --postrotate-command"),
+    "sqlite3": names("-cmd -init"),
+    "zip": names("-TT --unzip-command"),
+    "git": names("--upload-pack --receive-pack --exec --exec-path -u"),
+}
+#: Programs to which one argument that looks like an option is enough to run a command, with the letters of their
+#: options whose argument is just a name.
+GUARDED: Final[Mapping[str, str]] = {"rsync": "", "scp": "iPl", "sftp": "iPl", "tar": "fCTX", "wget": "OPU", "zip": ""}
+#: Commands of git that talk to another repository, by a program that an option names.
+GIT_TRANSPORT: Final = names("clone fetch pull push ls-remote archive submodule remote")
+#: Programs that hand the part of an argument behind the colon to a remote shell.
+REMOTE_PATHS: Final = names("rsync scp")
+
+
 def runs_code(name: str) -> bool:
     """Say whether a program of this name reads some of its arguments as code."""
     return name in ALL_ARGUMENTS or name in SHELLS or name in POWERSHELLS or interpreter(name) is not None
