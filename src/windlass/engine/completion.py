@@ -11,7 +11,7 @@ from windlass.engine.following import Consequences, end_if_done, follow
 from windlass.engine.report import Report
 from windlass.engine.stopping import stop_rest
 from windlass.model.ending import Circumstances, Ending, decide_ending
-from windlass.model.outcome import Completed, Failed, Outcome, Waiting
+from windlass.model.outcome import Completed, Failed, Outcome, Skipped, Waiting
 from windlass.store import hot_sqlite as hot
 from windlass.store.artifacts import keep_artifacts
 from windlass.store.rows import AttemptEnd, Held, NewFact, TaskEnd
@@ -66,11 +66,18 @@ def _complete_single(tx: Transaction, reports: Sequence[Report]) -> None:
 
 def _settle(tx: Transaction, engine: Engine, report: Report) -> None:
     row = hot.held(tx, report.queue_id)
-    if row is None or row.fence != report.fence or row.worker_id is None:
+    if row is None or not _stands(row, report):
         data = to_json({"attempt": report.attempt, "worker": report.worker, "outcome": type(report.outcome).__name__})
         hot.insert_facts(tx, [NewFact("task.late", report.run_id, report.task, tx.now, data)])
         return
     end_attempt(tx, engine, row, report)
+
+
+def _stands(row: Held, report: Report) -> bool:
+    """Say whether the claim behind a report still holds its row, and the report can be true of it."""
+    if row.fence != report.fence or row.worker_id is None:
+        return False
+    return row.state == "running" or isinstance(report.outcome, Skipped | Failed)
 
 
 def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> None:
@@ -84,6 +91,7 @@ def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> N
         losses_in_row=in_row,
         stop=row.stop or ("cancel" if book.stopping and step.trigger_rule != "always" else None),
         chance=engine.chance(),
+        started=row.state == "running",
     )
     if report.artifacts:
         files = [(file.name, file.size, file.sha256, file.path) for file in report.artifacts]
@@ -144,11 +152,11 @@ def record_final(book: Book, row: Held, report: Report, ending: Ending) -> None:
     if ending.attempt == "lost":
         types = f"task.lost,{types}"
     step = book.step_number(row.task)
-    if not hot.any_open(tx, row.run_id, *book.span(step)):
-        follow(book, [step], consequences)
     failed = ending.state in {"failed", "timeout"} and not ending.allowed
     if failed and book.job.job.fail_fast and not book.stopping:
-        stop_rest(book, "fail_fast", consequences)
+        stop_rest(book, "fail_fast", consequences, ended=step)
+    elif not hot.any_open(tx, row.run_id, *book.span(step)):
+        follow(book, [step], consequences)
     end = end_if_done(book)
     if end is not None:
         types += f",run.{end[0]}"
@@ -170,7 +178,7 @@ def final_task(tx: Transaction, row: Held, report: Report, ending: Ending) -> Ta
         state=ending.state,
         reason=ending.reason,
         attempt=row.attempt,
-        outcome=ending.attempt if started else None,
+        outcome=(ending.attempt or "completed") if started else None,
         allowed=int(ending.allowed),
         outputs=to_json(dict(outputs)) if outputs else None,
         branches=None if branches is None else to_json(list(branches)),

@@ -13,9 +13,10 @@ from windlass.store.rows import Held, TaskEnd
 _REASONS: dict[Stop, str] = {"cancel": "cancelled", "timeout": "run_deadline", "fail_fast": "fail_fast"}
 
 
-def stop_rest(book: Book, why: Stop, into: Consequences, *, spare: bool = True) -> None:
-    """Cancel every task of the run that is not started, and ask those that run to stop.
+def stop_rest(book: Book, why: Stop, into: Consequences, *, spare: bool = True, ended: int | None = None) -> None:
+    """Cancel every task of the run that is not started, and ask those that run to stop; then do what follows.
 
+    `ended` is the step of a task that just became final: what comes after it is decided once the rest is stopped.
     `spare` leaves out steps whose rule is `always` (for `fail_fast`: `all_done` too): they run once the rest is final.
     """
     kept = {"all_done", "always"} if why == "fail_fast" else {"always"}
@@ -33,6 +34,8 @@ def stop_rest(book: Book, why: Stop, into: Consequences, *, spare: bool = True) 
     hot.insert_ends(book.tx, [_cancelled(book, row, reason) for row in removed])
     into.cancelled.extend([first, last, reason] for first, last in _ranges([row.task for row in removed]))
     steps = {book.step_number(row.task) for row in removed}
+    if ended is not None:
+        steps.add(ended)
     follow(book, sorted(step for step in steps if not hot.any_open(book.tx, book.run_id, *book.span(step))), into)
 
 

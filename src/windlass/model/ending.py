@@ -39,6 +39,8 @@ class Circumstances:
     stop: str | None
     #: A number in [0, 1) that spreads the delay.
     chance: float
+    #: False where the task was only claimed: what happened then is no attempt, and none follows it.
+    started: bool = True
 
 
 def decide_ending(step: Step, outcome: Outcome, facts: Circumstances) -> Ending:
@@ -87,6 +89,8 @@ def _failed(step: Step, outcome: Failed | TimedOut, facts: Circumstances) -> End
         if isinstance(outcome, TimedOut)
         else outcome.message
     )
+    if not facts.started:
+        return Ending(None, state, reason, step.allow_failure, message=message)
     if facts.stop is None:
         decision = decide_retry(step.retry, outcome, facts.attempts, facts.chance)
         if decision.delay is not None:
