@@ -56,10 +56,11 @@ def end_if_done(book: Book) -> tuple[RunState, str | None] | None:
         return None
     counts = hot.ended_counts(tx, run_id, 0, book.layout.size - 1)
     tally = tally_of(counts)
+    cancel_asked = book.flags.cancels > 0
     state, reason = decide_end(
         RunFacts(
-            cancel_asked=book.flags.cancels > 0,
-            cancelled=tally.cancelled,
+            cancel_asked=cancel_asked,
+            cancelled=hot.stopped_by_cancel(tx, run_id) if cancel_asked and tally.cancelled else 0,
             expired=bool(book.flags.expired),
             failed=tally.failed - tally.allowed,
         )

@@ -226,6 +226,14 @@ def ended_counts(tx: Transaction, run_id: bytes, first: int, last: int) -> list[
     ).fetchall()
 
 
+def stopped_by_cancel(tx: Transaction, run_id: bytes) -> int:
+    """Return how many final tasks of a run were stopped, or never started, because of a cancel."""
+    row = tx.cursor.execute(
+        "SELECT count(*) FROM tasks WHERE run_id = ? AND state = 'cancelled' AND reason = 'cancelled'", (run_id,)
+    ).fetchone()
+    return int(row[0])
+
+
 def task_result(tx: Transaction, run_id: bytes, task: int) -> tuple[str, str | None, str | None, int | None] | None:
     """Return `(state, outputs, branches, exit code)` of a final task."""
     row: tuple[str, str | None, str | None, int | None] | None = tx.cursor.execute(
