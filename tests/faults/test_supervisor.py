@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.fake_worker import CLEARED, HIDING_TREE, HIDING_WORDS, FakeWorker
+from windlass.supervisor.cgroup import own_folders
 from windlass.supervisor.steps_lock import lock_is_held, wait_released
 
 Start = Callable[..., FakeWorker]
 
 
-def has_groups(worker: FakeWorker) -> bool:
-    """Tell whether the kernel let a supervisor make control groups."""
-    return "/windlass." in Path(f"/proc/{worker.supervisor}/cgroup").read_text()
+def own_groups(worker: FakeWorker) -> list[Path]:
+    """Return the control groups that a supervisor lives in and has made: none where the kernel let it make none."""
+    memberships = Path(f"/proc/{worker.supervisor}/cgroup").read_text()
+    folders = own_folders(memberships, Path("/proc/self/mountinfo").read_text()).values()
+    return [Path(folder) for folder in folders if "/windlass." in folder]
 
 
 @pytest.mark.promise("H06")
@@ -54,13 +57,16 @@ def test_a_killed_supervisor_is_replaced_and_its_processes_end(fake_worker: Star
     assert worker.run("sh", "-c", "exit 3") == {"status": 3, "out_of_memory": False}
 
 
-def test_a_killed_guard_is_not_missed(fake_worker: Start) -> None:
+async def test_a_killed_guard_is_not_missed(fake_worker: Start, tmp_path: Path) -> None:
     worker = fake_worker()
     worker.grow(HIDING_TREE, HIDING_WORDS)
     worker.kill(worker.guard)
     assert worker.run("true")["status"] == 0
+    groups = own_groups(worker)
     worker.kill(worker.pid)
     worker.assert_all_gone()
+    await wait_released(tmp_path / "steps.lock")
+    assert [folder for folder in groups if folder.exists()] == []
 
 
 @pytest.mark.parametrize("groups", ["auto", "v1", "off"])
@@ -68,7 +74,7 @@ def test_the_next_start_kills_what_outlived_everybody(fake_worker: Start, groups
     worker = fake_worker(groups=groups)
     worker.grow(HIDING_TREE, HIDING_WORDS)
     worker.grow(CLEARED, {"cleared"})
-    grouped = has_groups(worker)
+    grouped = own_groups(worker) != []
     worker.kill(worker.pid, worker.guard, worker.supervisor)
     assert len(worker.survivors()) >= len(HIDING_WORDS) + 1
     following = fake_worker(groups=groups)
@@ -79,10 +85,12 @@ def test_the_next_start_kills_what_outlived_everybody(fake_worker: Start, groups
     worker.assert_all_gone()
 
 
-def test_leftovers_of_another_instance_are_left_alone(fake_worker: Start, tmp_path: Path) -> None:
+def test_what_another_lock_stands_for_is_left_alone(fake_worker: Start, tmp_path: Path) -> None:
     worker = fake_worker()
     worker.grow("echo up >&3; exec sleep 1000", {"up"})
-    other = fake_worker(instance="another", lock=tmp_path / "another.lock")
+    copy = tmp_path / "copy.lock"
+    copy.write_bytes((tmp_path / "steps.lock").read_bytes())
+    other = fake_worker(lock=copy)
     assert other.leftovers == 0
     assert worker.run("true")["status"] == 0
     assert len(worker.survivors()) == 2

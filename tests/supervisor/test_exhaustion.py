@@ -15,6 +15,7 @@ import pytest
 from tests.fixtures.fake_worker import FakeWorker
 from tests.supervisor.conftest import Bench
 from windlass.supervisor import procfs
+from windlass.supervisor.cgroup import own_folders
 
 
 def belongings(supervisor: int) -> tuple[int, int, int, int]:
@@ -22,9 +23,10 @@ def belongings(supervisor: int) -> tuple[int, int, int, int]:
     own = len(list(Path("/proc/self/fd").iterdir()))
     theirs = len(list(Path(f"/proc/{supervisor}/fd").iterdir()))
     children = sum(one.parent == supervisor for one in procfs.processes().values())
-    groups = Path(f"/proc/{supervisor}/cgroup").read_text().splitlines()
-    folders = [folder for line in groups for folder in Path("/sys/fs/cgroup").glob(f"**{line.split(':', 2)[2]}/*/")]
-    return own, theirs, children, sum("/windlass." in str(folder) for folder in folders)
+    memberships = Path(f"/proc/{supervisor}/cgroup").read_text()
+    folders = own_folders(memberships, Path("/proc/self/mountinfo").read_text()).values()
+    groups = [list(Path(folder).glob("*/")) for folder in folders if "/windlass." in folder]
+    return own, theirs, children, sum(map(len, groups))
 
 
 async def test_a_thousand_quick_processes_leave_nothing(bench: Bench) -> None:

@@ -40,24 +40,24 @@ def own_folders(memberships: str, mounts: str) -> dict[str, str]:
     return found
 
 
-def base_name(instance: str, pid: int) -> str:
+def base_name(owner: str, pid: int) -> str:
     """Return the name of the group that holds all groups of a supervisor."""
-    return f"{_PREFIX}{instance}.{pid}"
+    return f"{_PREFIX}{owner}.{pid}"
 
 
-def is_base_of(folder: str, instance: str) -> bool:
-    """Tell whether a folder is named like a base of `instance`."""
-    instance_of, _, pid = os.path.basename(folder).rpartition(".")  # noqa: PTH119 - pathlib costs memory
-    return instance_of == _PREFIX + instance and pid.isdigit()
+def is_base_of(folder: str, owner: str) -> bool:
+    """Tell whether a folder is named like a base of `owner`."""
+    owner_of, _, pid = os.path.basename(folder).rpartition(".")  # noqa: PTH119 - pathlib costs memory
+    return owner_of == _PREFIX + owner and pid.isdigit()
 
 
-def bases_beside(folder: str, instance: str) -> list[str]:
-    """Return the bases of `instance` that stand in a group's folder."""
+def bases_beside(folder: str, owner: str) -> list[str]:
+    """Return the bases of `owner` that stand in a group's folder."""
     try:
         names = os.listdir(folder)  # noqa: PTH208 - pathlib costs memory
     except OSError:
         return []
-    return [f"{folder}/{name}" for name in names if is_base_of(name, instance)]
+    return [f"{folder}/{name}" for name in names if is_base_of(name, owner)]
 
 
 def pids_in(folder: str) -> set[int]:
@@ -99,11 +99,12 @@ def remove(folder: str) -> bool:
 class Groups:
     """The groups of one supervisor: a base that it lives in itself, and one below for each child."""
 
-    __slots__ = ("_home", "_inside", "_left_over", "folder")
+    __slots__ = ("_home", "_inside", "_left_over", "_origin", "folder")
 
-    def __init__(self, folder: str, instance: str) -> None:
+    def __init__(self, folder: str, owner: str) -> None:
         """Make the base in `folder`, a group that holds this process. Raises OSError where that is not allowed."""
-        self.folder = f"{folder}/{base_name(instance, os.getpid())}"
+        self.folder = f"{folder}/{base_name(owner, os.getpid())}"
+        self._origin = folder
         self._inside = 0
         self._left_over: set[int] = set()
         os.mkdir(self.folder)  # noqa: PTH102 - pathlib costs memory
@@ -118,6 +119,14 @@ class Groups:
     def settle(self) -> None:
         """Move this process into the base."""
         os.write(self._home, b"0")
+
+    def abolish(self) -> None:
+        """Move back to where this process was started and remove the base, as far as nobody is left in it."""
+        try:
+            _write(f"{self._origin}/cgroup.procs", b"0")
+        except OSError:
+            return
+        remove(self.folder)
 
     def enter(self, number: int) -> bool:
         """Make the group of child `number` and move into it, so that what is started now is in it from the start."""
@@ -170,8 +179,8 @@ class Groups:
         return None
 
 
-def make(instance: str, wanted: str) -> Groups | None:
-    """Return groups for a supervisor of `instance`, None where the kernel lets us make none.
+def make(owner: str, wanted: str) -> Groups | None:
+    """Return groups for a supervisor of `owner`, None where the kernel lets us make none.
 
     `wanted` is "auto" (version 2 before version 1), "v1" or "off".
     """
@@ -182,7 +191,7 @@ def make(instance: str, wanted: str) -> Groups | None:
         if hierarchy not in folders:
             continue
         try:
-            return Groups(folders[hierarchy], instance)
+            return Groups(folders[hierarchy], owner)
         except OSError:
             continue
     return None

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import re
+import secrets
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from windlass.supervisor import procfs, wire
@@ -37,14 +38,15 @@ class Supervisor:
     ) -> None:
         """Start nothing yet.
 
-        `instance` (up to 64 letters, digits, `-`, `_`) stands before every mark and tells this supervisor's processes
-        from others'; whoever holds `lock` (a path; the steps' lock) owns everything with that instance, so that at
-        most one supervisor of an instance may run. `groups` says which control groups to use where the kernel lets us:
-        version 2 before version 1, version 1 only, or none. Raises ValueError for another instance.
+        `instance` (up to 64 letters, digits, `-`, `_`) stands before every mark, for people to read. `lock` is the
+        path of the steps' lock: whoever holds it owns all processes that were started under that very file, and kills
+        at the start what an earlier holder left; without a lock there is no such search. `groups` says which control
+        groups to use where the kernel lets us: version 2 before version 1, version 1 only, or none. Raises ValueError
+        for another instance.
         """
         if not _INSTANCE.fullmatch(instance):
             raise ValueError(f"instance {instance!r} is not 1 to 64 letters, digits, - and _")
-        self._instance = instance
+        self._instance = instance if lock else f"{instance}.{secrets.token_hex(8)}"
         self._groups = groups
         self._lock = lock.absolute() if lock else None
         self._link: Link | None = None
@@ -143,14 +145,13 @@ class Supervisor:
         if command.stdin is not None:
             fds.append(command.stdin)
         fds.extend(command.pass_fds.values())
-        mark = f"{self._instance}:{command.mark}"
         limits = command.limits
         launch = wire.Launch(
             number=0,
             argv=[os.fsencode(text) for text in command.argv],
-            env=[os.fsencode(f"{name}={value}") for name, value in {**command.env, wire.MARK_VARIABLE: mark}.items()],
+            env=[os.fsencode(f"{name}={value}") for name, value in command.env.items()],
             cwd=os.fsencode(command.cwd),
-            mark=os.fsencode(mark),
+            mark=os.fsencode(command.mark),
             run_as=os.fsencode(command.run_as or ""),
             cpu=_or_none(limits.cpu_seconds),
             memory=_or_none(limits.memory_bytes),

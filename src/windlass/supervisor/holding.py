@@ -22,6 +22,15 @@ class Lock:
         first, end, _ = os.pread(fd, 65536, 0).decode(errors="replace").partition("\n")
         self.record = first if end else ""
 
+    def owner(self, instance: str) -> str:
+        """Return a name for whoever holds this lock, with `instance` in front.
+
+        It follows from the file itself and not from its path or content, for those can be copied: two that hold
+        different locks never take the other's processes for their own.
+        """
+        status = os.fstat(self._fd)
+        return f"{instance}.{status.st_dev:x}-{status.st_ino:x}"
+
     def write(self, record: str) -> None:
         """Leave one line for who holds the lock next, should we be killed."""
         os.ftruncate(self._fd, 0)
@@ -30,16 +39,19 @@ class Lock:
 
 def take(path: str, gives_up: Callable[[], bool]) -> Lock | None:
     """Return the lock at `path` once it is free, None as soon as `gives_up` says so, which also sets the pace."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.stat(path), os.fstat(fd)):  # noqa: PTH116 - pathlib costs memory
+                return Lock(fd)
         except BlockingIOError:
             if gives_up():
                 os.close(fd)
                 return None
-        else:
-            return Lock(fd)
+        except FileNotFoundError:
+            pass
+        os.close(fd)  # held by somebody, or no longer the file of that name: try again
 
 
 def is_held(path: str | os.PathLike[str]) -> bool:

@@ -35,16 +35,17 @@ def find_leftovers(marks_prefix: str, groups: Iterable[str] = ()) -> list[Proces
     return [one for one in found.values() if one.pid not in spared]
 
 
-def kill_leftovers(instance: str, groups: Iterable[str] = ()) -> int:
-    """Kill what earlier supervisors of `instance` left, until nothing is left; return how many processes that was.
+def kill_leftovers(owner: str, groups: Iterable[str] = ()) -> int:
+    """Kill what earlier supervisors of `owner` left, until nothing is left; return how many processes that was.
 
-    `groups` are folders of control groups that were an earlier supervisor's; those beside our own are found without.
-    Only who holds the lock of `instance` may call this. Blocks; what we have no right to kill is left.
+    `owner` is the part of the marks before the colon; only who holds its lock may call this. `groups` are folders of
+    control groups that were an earlier supervisor's; those beside our own are found without. Blocks; what we have no
+    right to kill is left.
     """
-    bases = {folder for folder in groups if cgroup.is_base_of(folder, instance)}
+    bases = {folder for folder in groups if cgroup.is_base_of(folder, owner)}
     own = set(cgroup.folders_here().values())
     for folder in own:
-        bases.update(cgroup.bases_beside(folder, instance))
+        bases.update(cgroup.bases_beside(folder, owner))
     bases = {base for base in bases if not any(f"{folder}/".startswith(f"{base}/") for folder in own)}
     killed: set[tuple[int, int]] = set()
     refused: set[tuple[int, int]] = set()
@@ -52,7 +53,7 @@ def kill_leftovers(instance: str, groups: Iterable[str] = ()) -> int:
     give_up = time.monotonic() + _ENOUGH
     looks = 1
     while looks and time.monotonic() < give_up:
-        found = [one for one in find_leftovers(f"{instance}:", bases) if (one.pid, one.start) not in refused]
+        found = [one for one in find_leftovers(f"{owner}:", bases) if (one.pid, one.start) not in refused]
         # In the midst of exec a process has no environment for a moment: where there was one, look again.
         looks = 2 if found else looks - 1
         for folder in bases if found else ():

@@ -43,7 +43,7 @@ _NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, sig
 def main(arguments: list[str]) -> int:
     """Run guard and supervisor until nothing is left; return the exit status.
 
-    The arguments are: the number of our end of the channel; the instance that stands before every mark; which control
+    The arguments are: the number of our end of the channel; the instance that begins every mark; which control
     groups to use ("auto", "v1" or "off"); the path of the lock, which may be empty.
     """
     number, instance, wanted, path = arguments
@@ -56,8 +56,9 @@ def main(arguments: list[str]) -> int:
     lock = holding.take(path, lambda: _has_hung_up(channel)) if path else None
     if path and lock is None:
         return 0
-    killed = kill_leftovers(instance, [lock.record] if lock else [])
-    groups = cgroup.make(instance, wanted)
+    owner = lock.owner(instance) if lock else instance
+    killed = kill_leftovers(owner, [lock.record] if lock else [])
+    groups = cgroup.make(owner, wanted)
     if lock:
         lock.write(groups.folder if groups else "")
     _become_subreaper()
@@ -68,9 +69,11 @@ def main(arguments: list[str]) -> int:
     _become_subreaper()  # not inherited
     if groups:
         groups.settle()
-    service = Service(channel, worker, groups)
+    service = Service(channel, worker, groups, f"{owner}:".encode())
     service.say(wire.READY, killed, os.getpid())
     service.run()
+    if groups:
+        groups.abolish()
     return 0
 
 

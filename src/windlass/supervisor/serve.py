@@ -33,8 +33,9 @@ _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 class Service:
     """One supervisor at work for one worker."""
 
-    def __init__(self, channel: socket.socket, worker: int, groups: Groups | None) -> None:
-        """Serve the worker at the other end of `channel`; `worker` is its pid."""
+    def __init__(self, channel: socket.socket, worker: int, groups: Groups | None, owner: bytes) -> None:
+        """Serve the worker at the other end of `channel`; `worker` is its pid, `owner` begins every mark."""
+        self._owner = owner
         self._channel = channel
         channel.setblocking(False)  # noqa: FBT003 - the standard library's own call
         self._groups = groups
@@ -131,7 +132,8 @@ class Service:
 
     def _start(self, request: wire.Launch, fds: Sequence[int]) -> None:
         """Start a child and say its pid, or why it could not be."""
-        tree = Tree(request.number, request.mark)
+        tree = Tree(request.number, self._owner + request.mark)
+        request.env.append(wire.MARK_VARIABLE.encode() + b"=" + tree.mark)  # the last one of a name counts
         tree.out_of_memory = self._killings.count()
         tree.grouped = self._groups is not None and self._groups.enter(tree.number)
         try:

@@ -50,7 +50,7 @@ def send_all(roots: Iterable[int], number: int, table: Mapping[int, Process], re
         try:
             if send(one, number):
                 reached.append(one)
-            if number == signal.SIGTERM and one.state in "Tt":
+            if number == signal.SIGTERM:
                 send(one, signal.SIGCONT)  # a stopped process takes it only when it goes on
         except PermissionError:
             refused.add(one.pid)
