@@ -1,12 +1,32 @@
 """The composition root: the only place that builds objects of all bands and joins them."""
+# ruff: noqa: PLC0415 - each command imports only what it needs: start-up is counted in milliseconds
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from windlass.client.client import Client
+    from windlass.engine.engine import Engine
+    from windlass.engine.node import Node
+    from windlass.engine.secret import Secrets
     from windlass.model.catalog import StepCatalog
+    from windlass.settings import Settings
+    from windlass.steps.registry import StepTypes
+    from windlass.store.lockfile import Owner
+    from windlass.store.open import OpenStore
+
+#: Seconds that a command waits for a store that another process holds.
+_WAIT: Final = 10.0
+_PAUSE: Final = 0.02
 
 
 class WindlassProgram:
@@ -14,19 +34,234 @@ class WindlassProgram:
 
     def version(self) -> str:
         """Return the version of Windlass."""
-        from importlib.metadata import version  # noqa: PLC0415 - start-up is counted in milliseconds
+        from importlib.metadata import version
 
         return version("windlass")
 
     def catalog(self) -> StepCatalog:
         """Return every step type that is known here."""
-        from windlass.steps.registry import StepTypes  # noqa: PLC0415 - start-up is counted in milliseconds
+        from windlass.steps.registry import StepTypes
 
         return StepTypes().catalog()
+
+    def openapi(self) -> dict[str, object]:
+        """Return the description of the API."""
+        from windlass.api.openapi import describe
+        from windlass.api.routes.all import VERSION, route_table
+
+        return describe(route_table(), VERSION)
+
+    @contextmanager
+    def connect(self, settings: Settings, *, works: bool = False) -> Iterator[Client]:
+        """Reach the owner of the store; where there is none, own it; see `Program.connect`."""
+        _prepare(settings)
+        end = time.monotonic() + _WAIT
+        while True:
+            client = _reach_owner(settings, end)
+            if client is not None:
+                with client:
+                    yield client
+                return
+            with _here(settings, self.version(), works=works) as own:
+                if own is not None:
+                    yield own
+                    return
+
+    def serve(self, settings: Settings, ready: Callable[[str], None]) -> None:
+        """Own the store, serve it and work, until a signal asks to end; see `Program.serve`."""
+        import asyncio
+
+        _prepare(settings)
+        asyncio.run(_serve(settings, self.version(), ready))
+
+
+def _prepare(settings: Settings) -> None:
+    """Refuse what this version cannot do yet, and make the home."""
+    from windlass.errors import UserError
+    from windlass.settings import private_folder
+
+    if settings.url is not None:
+        raise UserError("WINDLASS_URL is set, but servers on a network are not in force yet; unset it.")
+    private_folder(settings.home)
+
+
+def _reach_owner(settings: Settings, end: float) -> Client | None:
+    """Return a client of the process that owns the store; None where nobody does, or where the owner does not listen.
+
+    Raises Unavailable where the owner's socket takes no connection until `end` (monotonic seconds).
+    """
+    from windlass.store.place import store_place
+
+    path = store_place(settings.database_url).path
+    if path is None:
+        return None
+    from windlass.client.client import Client
+    from windlass.client.unix import UnixTransport, listens
+    from windlass.errors import Unavailable
+    from windlass.store.lockfile import find_owner
+
+    while True:
+        owner = find_owner(path)
+        if owner is None or owner.socket is None:
+            return None
+        if listens(owner.socket):
+            return Client(UnixTransport(owner.socket))
+        if time.monotonic() > end:
+            raise Unavailable(f"Process {owner.pid} owns the store at {path} and does not answer; it may be ending.")
+        time.sleep(_PAUSE)
+
+
+@contextmanager
+def _here(settings: Settings, version: str, *, works: bool) -> Iterator[Client | None]:
+    """Open the store on an event loop in this process; None where another process was quicker and listens."""
+    from windlass.api.message import local_admin
+    from windlass.api.routes.all import route_table
+    from windlass.api.socket import user_name
+    from windlass.cli.inprocess import LocalTransport, LoopThread, entered
+    from windlass.cli.journal import to_file
+    from windlass.client.client import Client
+
+    to_file(settings.home)
+    loop = LoopThread()
+    try:
+        with entered(loop, _owned(settings, version, works=works)) as engine:
+            if engine is None:
+                yield None
+            else:
+                yield Client(LocalTransport(loop, route_table(), engine, local_admin(user_name())))
+    finally:
+        loop.close()
+
+
+@asynccontextmanager
+async def _owned(settings: Settings, version: str, *, works: bool) -> AsyncIterator[Engine | None]:
+    """Own the store for a while; None where another process owns it and listens."""
+    from windlass.steps.registry import StepTypes
+    from windlass.store.open import open_owned, open_store
+    from windlass.store.owner import Ownership, own_or_find
+    from windlass.store.place import store_place
+
+    path = store_place(settings.database_url).path
+    if path is None:
+        opened = await open_store(settings.database_url, version=version)
+    else:
+        taken: Ownership | Owner = await own_or_find(path, version=version, wait=_WAIT)
+        if not isinstance(taken, Ownership):
+            yield None
+            return
+        opened = await open_owned(taken)
+    types = StepTypes()
+    async with opened:
+        engine = _engine(opened, settings, types)
+        if works:
+            async with _node(engine, opened, types, version):
+                yield engine
+        else:
+            yield engine
+
+
+def _engine(opened: OpenStore, settings: Settings, types: StepTypes) -> Engine:
+    from windlass.engine.compiled import JobCache
+    from windlass.engine.engine import Engine
+    from windlass.ids import Uuid7Source
+    from windlass.model.manifest.canonical import to_job
+
+    return Engine(
+        store=opened.store, ids=Uuid7Source(), settings=settings, jobs=JobCache(to_job), catalog=types.catalog()
+    )
+
+
+@asynccontextmanager
+async def _node(engine: Engine, opened: OpenStore, types: StepTypes, version: str) -> AsyncIterator[Node]:
+    """Work, and serve the store on its socket: from the end of an earlier owner's steps to the end of our own."""
+    from windlass.api.routes.all import route_table
+    from windlass.api.socket import SocketServer
+    from windlass.clock import SystemClock
+    from windlass.engine.node import prepare_folders, start_node
+    from windlass.engine.pipeline import Workshop
+    from windlass.store.owner import socket_place
+    from windlass.supervisor.client import Supervisor
+
+    ownership = opened.ownership
+    workspaces, artifacts = prepare_folders(_files_of(engine.settings, opened))
+    async with AsyncExitStack() as stack:
+        lock = None if ownership is None else ownership.steps_lock
+        supervisor = await stack.enter_async_context(Supervisor(instance=opened.id, lock=lock))
+        stack.push_async_callback(types.close)
+        workshop = Workshop(
+            types=types,
+            processes=supervisor,
+            secrets=_secrets(engine.settings),
+            clock=SystemClock(),
+            workspaces=workspaces,
+            artifacts=artifacts,
+        )
+        if ownership is not None:
+            place = socket_place(ownership.database)
+            server = SocketServer(route_table(), engine, place, supervisor.owns)
+            await server.start()
+            stack.push_async_callback(server.stop)
+            ownership.announce(place)
+        node = await start_node(engine, workshop, version=version)
+        stack.push_async_callback(node.stop, engine.settings.drain_grace)
+        yield node
+
+
+def _files_of(settings: Settings, opened: OpenStore) -> Path:
+    """Return the folder for the files of a store: the home, or one beside a database that lies elsewhere."""
+    path = None if opened.ownership is None else opened.ownership.database
+    if path is None:
+        return settings.home / "memory" / opened.id
+    return settings.home if path.parent == settings.home.resolve() else path.with_name(f"{path.name}.files")
+
+
+def _secrets(settings: Settings) -> Secrets:
+    from windlass.engine.secret import Secrets
+    from windlass.engine.secrets.environment import EnvironmentSecrets
+    from windlass.engine.secrets.file import FileSecrets
+
+    allowed = ("*",) if settings.secret_env is None else settings.secret_env
+    return Secrets({"env": EnvironmentSecrets(os.environ, allowed), "file": FileSecrets(settings.secret_dirs)})
+
+
+async def _serve(settings: Settings, version: str, ready: Callable[[str], None]) -> None:
+    import asyncio
+    import signal
+
+    from windlass.errors import UserError
+    from windlass.steps.registry import StepTypes
+    from windlass.store.open import open_store
+
+    asked = asyncio.Event()
+    again = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask() -> None:
+        (again if asked.is_set() else asked).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask)
+    types = StepTypes()
+    async with await open_store(settings.database_url, version=version, wait=_WAIT) as opened:
+        if opened.ownership is None:
+            raise UserError("A store in memory cannot be served; set WINDLASS_DATABASE_URL to sqlite:///FILE.")
+        engine = _engine(opened, settings, types)
+        async with _node(engine, opened, types, version) as node:
+            ready(f"unix://{opened.ownership.note.socket}")
+            await asked.wait()
+            hurry = asyncio.create_task(_hurry(again, node))
+            await node.stop(settings.drain_grace)
+            hurry.cancel()
+
+
+async def _hurry(again: asyncio.Event, node: Node) -> None:
+    """Take the grace away from what still runs once a second signal comes."""
+    await again.wait()
+    await node.worker.drain(0)
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    from windlass.cli.main import run  # noqa: PLC0415 - start-up is counted in milliseconds
+    from windlass.cli.main import run
 
     sys.exit(run(sys.argv[1:], WindlassProgram()))

@@ -34,7 +34,7 @@ class SocketServer:
 
     def __init__(self, table: RouteTable, engine: Any, path: Path, is_step_descendant: IsStepDescendant) -> None:
         """Serve on `path`; a peer for which `is_step_descendant(pid)` is true is a step and gets nothing."""
-        principal = local_admin(_user_name())
+        principal = local_admin(user_name())
         self._api = Api(table, engine, lambda _: principal)
         self._path = path
         self._is_step_descendant = is_step_descendant
@@ -138,7 +138,8 @@ def _bind(path: Path) -> socket.socket:
     return listening
 
 
-def _user_name() -> str:
+def user_name() -> str:
+    """Return the name of the user that this process belongs to; the number where there is no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

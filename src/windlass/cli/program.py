@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,15 +19,12 @@ class Program(Protocol):
         """Return the version of Windlass."""
         ...
 
-    def connect(self, settings: Settings) -> AbstractContextManager[Client]:
-        """Reach the owner of the store by its socket; where nobody owns it, open it here for as long as this lasts.
+    def connect(self, settings: Settings, *, works: bool = False) -> AbstractContextManager[Client]:
+        """Reach the owner of the store by its socket; where nobody owns it, own it here for as long as this lasts.
 
-        Raises Unavailable where neither can be done within ten seconds.
+        With `works` runs are worked on meanwhile, whoever owns the store. Raises Unavailable where the store cannot be
+        had within ten seconds.
         """
-        ...
-
-    def work(self, settings: Settings, folder: Path) -> AbstractContextManager[Client]:
-        """Reach a Windlass that works: the owner, or one in this process whose steps start in `folder`."""
         ...
 
     def serve(self, settings: Settings, ready: Callable[[str], None]) -> None:

@@ -9,9 +9,15 @@ from typing import Protocol
 class Reply(Protocol):
     """An answer that has begun to arrive."""
 
-    status: int
-    #: Header values by lower-case name.
-    headers: Mapping[str, str]
+    @property
+    def status(self) -> int:
+        """The status of HTTP."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header values by lower-case name."""
+        ...
 
     def read(self) -> bytes:
         """Return all of the body. Raises Unavailable where the connection breaks."""

@@ -12,6 +12,8 @@ from windlass.errors import Unavailable
 
 #: Seconds that an answer may take to begin; a start that waits for the store takes up to 10.
 _PATIENCE: Final = 30.0
+#: Seconds that a listening process has to take a connection.
+_PROBE: Final = 5.0
 _CHUNK: Final = 64 * 1024
 
 
@@ -67,6 +69,17 @@ class UnixReply:
         """Close the connection."""
         self._response.close()
         self._connection.close()
+
+
+def listens(path: Path) -> bool:
+    """Say whether somebody takes connections on a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_PROBE)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 class _Connection(http.client.HTTPConnection):
