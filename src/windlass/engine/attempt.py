@@ -24,6 +24,7 @@ from windlass.errors import LimitExceeded
 from windlass.ids import id_text
 from windlass.model.masking import Masker
 from windlass.model.outcome import Completed, Failed, Outcome
+from windlass.model.secret_forms import secrets_digest
 from windlass.steps.artifacts import Collected, collect_artifacts
 from windlass.steps.contract import StepContext, TaskIdentity
 from windlass.steps.log_pipe import LogPipe
@@ -145,7 +146,8 @@ async def open_attempt(
         **parameters,
         **{name: values.get(value, value) for name, value in hidden.items()},
     }
-    masker = Masker([*values.values(), *(str(parameters[name]) for name in secret if name in parameters)])
+    known = [*values.values(), *(str(parameters[name]) for name in secret if name in parameters)]
+    masker = Masker(known)
     rendered = compiled.render(expression_context(claim, parameters), values)
     workspace = make_workspace(shop.workspaces, work=_folder(claim))
     identity = _identity(claim)
@@ -168,6 +170,8 @@ async def open_attempt(
         parameters=parameters,
         choices=_choices(claim.job, claim.step_number),
         progress=_Progress(queue, claim, masker),
+        clock=shop.clock,
+        credentials=secrets_digest(known),
         inline=shop.inline,
     )
     return Attempt(claim, context, rendered.config, workspace, log, masker, shop.artifacts)

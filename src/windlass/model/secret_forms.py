@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import json
 import shlex
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 #: Shorter secrets are not masked: they would hide most of any text.
 SHORTEST: Final = 4
@@ -30,6 +31,15 @@ def forms_of(secret: str) -> frozenset[bytes]:
         if len(_bytes(whole)) >= SHORTEST:
             forms.update(_base64(_bytes(whole)))
     return frozenset(form for form in forms if len(form) >= SHORTEST)
+
+
+def secrets_digest(secrets: Iterable[str]) -> str:
+    """Return a text that is the same for the same secrets and tells nothing about them but that."""
+    digest = hashlib.sha256()
+    for secret in sorted(set(secrets)):
+        raw = _bytes(secret)
+        digest.update(len(raw).to_bytes(8) + raw)
+    return digest.hexdigest()
 
 
 def _bytes(text: str) -> bytes:

@@ -13,6 +13,9 @@ from functools import lru_cache
 
 import orjson
 
+# Here and not where it is used: first imported in a thread that ends, it crashes the process in the next one.
+import yaml_rs
+
 from windlass.model.manifest.events import Parsed
 from windlass.model.manifest.json_text import is_within
 from windlass.model.manifest.limits import Limits
@@ -26,8 +29,6 @@ def parse_fast(text: str, limits: Limits) -> Parsed | None:
     """Return the documents of a plain text, or None where only the positioned parser may judge it."""
     if not _is_plain(text):
         return None
-    import yaml_rs  # noqa: PLC0415 - costs start-up time of commands that read no manifest
-
     try:
         value = yaml_rs.loads(text, parse_datetime=False)
         orjson.dumps(value)  # refuses keys that are no text
