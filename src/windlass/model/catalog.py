@@ -34,8 +34,15 @@ class StepCatalog(Mapping[str, StepSpec]):
 
     def checker(self, name: str) -> ConfigChecker:
         """Return what normalises and checks configs of a type; raises KeyError where there is none."""
-        found = self._checkers.get(name)
+        found = self.checker_or_none(name)
         if found is None:
+            raise KeyError(name)
+        return found
+
+    def checker_or_none(self, name: str) -> ConfigChecker | None:
+        """Return what normalises and checks configs of a type, or None where there is no such type."""
+        found = self._checkers.get(name)
+        if found is None and name in self._specs:
             found = self._checkers[name] = ConfigChecker(self._specs[name])
         return found
 

@@ -116,7 +116,9 @@ def from_job(job: Job) -> dict[str, Any]:
     )
     if job.parameters is not None:
         canonical["parameters"] = dict(job.parameters)
-    canonical["steps"] = [from_step(step) for step in job.steps]
+    steps = canonical["steps"] = [from_step(step) for step in job.steps]
+    if len(steps) > 1 and not any("dependsOn" in step for step in steps):
+        steps[0]["dependsOn"] = []  # several steps without edges: not in file order
     return canonical
 
 

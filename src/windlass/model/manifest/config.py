@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
+import orjson
+
+from windlass.model.definition import Step
 from windlass.model.durations import parse_duration, parse_size, whole
 from windlass.model.manifest.kinds import INVALID, described, label
 from windlass.model.manifest.problem import Notes, Path
 from windlass.model.manifest.schema_sentence import Sentence, complaints
 from windlass.model.manifest.words import Command
+from windlass.model.rendering import CompiledStep, compile_step
 from windlass.model.steptype import StepSpec
 
+#: Fields of a step that are config in truth, with the names that config has for them, best first.
+SHORT: Mapping[str, tuple[str, ...]] = {
+    "run": ("run",),
+    "shell": ("shell",),
+    "command": ("command",),
+    "image": ("image",),
+    "workdir": ("workdir", "working_directory"),
+    "mounts": ("mounts",),
+}
 _EXPRESSION = "${{"
+#: Compiled steps that are kept for each type, and the bytes of one above which it is not.
+_KEPT = 1024
+_LARGEST_KEPT = 8192
 _UNITS = {
     "seconds": ("a duration such as 30s, 15m or 1h30m", parse_duration),
     "bytes": ("a size such as 64MiB", parse_size),
@@ -28,8 +44,14 @@ class ConfigChecker:
         """Prepare for the schema of `spec`."""
         self.spec = spec
         self.properties: Mapping[str, Any] = spec.schema.get("properties", {})
-        self.units = tuple(_unit_fields(spec.schema, ()))
-        self.has_command = "array" in _types(self.properties.get("command", {}))
+        #: Where the config keeps what a step's short field says; None where this type has no place for it.
+        self.short: Mapping[str, str | None] = {
+            field: next((name for name in names if name in self.properties), None) for field, names in SHORT.items()
+        }
+        self._units = tuple(_unit_fields(spec.schema, ()))
+        self._has_command = "array" in _types(self.properties.get("command", {}))
+        self._has_run = "run" in self.properties
+        self._compiled = lru_cache(maxsize=_KEPT)(self._compile)
 
     @cached_property
     def _validator(self) -> Any:
@@ -39,22 +61,40 @@ class ConfigChecker:
             dict(self.spec.schema), validate_formats=True, pattern_options=jsonschema_rs.RegexOptions()
         )
 
-    def normalise(self, config: dict[str, Any], notes: Notes, path: Path) -> dict[str, Any]:
-        """Return `config` with command lists as lists and units as numbers; texts with expressions stay."""
-        command = config.get("command")
-        if command is not None and self.has_command and type(command) in (str, list):
-            found = _COMMAND.read(command, notes, (*path, "command"))
-            if found is not INVALID and found != command:
-                config = {**config, "command": found}
-        for field, unit in self.units:
-            config = _with_unit(config, field, unit, notes, path)
-        return config
+    def normalise(self, config: dict[str, Any], notes: Notes, path: Path) -> None:
+        """Make command lists lists, scripts `run` and units numbers, in place; texts with expressions stay."""
+        if None in config.values():
+            for name in [name for name, value in config.items() if value is None]:
+                del config[name]
+        if self._has_command and "command" in config:
+            command = config["command"]
+            if type(command) in (str, list):
+                found = _COMMAND.read(command, notes, (*path, "command"))
+                if found is not INVALID:
+                    config["command"] = found
+            if self._has_run and type(config["command"]) is str and "run" not in config:
+                config["run"] = config.pop("command")
+        for field, unit in self._units:
+            if field[0] in config:
+                _make_number(config, field, unit, notes, path)
+
+    def compiled(self, json: bytes) -> CompiledStep:
+        """Return the expressions of a step of this type; `json` is a mapping with its `config`, `env` and `when`.
+
+        The same steps come back with every version of every job, so that those read last are kept.
+        """
+        return self._compiled(json) if len(json) <= _LARGEST_KEPT else self._compile(json)
+
+    def _compile(self, json: bytes) -> CompiledStep:
+        return compile_step(Step(name="", type=self.spec.name, **orjson.loads(json)), self.spec)
 
     def check(self, config: Mapping[str, Any]) -> Iterable[Sentence]:
         """Return (path inside of the config, sentence, about) for whatever is wrong with a normalised config.
 
         A text that holds an expression is taken for any type: what it gives is checked when it is known.
         """
+        if self._validator.is_valid(config):
+            return ()
         return complaints(self._validator, config, self.spec.schema, f"the config of {self.spec.name}")
 
 
@@ -72,23 +112,21 @@ def _unit_fields(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterable[t
             yield from _unit_fields(below, (*path, name))
 
 
-def _with_unit(config: dict[str, Any], field: tuple[str, ...], unit: str, notes: Notes, path: Path) -> dict[str, Any]:
-    """Return `config` with the value at `field` as a number."""
-    name, *rest = field
+def _make_number(config: dict[str, Any], field: tuple[str, ...], unit: str, notes: Notes, path: Path) -> None:
+    """Make the value at `field` a number, in place; one that is none is noted and left out."""
+    name = field[0]
     value = config.get(name)
-    if value is None:
-        return config
-    if rest:
-        inner = _with_unit(value, tuple(rest), unit, notes, (*path, name)) if type(value) is dict else value
-        return config if inner is value else {**config, name: inner}
-    if type(value) is float and value.is_integer():
-        return {**config, name: whole(value)}
-    if type(value) is not str or _EXPRESSION in value:
-        return config
-    words, parse = _UNITS[unit]
-    try:
-        return {**config, name: parse(value)}
-    except ValueError:
-        place = (*path, name)
-        notes.error(place, f"{label(place)} must be {words}, not {described(value)}")
-        return {key: entry for key, entry in config.items() if key != name}
+    if len(field) > 1:
+        if type(value) is dict:
+            config[name] = dict(value)
+            _make_number(config[name], field[1:], unit, notes, (*path, name))
+    elif type(value) is float and value.is_integer():
+        config[name] = whole(value)
+    elif type(value) is str and _EXPRESSION not in value:
+        words, parse = _UNITS[unit]
+        try:
+            config[name] = parse(value)
+        except ValueError:
+            place = (*path, name)
+            notes.error(place, f"{label(place)} must be {words}, not {described(value)}")
+            del config[name]

@@ -11,32 +11,38 @@ from windlass.model.manifest.problem import Notes, Path
 
 def take_edges(
     steps: Sequence[tuple[int, dict[str, Any]]], known: frozenset[str], notes: Notes, path: Path
-) -> list[list[str]]:
+) -> list[list[str] | None]:
     """Take `next` and `dependsOn` out of the steps and return each step's predecessors, in file order.
 
     `steps` are (index in the file, fields). `known` are the names of all steps, also of those that could not be read.
-    Raises nothing: unknown names, self-edges and names that stand twice are noted.
+    Raises nothing: unknown names and self-edges are noted. Where several steps have no edge at all although edges were
+    spoken of, the first has an empty list, which says that file order does not count.
     """
     names = [fields.get("name") for _, fields in steps]
-    position = {name: number for number, name in reversed(list(enumerate(names))) if name is not None}
+    if not any("dependsOn" in fields or "next" in fields for _, fields in steps):
+        return [None, *([name] if name is not None else None for name in names[:-1])] if names else []
+    position: dict[str | None, int] = {}
+    for number, name in enumerate(names):
+        position.setdefault(name, number)
     before: list[set[int]] = [set() for _ in steps]
-    written = False
     for number, (index, fields) in enumerate(steps):
         for key in ("next", "dependsOn"):
-            others = fields.pop(key, None)
-            if others is None:
-                continue
-            written = True
-            for entry, other in enumerate(others):
-                place: Path = (*path, index, key, entry)
-                if other == fields.get("name"):
-                    notes.error(place, f'{key} of "{other}" names the step itself')
-                elif other in position:
+            for entry, other in enumerate(fields.pop(key, ())):
+                if other in position and other != names[number]:
                     after, ahead = (position[other], number) if key == "next" else (number, position[other])
                     before[after].add(ahead)
-                elif other not in known:
-                    near = suggestion(other, known)
-                    notes.error(place, f'{key} names an unknown step "{other}"{near}')
-    if not written:
-        return [[]] + [[name] if name is not None else [] for name in names[:-1]] if names else []
-    return [[str(names[ahead]) for ahead in sorted(ahead_of)] for ahead_of in before]
+                elif other not in known or other == names[number]:
+                    notes.error((*path, index, key, entry), _no_edge(key, other, known, itself=other == names[number]))
+    result: list[list[str] | None] = [
+        [str(names[ahead]) for ahead in sorted(ahead_of)] if ahead_of else None for ahead_of in before
+    ]
+    if len(result) > 1 and not any(result):
+        result[0] = []
+    return result
+
+
+def _no_edge(key: str, other: str, known: frozenset[str], *, itself: bool) -> str:
+    """Return why there is no edge between a step and the `other` that it names."""
+    if itself:
+        return f'{key} of "{other}" names the step itself'
+    return f'{key} names an unknown step "{other}"{suggestion(other, known)}'

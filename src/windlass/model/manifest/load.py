@@ -25,6 +25,7 @@ from windlass.model.manifest.problem import Notes, Path, Problem
 from windlass.model.manifest.text import decode
 from windlass.model.manifest.written import written
 
+_LIMITS = Limits()
 #: Kinds of documents that Windlass knows; only jobs are in force.
 OTHER_KINDS = (
     "Intent", "JobRegistry", "JobBinding", "Component", "Target", "TargetGroup", "Credential", "JobTemplate", "Recipe",
@@ -97,12 +98,11 @@ class Loaded:
         return tuple(finding for finding in self.findings if finding.level == "warning")
 
 
-def load(data: bytes | str, file: str, catalog: StepCatalog, limits: Limits | None = None) -> Loaded:
+def load(data: bytes | str, file: str, catalog: StepCatalog, limits: Limits = _LIMITS) -> Loaded:
     """Read the YAML or JSON of `data`, which `file` names in findings, and check every document in it.
 
     Never raises on what is in `data`: all that is wrong is among the findings.
     """
-    limits = limits or Limits()
     text, unreadable = decode(data, limits)
     if unreadable is not None:
         return Loaded(file, "", (), ((0, unreadable),))

@@ -112,7 +112,7 @@ def _steps(
     context = StepContext(catalog, _defaults(job, metadata, notes), volumes)
     steps = []
     for (index, fields), names in zip(numbered, before, strict=True):
-        if names:
+        if names is not None:
             fields["dependsOn"] = names
         steps.append(shape_step(fields, context, notes, ("steps", index)))
     return steps, [index for index, _ in numbered]

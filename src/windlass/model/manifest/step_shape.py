@@ -8,29 +8,16 @@ from typing import Any
 
 from windlass.model.catalog import StepCatalog
 from windlass.model.did_you_mean import suggestion
-from windlass.model.in_force import NOT_ACTED_ON
-from windlass.model.manifest.config import ConfigChecker
+from windlass.model.manifest.config import SHORT, ConfigChecker
 from windlass.model.manifest.problem import Notes, Path
 from windlass.model.manifest.retry_fields import take_retry, without_defaults
 from windlass.model.manifest.volumes import Volumes
 
-#: Fields of a step that are config in truth, with the names that config has for them, best first.
-_SHORT = {
-    "run": ("run",),
-    "shell": ("shell",),
-    "command": ("command",),
-    "image": ("image",),
-    "workdir": ("workdir", "working_directory"),
-    "mounts": ("mounts",),
-}
 _WRITTEN_TYPES = ("task", "branch")
-#: Order of fields in canonical content.
-_ORDER = (
-    "name", "type", "config", "dependsOn", "triggerRule", "when", "branch", "env", "retry", "timeout", "allowFailure",
-    "onWorkerLost", "matrix", "targets", "artifacts", "logQuota", "cache", "rateLimit", *NOT_ACTED_ON,
-)  # fmt: skip
 #: Fields that `defaults` may give, and fields that canonical content has only where they say something.
 _DEFAULTED = ("timeout", "logQuota", "cache", "onWorkerLost")
+_RETRY = frozenset({"retry", "retries", "retryDelay", "retryBackoff"})
+_FAILURE = ("allowFailure", "onFailure", "continueOnError")
 _NEVER_EMPTY = ("env", "artifacts", "matrix", "targets")
 
 
@@ -46,32 +33,38 @@ class StepContext:
 
 def shape_step(fields: dict[str, Any], context: StepContext, notes: Notes, path: Path) -> dict[str, Any]:
     """Return the canonical step, without its edges, of the fields that were read; uses up `fields`."""
-    _type_and_config(fields, context, notes, path)
+    step = {"name": fields.pop("name")} if "name" in fields else {}
+    _type_and_config(step, fields, context, notes, path)
     _failure(fields, notes, path)
     _policies(fields, context, notes, path)
-    return {name: fields[name] for name in _ORDER if name in fields}
+    step.update(fields)
+    return step
 
 
-def _type_and_config(fields: dict[str, Any], context: StepContext, notes: Notes, path: Path) -> None:
+def _type_and_config(
+    step: dict[str, Any], fields: dict[str, Any], context: StepContext, notes: Notes, path: Path
+) -> None:
     """Settle `type` and `config`, and check the config against the type."""
     name = _settled_type(fields, notes, path)
     if name is None:
         return
-    fields["type"] = name
-    if name not in context.catalog:
+    step["type"] = name
+    checker = context.catalog.checker_or_none(name)
+    if checker is None:
         near = suggestion(name, context.catalog)
         notes.error((*path, "type"), f'unknown step type "{name}"{near}')
+        for short in (*SHORT, "config", "uses", "engine", "volumeMounts"):
+            fields.pop(short, None)
         return
-    checker = context.catalog.checker(name)
     engine = fields.pop("engine", None)
     config = _gathered(fields, checker, notes, path)
     if "volumeMounts" in fields:
         config = context.volumes.mounted(config, fields.pop("volumeMounts"), name, engine, notes, path)
-    config = checker.normalise(config, notes, (*path, "config"))
+    checker.normalise(config, notes, (*path, "config"))
     for place, message, about in checker.check(config):
         notes.error((*path, "config", *place), message, about)
     if config:
-        fields["config"] = config
+        step["config"] = config
 
 
 def _settled_type(fields: dict[str, Any], notes: Notes, path: Path) -> str | None:
@@ -95,25 +88,21 @@ def _settled_type(fields: dict[str, Any], notes: Notes, path: Path) -> str | Non
 
 
 def _gathered(fields: dict[str, Any], checker: ConfigChecker, notes: Notes, path: Path) -> dict[str, Any]:
-    """Take `config` and the short forms, and return them as one config."""
-    name = checker.spec.name
-    config: dict[str, Any] = fields.pop("config", {})
-    uses = fields.pop("uses", None)
-    if uses is not None:
-        config = {**config, **uses}
-    for short, targets in _SHORT.items():
+    """Take `config` and the short forms, and return them as one new mapping."""
+    config: dict[str, Any] = dict(fields.pop("config", ()))
+    if "uses" in fields:
+        config.update(fields.pop("uses"))
+    for short in SHORT:
         if short not in fields:
             continue
         value = fields.pop(short)
-        target = next((key for key in targets if key in checker.properties), None)
+        target = checker.short[short]
         if target is None:
-            notes.error((*path, short), f"{short} does not belong to a step of type {name}", "key")
+            notes.error((*path, short), f"{short} does not belong to a step of type {checker.spec.name}", "key")
         elif target in config:
             notes.error((*path, short), f"{short} stands beside config and inside of it; keep one", "key")
         else:
-            config = {**config, target: value}
-    if "run" in checker.properties and type(config.get("command")) is str and "run" not in config:
-        config = {("run" if key == "command" else key): value for key, value in config.items()}
+            config[target] = value
     return config
 
 
@@ -138,13 +127,9 @@ def _agree(written: str, meant: str) -> bool:
 
 def _failure(fields: dict[str, Any], notes: Notes, path: Path) -> None:
     """Settle the three spellings of `allowFailure`."""
-    said: dict[str, bool] = {}
-    if "allowFailure" in fields:
-        said["allowFailure"] = fields.pop("allowFailure")
-    if "onFailure" in fields:
-        said["onFailure"] = fields.pop("onFailure") == "continue"
-    if "continueOnError" in fields:
-        said["continueOnError"] = fields.pop("continueOnError")
+    said = {name: fields.pop(name) in (True, "continue") for name in _FAILURE if name in fields}
+    if not said:
+        return
     if len(set(said.values())) > 1:
         names = " and ".join(said)
         notes.error((*path, list(said)[-1]), f"{names} say the same thing differently; keep one", "key")
@@ -155,7 +140,7 @@ def _failure(fields: dict[str, Any], notes: Notes, path: Path) -> None:
 def _policies(fields: dict[str, Any], context: StepContext, notes: Notes, path: Path) -> None:
     """Merge the job's defaults in and leave out what is meant anyway."""
     defaults = context.defaults
-    own = take_retry(fields, notes, path)
+    own = take_retry(fields, notes, path) if not _RETRY.isdisjoint(fields) else None
     if own is not None or "retry" in defaults:
         retry = without_defaults({**defaults.get("retry", {}), **(own or {})})
         if retry:

@@ -7,15 +7,14 @@ from typing import Any
 
 import orjson
 
-from windlass.model.checking import Scope, check_step
-from windlass.model.definition import Step
-from windlass.model.manifest.canonical import to_step
+from windlass.model.checking import Scope, check_compiled
+from windlass.model.manifest.config import ConfigChecker
 from windlass.model.manifest.draft import Draft, Findings, Found
 from windlass.model.manifest.problem import Path
 from windlass.model.steptype import StepSpec
 
-#: Stands for the places of a job itself, where expressions are plain texts.
-_PLAIN = StepSpec(name="", summary="", schema={})
+#: Stands for places where nothing interprets a text.
+_PLAIN = ConfigChecker(StepSpec(name="", summary="", schema={}))
 _MARK = b"${{"
 
 
@@ -25,35 +24,42 @@ def expressions_are_sound(draft: Draft) -> Findings:
         return
     parameters = draft.canonical.get("parameters")
     edges = {step["name"]: tuple(step.get("dependsOn", ())) for step in draft.steps if "name" in step}
-    scope = Scope(parameters=parameters, steps=edges)
     for number, step in enumerate(draft.steps):
-        if "name" in step and _MARK in orjson.dumps(step):
-            value = to_step({"type": "", **step})
-            inside = scope.at(value)
-            for path, level, message in check_step(value, draft.catalog.get(value.type, _PLAIN), inside):
-                yield Found(("steps", number, *path), message, level)
-            yield from _aside(value, number, inside)
+        parts = {part: step[part] for part in ("config", "env", "when") if part in step}
+        json = orjson.dumps(parts)
+        aside = "matrix" in step or "cache" in step or "artifacts" in step
+        if not (aside or _MARK in json):
+            continue
+        matrix = frozenset(step["matrix"]) if "matrix" in step else None
+        scope = Scope(
+            parameters=parameters, steps=edges, step=step.get("name"), matrix=matrix, has_target="targets" in step
+        )
+        checker = draft.catalog.checker_or_none(step.get("type", "")) or _PLAIN
+        for path, level, message in check_compiled(checker.compiled(json), scope):
+            yield Found(("steps", number, *path), message, level)
+        if aside:
+            yield from _aside(step, ("steps", number), scope)
     concurrency: Mapping[str, Any] = draft.canonical.get("concurrency", {})
     if "key" in concurrency:
-        yield from _plain(concurrency["key"], ("concurrency", "key"), scope)
+        yield from _plain(concurrency["key"], ("concurrency", "key"), Scope(parameters=parameters, steps=edges))
 
 
-def _aside(step: Step, number: int, scope: Scope) -> Findings:
+def _aside(step: Mapping[str, Any], path: Path, scope: Scope) -> Findings:
     """Check the expressions of a step that stand outside of `config`, `env` and `when`."""
-    for name, values in (step.matrix or {}).items():
+    for name, values in step.get("matrix", {}).items():
         if isinstance(values, str):
-            yield from _plain(values, ("steps", number, "matrix", name), Scope(parameters=scope.parameters, steps={}))
-    for index, text in enumerate((step.cache or {}).get("key", ())):
-        yield from _plain(text, ("steps", number, "cache", "key", index), scope)
-    for index, text in enumerate(step.artifacts):
-        yield from _plain(text, ("steps", number, "artifacts", index), scope)
+            yield from _plain(values, (*path, "matrix", name), Scope(parameters=scope.parameters, steps={}))
+    for index, text in enumerate(step.get("cache", {}).get("key", ())):
+        yield from _plain(text, (*path, "cache", "key", index), scope)
+    for index, text in enumerate(step.get("artifacts", ())):
+        yield from _plain(text, (*path, "artifacts", index), scope)
 
 
 def _plain(text: str, path: Path, scope: Scope) -> Iterator[Found]:
     """Check one text that nothing interprets."""
-    step = Step(name=scope.step or "", type="", config={"text": text})
-    for _, level, message in check_step(step, _PLAIN, scope):
-        yield Found(path, message, level)
+    if "${{" in text:
+        for _, level, message in check_compiled(_PLAIN.compiled(orjson.dumps({"config": {"text": text}})), scope):
+            yield Found(path, message, level)
 
 
 RULES = (expressions_are_sound,)
