@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from windlass.model.expressions.analysis import did_you_mean
 from windlass.model.expressions.paths import same_step
-from windlass.model.rendering import Named, compile_step
+from windlass.model.rendering import CompiledStep, Named, compile_step
 
 if TYPE_CHECKING:
     from windlass.model.definition import Job, Step
@@ -59,7 +59,11 @@ class Scope:
 
 def check_step(step: Step, spec: StepSpec, scope: Scope) -> list[Found]:
     """Return what is wrong with the expressions of `step`: (path within the step, level, one sentence)."""
-    compiled = compile_step(step, spec)
+    return check_compiled(compile_step(step, spec), scope)
+
+
+def check_compiled(compiled: CompiledStep, scope: Scope) -> list[Found]:
+    """Return what is wrong with the expressions of a compiled step: (path within the step, level, one sentence)."""
     if compiled.is_constant and not compiled.problems:
         return []
     found: list[Found] = [(problem.path, problem.level, problem.message) for problem in compiled.problems]
