@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.promise("C14")
 async def test_a_process_starts_in_its_folder_with_its_environment_alone(bench: Bench) -> None:
     child, output = await bench.start("/usr/bin/env", env={"A": "1", "WINDLASS_ATTEMPT_MARK": "x"}, mark="a7")
     assert (await child.wait()).status == 0
@@ -80,8 +81,8 @@ async def test_stop_lets_a_process_end_by_itself_even_a_stopped_one(bench: Bench
     child, output = await bench.shell("trap 'echo bye; exit 4' TERM; echo up; kill -STOP $$; sleep 0")
     assert await output.readline() == b"up\n"
     async with asyncio.timeout(20):
-        while (seen := procfs.process(child.pid)) is None or seen.state != "T":
-            await asyncio.sleep(0)
+        while (seen := procfs.process(child.pid)) is None or seen.state != "T":  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.001)
     await child.stop(60)
     assert (await child.wait()).status == 4
     assert await output.read() == b"bye\n"
@@ -312,6 +313,9 @@ async def test_a_cancelled_start_leaves_nothing(bench: Bench) -> None:
     await asyncio.sleep(0)  # each has sent its request, none has an answer
     for start in starts:
         start.cancel()
+    await asyncio.sleep(0)
+    for start in starts[::2]:
+        start.cancel()  # again, while the first is being answered for
     assert {type(one) for one in await asyncio.gather(*starts, return_exceptions=True)} == {asyncio.CancelledError}
     os.close(writing)
     assert os.read(reading, 1) == b""

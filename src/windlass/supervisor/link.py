@@ -47,6 +47,7 @@ class Link:
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._starting: dict[int, asyncio.Future[SupervisedChild]] = {}
         self._children: dict[int, SupervisedChild] = {}
+        self._abandoned: set[asyncio.Future[None]] = set()
         self._outgoing: deque[tuple[int, bytes, Sequence[int]]] = deque()
         self._writing = False
         self._clean_up = clean_up
@@ -100,10 +101,15 @@ class Link:
             self._send(launch.number, packet, fds)
             return await asyncio.shield(started)
         except asyncio.CancelledError:
-            await self._abandon(launch.number, started)
+            if not self._withdraw(launch.number):
+                abandoned = asyncio.ensure_future(self._abandon(started))
+                self._abandoned.add(abandoned)
+                abandoned.add_done_callback(self._abandoned.discard)
+                await asyncio.shield(abandoned)
             raise
-        finally:
+        except SupervisorLost:
             self._starting.pop(launch.number, None)
+            raise
 
     def end(self, child: SupervisedChild, grace: float) -> None:
         """Ask for the end of a child's whole tree; `child.ended` gets the answer."""
@@ -130,17 +136,19 @@ class Link:
         """Return when the supervisor and its guard have ended."""
         await self._process.wait()
 
-    async def _abandon(self, number: int, started: asyncio.Future[SupervisedChild]) -> None:
-        """Leave nothing of a child whose start was cancelled."""
+    def _withdraw(self, number: int) -> bool:
+        """Take back a start that the supervisor has not been sent; return whether there was time."""
         for request in self._outgoing:
             if request[0] == number:
                 self._outgoing.remove(request)
-                return
-        try:
-            child = await started
-        except (OSError, SupervisorLost):
-            return
-        await child.sweep()
+                del self._starting[number]
+                return True
+        return False
+
+    async def _abandon(self, started: asyncio.Future[SupervisedChild]) -> None:
+        """Leave nothing of a child whose start was cancelled."""
+        with contextlib.suppress(OSError, SupervisorLost):
+            await (await started).sweep()
 
     # Requests
 
@@ -170,7 +178,7 @@ class Link:
                 if error.errno in (errno.EPIPE, errno.ECONNRESET):
                     self._lose()
                     return
-                started = self._starting.get(number)
+                started = self._starting.pop(number, None)
                 if started and not started.done():
                     started.set_exception(error)
             self._outgoing.popleft()
@@ -214,12 +222,12 @@ class Link:
         elif op == wire.SPAWNED:
             child = SupervisedChild(self, number, int(values[0]))
             self._children[number] = child
-            self._starting[number].set_result(child)
+            self._starting.pop(number).set_result(child)
         elif op == wire.ENDED and number in self._children:
             self._children.pop(number).ended(int(values[0]))
         elif op == wire.FAILED:
             code = int(values[0])
-            self._starting[number].set_exception(OSError(code, os.strerror(code), os.fsdecode(name)))
+            self._starting.pop(number).set_exception(OSError(code, os.strerror(code), os.fsdecode(name)))
         elif op == wire.READY and not self._ready.done():
             self.leftovers, self.pid = number, int(values[0])
             self._ready.set_result(None)
