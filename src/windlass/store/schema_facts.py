@@ -23,7 +23,7 @@ def schema_facts(connection: Connection) -> frozenset[str]:
         for table in inspector.get_table_names()
         if table not in _OUTSIDE
         for fact in (f"table {table}", *_columns(inspector, table), *_constraints(inspector, table))
-    ) | frozenset(_without_rowid(connection))
+    ) | frozenset(_rowids(connection))
 
 
 def _columns(inspector: Inspector, table: str) -> Iterator[str]:
@@ -63,8 +63,11 @@ def _plain(clause: str) -> str:
     return re.sub(r"\s+", " ", clause).strip()
 
 
-def _without_rowid(connection: Connection) -> Iterator[str]:
+def _rowids(connection: Connection) -> Iterator[str]:
     if connection.dialect.name == "sqlite":
         for row in connection.exec_driver_sql("PRAGMA table_list"):
             if row.wr and row.schema == "main":
                 yield f"table {row.name} without rowid"
+        counting = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'"
+        for row in connection.exec_driver_sql(counting):
+            yield f"table {row.name} gives no rowid out twice"

@@ -234,6 +234,7 @@ queue = Table(
         sqlite_where=text("stop IS NOT NULL"),
         postgresql_where=text("stop IS NOT NULL"),
     ),
+    sqlite_autoincrement=True,  # a number that was given out stands in cursors and claims: never again
 )
 """One row for every task that is not final, and none for others: small and hot."""
 
@@ -300,6 +301,7 @@ events = Table(
     Column("at", Time, nullable=False),
     Column("data", Json),
     Index("ix_events_run", "run_id", "seq"),
+    sqlite_autoincrement=True,  # a number that was given out stands in cursors and claims: never again
 )
 """What happened, written with the change itself; one row may stand for several events (`model.event`)."""
 
@@ -355,6 +357,7 @@ workers = Table(
         sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
     ),
+    sqlite_autoincrement=True,  # a number that was given out stands in cursors and claims: never again
 )
 
 idempotency_keys = Table(

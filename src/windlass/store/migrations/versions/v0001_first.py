@@ -52,6 +52,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_events")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_events_run", "events", ["run_id", "seq"], unique=False)
     op.create_table(
@@ -132,6 +133,7 @@ def upgrade() -> None:
         sa.CheckConstraint("state NOT IN ('scheduled', 'waiting') OR wake_at IS NOT NULL", name=op.f("ck_queue_wake")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_queue")),
         sa.UniqueConstraint("run_id", "task", name=op.f("uq_queue_run_id_task")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_queue_held",
@@ -280,6 +282,7 @@ def upgrade() -> None:
         sa.Column("heartbeat_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_workers_live",
