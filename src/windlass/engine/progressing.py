@@ -13,7 +13,7 @@ from windlass.store.transaction import Transaction
 def note_progress(tx: Transaction, claim: Claim, percent: float | None, message: str | None) -> bool:
     """Keep a report of progress; False, and nothing changed, where the claim no longer stands."""
     row = hot.held(tx, claim.queue_id)
-    if row is None or row.fence != claim.fence:
+    if row is None or row.fence != claim.fence or row.state != "running":
         return False
     said = {"percent": percent, "message": message}
     if claim.single:

@@ -26,6 +26,7 @@ def run_shape(row: Any, job: CompiledJob, counts: Mapping[str, int] | None = Non
     parameters = _json(row.parameters) or {}
     secret = secret_names(job)
     progress = _json(row.progress) or {}
+    said = progress.get("percent")
     shown_counts = _json(row.counts) or dict(counts or {})
     return {
         "id": id_text(row.id),
@@ -54,7 +55,7 @@ def run_shape(row: Any, job: CompiledJob, counts: Mapping[str, int] | None = Non
         "cancelRequestedAt": _time(row.cancel_requested_at),
         "waitingFor": _json(row.waiting_for),
         "progress": {
-            "percent": progress.get("percent", _percent(shown_counts)),
+            "percent": _percent(shown_counts) if said is None or row.state == "completed" else said,
             "message": progress.get("message"),
             "items": progress.get("items"),
         },
