@@ -6,7 +6,7 @@ import json
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
-from windlass.model.secret_forms import forms_of
+from windlass.model.secret_forms import codec_of, forms_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +62,8 @@ class Masker:
         """Return `text` with every secret replaced by `***`."""
         if self._automaton is None:
             return text
-        return self.mask_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        codec = codec_of(text)
+        return self.mask_bytes(text.encode("utf-8", codec)).decode("utf-8", codec if codec != "strict" else "replace")
 
     def mask_json(self, value: Any) -> Any:
         """Return a JSON value with secrets replaced in every string, key and number."""

@@ -42,12 +42,18 @@ def secrets_digest(secrets: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def codec_of(text: str) -> str:
+    """Return the error handler that turns `text` into bytes and back: lone surrogates mostly stand for bad bytes."""
+    if text.isascii():
+        return "strict"
+    bad = {letter for letter in text if "\ud800" <= letter <= "\udfff"}
+    if not bad:
+        return "strict"
+    return "surrogateescape" if all("\udc80" <= letter <= "\udcff" for letter in bad) else "surrogatepass"
+
+
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass" if _has_lone_surrogates(text) else "strict")
-
-
-def _has_lone_surrogates(text: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
+    return text.encode("utf-8", codec_of(text))
 
 
 def _line_forms(line: str) -> Iterator[bytes]:
