@@ -15,7 +15,7 @@ class Heartbeat:
     """Calls `renew` every `interval` seconds until it is stopped."""
 
     def __init__(self, renew: Callable[[], bool], *, interval: float, on_lost: Callable[[], None]) -> None:
-        """Prepare; `on_lost` is called from the thread, once, when `renew` says that the worker was found gone."""
+        """Prepare; `on_lost` is called from the thread whenever `renew` says that the worker was found gone."""
         self._renew = renew
         self._interval = interval
         self._on_lost = on_lost
@@ -37,6 +37,7 @@ class Heartbeat:
             try:
                 if not self._renew():
                     self._on_lost()
-                    return
             except Unavailable as error:
                 _log.warning("The heartbeat did not reach the store: %s", error)
+            except Exception:  # noqa: BLE001 - a thread that ends here would cost a living worker its lease
+                _log.exception("The heartbeat failed in an unexpected way and goes on")

@@ -75,8 +75,12 @@ class StoreQueue:
         return cls(engine, face, await engine.store.run(_register, face))
 
     async def exchange(self, reports: Sequence[Report], capacity: int) -> Exchange:
-        """Record the ends of attempts and take up to `capacity` tasks; see `Queue.exchange`."""
-        return await self._engine.store.run(self._exchange, reports, capacity)
+        """Record the ends of attempts and take up to `capacity` tasks; see `Queue.exchange`.
+
+        A worker that was found gone joins anew before it takes anything: its old number holds nothing any more.
+        """
+        exchange, self.worker_id = await self._engine.store.run(self._exchange, reports, capacity)
+        return exchange
 
     async def start(self, claim: Claim) -> bool:
         """Start a task that was only claimed; see `Queue.start`."""
@@ -98,14 +102,17 @@ class StoreQueue:
         """Stamp the heartbeat, from a thread of its own; False where the worker was found gone meanwhile."""
         return self._engine.store.run_blocking(workers.renew, self.worker_id)
 
-    def _exchange(self, tx: Transaction, reports: Sequence[Report], capacity: int) -> Exchange:
+    def _exchange(self, tx: Transaction, reports: Sequence[Report], capacity: int) -> tuple[Exchange, int]:
         if reports:
             settle_reports(tx, self._engine, reports)
+        worker_id = self.worker_id
         claims: list[Claim] = []
         if capacity > 0:
+            if not workers.stands(tx, worker_id):
+                worker_id = _register(tx, self._face)
             routes = self._served(tx)
-            claims = take(tx, self._engine, self.worker_id, self._face.name, routes, capacity)
-        return Exchange(claims, hot.asked_to_stop(tx, self.worker_id))
+            claims = take(tx, self._engine, worker_id, self._face.name, routes, capacity)
+        return Exchange(claims, hot.asked_to_stop(tx, worker_id)), worker_id
 
     def _served(self, tx: Transaction) -> list[int]:
         """Return the routes that this worker serves; asked anew whenever there are more routes."""

@@ -45,6 +45,12 @@ def renew(tx: Transaction, worker_id: int) -> bool:
     return tx.cursor.rowcount == 1
 
 
+def stands(tx: Transaction, worker_id: int) -> bool:
+    """Say whether a worker has neither said good-bye nor been found gone."""
+    row = tx.cursor.execute("SELECT 1 FROM workers WHERE id = ? AND ended_at IS NULL", (worker_id,)).fetchone()
+    return row is not None
+
+
 def end(tx: Transaction, worker_id: int) -> None:
     """Note that a worker is gone."""
     tx.connection.execute(
