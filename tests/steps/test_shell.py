@@ -169,6 +169,7 @@ async def test_what_is_left_running_is_ended(run: Any, log: RecordedLog, monkeyp
     assert log.text("system") == "[windlass: ended what the step left running: 1 process]\n"
 
 
+@pytest.mark.promise("O08")
 async def test_usage_is_kept(tmp_path: Path, processes: Supervisor) -> None:
     context = step_context(tmp_path, processes)
     await Shell().run(context, {"run": "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"})
