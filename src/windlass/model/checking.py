@@ -81,15 +81,15 @@ def _check_name(named: Named, scope: Scope) -> list[Found]:  # noqa: PLR0911 - o
 
     match keys:
         case ("parameters", name, *_) if scope.parameters is None:
-            return say(f"the job has no `parameters` block, so nothing says that a run is given {name!r}", "warning")
+            return say(f'the job has no `parameters` block, so nothing says that a run is given "{name}"', "warning")
         case ("parameters", name, *_) if name not in (scope.parameters or {}):
-            return say(f"unknown parameter {name!r}{did_you_mean(name, scope.parameters or {})}")
+            return say(f'unknown parameter "{name}"{did_you_mean(name, scope.parameters or {})}')
         case ("steps", name, *_):
             return _check_step_name(name, scope, say)
         case ("matrix", *_) if scope.matrix is None:
             return say("the step has no `matrix`")
         case ("matrix", name, *_) if name not in (scope.matrix or ()):
-            return say(f"the matrix has no {name!r}{did_you_mean(name, scope.matrix or ())}")
+            return say(f'the matrix has no "{name}"{did_you_mean(name, scope.matrix or ())}')
         case ("target", *_) if not scope.has_target:
             return say("the step has no `targets`")
         case ("env", *_) if named.path[0] != "config":
@@ -101,9 +101,9 @@ def _check_step_name(name: str, scope: Scope, say: Any) -> list[Found]:
     """Return what is wrong with the name of a step."""
     actual = next((known for known in scope.steps if same_step(known, name)), None)
     if actual is None:
-        return say(f"unknown step {name!r}{did_you_mean(name, scope.steps)}")  # type: ignore[no-any-return]
+        return say(f'unknown step "{name}"{did_you_mean(name, scope.steps)}')  # type: ignore[no-any-return]
     if scope.step is None:
         return say("no step has run yet when this is evaluated")  # type: ignore[no-any-return]
     if not scope.comes_before(actual):
-        return say(f"step {actual!r} does not come before this one; add it to `dependsOn`")  # type: ignore[no-any-return]
+        return say(f'step "{actual}" does not come before this one; add it to `dependsOn`')  # type: ignore[no-any-return]
     return []

@@ -103,10 +103,10 @@ def _exported(
 ) -> Iterator[tuple[str, str, Any]]:
     """Go over what is exported: its name for people, the end of its variable's name, its value."""
     for name, value in parameters.items():
-        yield f"parameter {name!r}", f"PARAM_{_upper(name)}", value
+        yield f'parameter "{name}"', f"PARAM_{_upper(name)}", value
     for step, values in outputs.items():
         for key, value in values.items():
-            yield f"output {key!r} of step {step!r}", f"OUTPUT_{_upper(step)}_{_upper(key)}", value
+            yield f'output "{key}" of step "{step}"', f"OUTPUT_{_upper(step)}_{_upper(key)}", value
 
 
 def _upper(name: str) -> str:

@@ -7,12 +7,13 @@ that only the values named are handed over, a missing key is reported by its who
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
 from windlass.errors import ExpressionError
-from windlass.model.expressions.engine import SIZE
+from windlass.model.expressions.engine import OWN_FUNCTIONS
 from windlass.model.expressions.paths import ROOTS, STEP_FIELDS, Path
 from windlass.model.expressions.tokens import KEYWORDS, Token, tokens
 
@@ -39,6 +40,18 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """A macro that evaluates something for each item of a list or each key of an object."""
+
+    #: `map`, `filter`, `all`, `exists` or `exists_one`.
+    kind: str
+    #: How many names and literals it evaluates for each item.
+    operands: int
+    #: Whether that names anything besides the item itself.
+    reaches_out: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """An expression taken apart."""
 
@@ -49,13 +62,13 @@ class Analysis:
     uses: tuple[Use, ...]
     #: True where the whole expression is one path.
     is_path: bool
-    #: How many loops there are, and how deep they are nested.
-    loops: int
+    loops: tuple[Loop, ...]
+    #: How deep loops are nested.
     loop_depth: int
-    #: How many of the loops are `map`, the one that makes new values.
-    maps: int
     #: Brackets within brackets.
     nesting: int
+    #: How many `+` there are.
+    additions: int
     #: How many names and literals there are: what can multiply the size of a value.
     operands: int
 
@@ -75,14 +88,25 @@ def presence(index: int) -> str:
     return f"windlass_has_{index}"
 
 
+_OURS: Final = re.compile(r"windlass_(?:has_)?([0-9]+|size|matches)")
+
+
+def with_paths(message: str, analysis: Analysis) -> str:
+    """Return a message about the library's text in the words of the expression as it was written."""
+    return _OURS.sub(lambda match: str(analysis.paths[int(match[1])]) if match[1].isdigit() else match[1], message)
+
+
 @dataclass(slots=True)
 class _Open:
     """An open bracket, with what has to happen at its end."""
 
     mark: str
     #: Names bound within it.
-    bound: frozenset[str] = frozenset()
-    is_loop: bool = False
+    bound: str | None = None
+    #: The loop that it is the bracket of, with what it evaluates so far.
+    loop: str | None = None
+    operands: int = 0
+    reaches_out: bool = False
     #: Put in place of the bracket's end.
     ending: str | None = None
 
@@ -98,9 +122,8 @@ class _Reader:
         self._open: list[_Open] = []
         self._paths: list[Path] = []
         self._uses: list[Use] = []
-        self._loops = 0
+        self._loops: list[Loop] = []
         self._loop_depth = 0
-        self._maps = 0
         self._nesting = 0
         self._operands = 0
 
@@ -116,10 +139,10 @@ class _Reader:
             paths=tuple(self._paths),
             uses=tuple(self._uses),
             is_path=is_path,
-            loops=self._loops,
+            loops=tuple(self._loops),
             loop_depth=self._loop_depth,
-            maps=self._maps,
             nesting=self._nesting,
+            additions=sum(token.text == "+" for token in self._tokens),
             operands=self._operands,
         )
 
@@ -130,12 +153,14 @@ class _Reader:
             self._name(token)
             return
         if token.kind in {"string", "number"}:
-            self._operands += 1
+            self._operand(None)
         self._at += 1
         if token.text in {"(", "[", "{"} and token.kind == "mark":
             self._push(_Open(token.text))
         elif token.text in {")", "]", "}"} and token.kind == "mark" and self._open:
             closed = self._open.pop()
+            if closed.loop is not None:
+                self._loops.append(Loop(closed.loop, closed.operands, closed.reaches_out))
             if closed.ending is not None:
                 self._out.append(closed.ending)
                 return
@@ -144,7 +169,16 @@ class _Reader:
     def _push(self, opened: _Open) -> None:
         self._open.append(opened)
         self._nesting = max(self._nesting, len(self._open))
-        self._loop_depth = max(self._loop_depth, sum(one.is_loop for one in self._open))
+        self._loop_depth = max(self._loop_depth, sum(one.loop is not None for one in self._open))
+
+    def _operand(self, name: str | None) -> None:
+        """Count a name or a literal for all loops around it."""
+        self._operands += 1
+        is_own = name is None
+        for opened in reversed(self._open):
+            opened.operands += 1
+            is_own = is_own or name == opened.bound
+            opened.reaches_out = opened.reaches_out or not is_own
 
     def _peek(self, ahead: int = 0) -> str:
         """Return the text of a coming token, empty at the end; string literals are no marks."""
@@ -164,14 +198,18 @@ class _Reader:
             self._copy(name)
         elif is_call:
             self._function(name)
-        elif any(name in opened.bound for opened in self._open):
-            self._operands += 1
+        elif any(name == opened.bound for opened in self._open):
+            self._operand(name)
             self._copy(name)
         elif name in ROOTS:
-            self._operands += 1
+            self._operand(name)
             self._out.append(variable(self._use(self._path(), optional=False)))
+        elif self._at > 1 and self._tokens[self._at - 1].text == "-" and self._out[-2].startswith("windlass_"):
+            near = self._uses[-1].path.keys
+            whole = f'{Path(near[:-1])}["{near[-1]}-{name}"]'
+            raise ExpressionError(f'unknown name "{name}"; a key with a dash is written {whole}')
         else:
-            raise ExpressionError(f"unknown name {name!r}{did_you_mean(name, ROOTS)}")
+            raise ExpressionError(f'unknown name "{name}"{did_you_mean(name, ROOTS)}')
 
     def _copy(self, text: str) -> None:
         self._out.append(text)
@@ -181,12 +219,12 @@ class _Reader:
         """Read `.name(`."""
         if name in LOOPS:
             self._loop(name)
-        elif name == "size":
-            self._copy(SIZE)
+        elif name in OWN_FUNCTIONS:
+            self._copy(OWN_FUNCTIONS[name])
         elif name in _METHODS:
             self._copy(name)
         else:
-            raise ExpressionError(f"unknown function {name!r}{did_you_mean(name, _METHODS | LOOPS)}")
+            raise ExpressionError(f'unknown function "{name}"{did_you_mean(name, _METHODS | LOOPS)}')
 
     def _function(self, name: str) -> None:
         """Read `name(`."""
@@ -194,12 +232,12 @@ class _Reader:
             self._optional(name)
         elif name == "raw":
             raise ExpressionError("raw(...) must be the whole expression")
-        elif name == "size":
-            self._copy(SIZE)
+        elif name in OWN_FUNCTIONS:
+            self._copy(OWN_FUNCTIONS[name])
         elif name in _FUNCTIONS:
             self._copy(name)
         else:
-            raise ExpressionError(f"unknown function {name!r}{did_you_mean(name, _FUNCTIONS | {'has', 'default'})}")
+            raise ExpressionError(f'unknown function "{name}"{did_you_mean(name, _FUNCTIONS | {"has", "default"})}')
 
     def _loop(self, name: str) -> None:
         """Read `.map(x,` and bind `x` up to the closing bracket."""
@@ -207,11 +245,9 @@ class _Reader:
         if self._peek(3) != "," or self._tokens[self._at + 2].kind != "name":
             raise ExpressionError(f"{name}() begins with the name of a variable: list.{name}(x, ...)")
         if bound in ROOTS or bound in KEYWORDS or bound.startswith(("windlass", "_")):
-            raise ExpressionError(f"{name}() cannot call its variable {bound!r}: choose another name")
-        self._loops += 1
-        self._maps += name == "map"
+            raise ExpressionError(f'{name}() cannot call its variable "{bound}": choose another name')
         self._out.extend((name, "(", bound, ","))
-        self._push(_Open("(", bound=frozenset({bound}), is_loop=True))
+        self._push(_Open("(", bound=bound, loop=name))
         self._at += 4
 
     def _optional(self, name: str) -> None:
@@ -220,17 +256,15 @@ class _Reader:
         ends_with = ")" if name == "has" else ","
         shape = "has(PATH)" if name == "has" else "default(PATH, value)"
         if self._peek() not in ROOTS:
-            raise ExpressionError(
-                f"{shape} takes a path from {', '.join(ROOTS)}, not {self._peek() or 'something else'!r}"
-            )
+            raise ExpressionError(f"{shape} takes a path from {', '.join(ROOTS)}, not {self._peek() or 'a literal'}")
         index = self._use(self._path(), optional=True)
         if self._peek() != ends_with:
             raise ExpressionError(f'{shape}: a path is a root followed by .name or ["name"] only')
         self._at += 1
+        self._operand(name)
         if name == "has":
             self._out.append(presence(index))
             return
-        self._operands += 1
         self._out.extend(("(", presence(index), "?", variable(index), ":", "("))
         self._push(_Open("(", ending="))"))
 
@@ -275,5 +309,5 @@ def _check_step_path(path: Path) -> None:
         if field in STEP_FIELDS:
             continue
         raise ExpressionError(
-            f"{Path(path.keys[:2])} has no {field!r}, only {', '.join(STEP_FIELDS)}{did_you_mean(field, STEP_FIELDS)}"
+            f'{Path(path.keys[:2])} has no "{field}", only {", ".join(STEP_FIELDS)}{did_you_mean(field, STEP_FIELDS)}'
         )

@@ -10,28 +10,19 @@ from windlass.model.expressions.analysis import Analysis
 
 #: Characters of one expression.
 MAX_TEXT: Final = 8_192
-#: Brackets within brackets, and other nesting, of one expression.
+#: Brackets within brackets of one expression.
 MAX_NESTING: Final = 32
 #: Loops (`map`, `filter`, `all`, `exists`, `exists_one`) of one expression, and loops within loops.
 MAX_LOOPS: Final = 4
 MAX_LOOP_DEPTH: Final = 2
-#: Turns of all loops of one evaluation; the library copies the list at every turn of `map` and `filter`.
-MAX_TURNS: Final = 20_000
-MAX_TURNS_SQUARED: Final = 50_000_000
+#: Turns of all loops of one evaluation.
+MAX_TURNS: Final = 200_000
+#: Items that are copied in all: the library copies the list that `map` and `filter` make at every turn.
+MAX_COPIES: Final = 50_000_000
 #: Characters and items that one evaluation could at most make out of its values.
 MAX_MADE: Final = 64 * 1024 * 1024
 #: Below this many names and literals no expression without loops can make much of its values.
 _FEW_OPERANDS: Final = 8
-
-
-def check_shape(analysis: Analysis) -> None:
-    """Raise ExpressionError where an expression is over a limit whatever values it meets."""
-    if analysis.loops > MAX_LOOPS:
-        raise ExpressionError(f"it has {analysis.loops} loops, {MAX_LOOPS} are allowed; split it over several steps")
-    if analysis.loop_depth > MAX_LOOP_DEPTH:
-        raise ExpressionError(f"its loops are nested {analysis.loop_depth} deep, {MAX_LOOP_DEPTH} is allowed")
-    if analysis.nesting > MAX_NESTING:
-        raise ExpressionError(f"it is nested {analysis.nesting} deep, {MAX_NESTING} is allowed")
 
 
 def check_length(text: str) -> None:
@@ -40,11 +31,20 @@ def check_length(text: str) -> None:
         raise ExpressionError(f"it has {len(text):,} characters, {MAX_TEXT:,} are allowed")
 
 
+def check_shape(analysis: Analysis) -> None:
+    """Raise ExpressionError where an expression is over a limit whatever values it meets."""
+    if len(analysis.loops) > MAX_LOOPS:
+        raise ExpressionError(f"it has {len(analysis.loops)} loops, {MAX_LOOPS} are allowed; split it over steps")
+    if analysis.loop_depth > MAX_LOOP_DEPTH:
+        raise ExpressionError(f"its loops are nested {analysis.loop_depth} deep, {MAX_LOOP_DEPTH} is allowed")
+    if analysis.nesting > MAX_NESTING:
+        raise ExpressionError(f"it is nested {analysis.nesting} deep, {MAX_NESTING} is allowed")
+
+
 def check_work(analysis: Analysis, values: Iterable[Any]) -> None:
     """Raise ExpressionError where evaluating on `values` could take too long or fill the memory.
 
-    The bound is coarse and from above: a loop goes at most over the longest list of the values or of the text, and
-    each name can multiply what there is.
+    The bounds are from above: every loop may go over the longest list there is or that `+` can make.
     """
     if not analysis.loops and analysis.operands < _FEW_OPERANDS:
         return
@@ -52,16 +52,25 @@ def check_work(analysis: Analysis, values: Iterable[Any]) -> None:
     for value in values:
         length, size = _measure(value)
         longest, weight = max(longest, length), weight + size
-    turns = analysis.loops * longest ** max(analysis.loop_depth, 1) if analysis.loops else 0
-    if turns > MAX_TURNS or turns * longest > MAX_TURNS_SQUARED:
-        raise ExpressionError(
-            f"its loops could take {turns:,} turns, {MAX_TURNS:,} are allowed; filter the list in a step"
-        )
     made = weight * analysis.operands
-    for _ in range(analysis.maps):
-        made *= longest * max(1, analysis.operands // 2) if analysis.maps > 1 else longest
+    for loop in analysis.loops:
+        if loop.kind == "map":
+            made *= max(loop.operands, 1) * (longest if loop.reaches_out else 1)
     if made > MAX_MADE:
         raise ExpressionError(f"it could make {made:,} characters of its values, {MAX_MADE:,} are allowed")
+    if analysis.loops:
+        _check_turns(analysis, longest)
+
+
+def _check_turns(analysis: Analysis, longest: int) -> None:
+    """Raise ExpressionError where the loops could take too many turns over lists of up to `longest` items."""
+    maps = sum(loop.kind == "map" for loop in analysis.loops)
+    longest *= (analysis.additions + 1) ** (maps + 1)
+    turns = len(analysis.loops) * longest**analysis.loop_depth
+    if turns > MAX_TURNS:
+        raise ExpressionError(f"its loops could take {turns:,} turns, {MAX_TURNS:,} are allowed; do that in a step")
+    if any(loop.kind in {"map", "filter"} for loop in analysis.loops) and turns * longest > MAX_COPIES:
+        raise ExpressionError(f"map or filter over {longest:,} items is too long; do that in a step")
 
 
 def _measure(value: Any) -> tuple[int, int]:

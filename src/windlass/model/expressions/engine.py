@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -12,9 +13,19 @@ from typing import Any, Final, Protocol, cast
 
 from windlass.errors import ExpressionError
 from windlass.model.expressions.paths import kind_of
+from windlass.model.expressions.regexes import states
 
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**63 - 1
+#: Functions that we give the library in place of its own, with their names there: `size`, since it counts the bytes of
+#: a string where CEL counts characters, and `matches`, since it can take very long.
+OWN_FUNCTIONS: Final[Mapping[str, str]] = {"size": "windlass_size", "matches": "windlass_matches"}
+#: What all regular expressions of one evaluation may cost; about half a second of a slow machine.
+MAX_REGEX_WORK: Final = 500_000_000
+_BASE_WORK: Final = 100_000
+_COMPILE_WORK: Final = 3_000
+_UNEXPECTED: Final = re.compile(r"(?:mismatched|extraneous) input '(.*)'\Z")
+_UNKNOWN: Final = re.compile(r"Undefined variable or function: '(.*)'\Z")
 #: Deepest nesting of lists and objects that is handed to the library, which walks them recursively.
 _DEPTH: Final = 128
 
@@ -65,9 +76,11 @@ def run_program(program: Program, variables: Mapping[str, Any]) -> Any:
 
     KeyError is passed on: only the caller knows what the key was looked up in.
     """
-    library = _library()
+    own = _OwnFunctions()
+    functions: dict[str, Callable[..., Any]] = {OWN_FUNCTIONS["size"]: own.size, OWN_FUNCTIONS["matches"]: own.matches}
+    context = _library().Context(dict(variables), functions)
     try:
-        value = program.execute(library.Context(dict(variables), {SIZE: _size}))
+        value = program.execute(context)
     except KeyError:
         raise
     except RecursionError:
@@ -78,16 +91,48 @@ def run_program(program: Program, variables: Mapping[str, Any]) -> Any:
         if type(error).__name__ == "PanicException":  # how the binding reports a fault of the library itself
             raise ExpressionError("the expression library failed on it") from None
         raise
+    if own.complaint is not None:
+        raise ExpressionError(own.complaint)
     return as_json(value)
 
 
-#: The library counts the bytes of a string; CEL counts its characters.
-SIZE: Final = "windlass_size"
+class _OwnFunctions:
+    """Our functions during one evaluation.
+
+    What they refuse is kept and raised at the end: the library prints what a function raises.
+    """
+
+    def __init__(self) -> None:
+        self.complaint: str | None = None
+        self._work = 0
+
+    def size(self, value: Any) -> int:
+        """Return the number of characters, items, keys or bytes."""
+        if isinstance(value, str | bytes | list | dict):
+            return len(value)
+        self.complaint = f"size() takes a string, a list or an object, not {kind_of(value)}"
+        return 0
+
+    def matches(self, text: Any, pattern: Any) -> bool:
+        """Say whether a part of `text` fits a regular expression, as long as that is not too much work."""
+        if not isinstance(text, str) or not isinstance(pattern, str):
+            self.complaint = "matches() takes a string and a regular expression"
+            return False
+        self._work += _BASE_WORK + (len(text) + _COMPILE_WORK) * states(pattern)
+        if self._work > MAX_REGEX_WORK:
+            self.complaint = "its regular expressions are too much work on texts of this length; do that in a step"
+            return False
+        try:
+            return bool(_matcher().execute({"text": text, "pattern": pattern}))
+        except Exception as error:  # noqa: BLE001 - as above
+            self.complaint = _reason(error)
+            return False
 
 
-def _size(value: Any) -> int:
-    """Return the number of characters, items, keys or bytes."""
-    return len(value)
+@cache
+def _matcher() -> Program:
+    """Return the library's own `matches`."""
+    return _library().compile("text.matches(pattern)")
 
 
 def for_cel(value: Any, depth: int = 0) -> Any:
@@ -151,20 +196,19 @@ def _check_text(value: str) -> None:
 
 
 def _complaint(text: str) -> str:
-    """Return the first complaint out of the library's report on a text it cannot parse."""
+    """Return the first complaint out of the library's report on a text that it cannot parse."""
     lines = [line for line in text.partition("ERROR: <input>:")[2].splitlines() if line]
-    if not lines:
-        return "it is no CEL expression"
-    position, _, message = lines[0].partition(": ")
-    column = position.rpartition(":")[2]
-    message = message.removeprefix("Syntax error: ")
-    expecting = message.find(" expecting {")
-    return f"{message if expecting < 0 else message[:expecting]} (column {column})"
+    message = lines[0].partition(": ")[2].removeprefix("Syntax error: ").partition(" expecting ")[0] if lines else ""
+    unexpected = _UNEXPECTED.match(message)
+    if unexpected is None:
+        return message or "it is no CEL expression"
+    return "it ends too early" if unexpected[1] == "<EOF>" else f"unexpected {unexpected[1]}"
 
 
 def _reason(error: Exception) -> str:
     """Return one sentence of why an evaluation failed."""
     first = " ".join(str(error).split()).split(". ")[0].rstrip(".")
+    unknown = _UNKNOWN.match(first)
     match error:
         case ZeroDivisionError():
             return "division by zero"
@@ -172,5 +216,6 @@ def _reason(error: Exception) -> str:
             return "a number needs more than 64 bits"
         case TypeError():
             return f"{first[:1].lower()}{first[1:]}; convert with int(), double() or string()"
-        case _:
-            return first
+        case _ if unknown is not None:
+            return f"{unknown[1]} is not there for values of these types"
+    return first

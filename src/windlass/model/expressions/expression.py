@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from windlass.errors import ExpressionError
-from windlass.model.expressions.analysis import Analysis, Use, analyse, presence, variable
+from windlass.model.expressions.analysis import Analysis, Use, analyse, presence, variable, with_paths
 from windlass.model.expressions.bounds import check_length, check_shape, check_work
 from windlass.model.expressions.engine import Program, compile_cel, for_cel, run_program
 from windlass.model.expressions.paths import MissingValue
@@ -83,9 +83,9 @@ class Expression:
         except ExpressionError as error:
             # The library stops at the first undefined variable that it needs; those are the paths that lead nowhere.
             for name, reason in missing:
-                if f"'{name}'" in str(error):
+                if str(error).startswith(f"{name} "):
                     raise reason from None
-            raise
+            raise ExpressionError(with_paths(str(error), self._analysis)) from None
 
 
 @lru_cache(maxsize=4096)
@@ -96,12 +96,20 @@ def _parse(text: str) -> Expression:
         inner = _inside_raw(text)
         analysis = analyse(text if inner is None else inner)
         check_shape(analysis)
-        program = None if analysis.is_path else compile_cel(analysis.cel)
+        program = None if analysis.is_path else _compile(analysis)
     except ExpressionError as error:
         shown = " ".join(text.split())
         shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "..."
         raise ExpressionError(f"${{{{ {shown} }}}}: {error}") from None
     return Expression(text, inner is not None, analysis, program)
+
+
+def _compile(analysis: Analysis) -> Program:
+    """Return the program; raises ExpressionError in the words of the expression as it was written."""
+    try:
+        return compile_cel(analysis.cel)
+    except ExpressionError as error:
+        raise ExpressionError(with_paths(str(error), analysis)) from None
 
 
 def _inside_raw(text: str) -> str | None:

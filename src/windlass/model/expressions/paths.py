@@ -50,7 +50,7 @@ class Path:
         value: Any = context
         for depth, key in enumerate(self.keys):
             if not isinstance(value, Mapping):
-                raise MissingValue(f"{self}: {Path(self.keys[:depth])} is {kind_of(value)}, it has no {key!r}")
+                raise MissingValue(f'{Path(self.keys[:depth])} is {kind_of(value)}, it has no "{key}"')
             if key in value:
                 value = value[key]
                 continue
@@ -63,9 +63,9 @@ class Path:
     def _missing(self, depth: int) -> str:
         """Return the sentence for a key at `depth` that is not there."""
         if depth == 0:
-            return f"{self}: there is no {self.root} here"
-        there = f"{self}: {Path(self.keys[:depth])} has no {self.keys[depth]!r}"
-        return f"{there}; write default({self}, ...) where it may be missing"
+            return f"there is no {self.root} here"
+        there = f'{Path(self.keys[:depth])} has no "{self.keys[depth]}"'
+        return f"{there}; where it may be missing, write default({self}, ...)"
 
 
 def kind_of(value: Any) -> str:

@@ -139,7 +139,7 @@ class Compiler:
     def _variable(self, name: str, value: Any, path: Spot) -> Node:
         """Return the value of an environment variable, compiled."""
         if not NAME.match(name):
-            self.error(path, f"{name!r} cannot be the name of a variable: letters, digits and _ only")
+            self.error(path, f'"{name}" cannot be the name of a variable: letters, digits and _ only')
         elif name.startswith(OURS):
             self.error(path, f"{name}: names that begin with {' or '.join(OURS)} are set by Windlass; choose another")
         if not has_marks(value):
