@@ -271,6 +271,29 @@ async def test_the_index_of_the_log_is_made_anew(database: Path) -> None:
         assert len(await after.store.read(keys)) == 5
 
 
+@pytest.mark.parametrize("place", [0, 9, 17, 25, 40, 32 + 10_000, 0.3, 0.5])
+async def test_a_log_with_a_flipped_byte_is_refused(database: Path, place: float) -> None:
+    killed(database, 20)
+    log = database.with_name("jobs.db-wal")
+    at = int(place if place > 1 or place == 0 else log.stat().st_size * place)
+    spoil(log, lambda data: data.__setitem__(at, data[at] ^ 0xFF))
+    await refused(database, "transactions cannot be read")
+
+
+async def test_what_a_power_cut_spoils_was_told_to_nobody(database: Path) -> None:
+    killed(database, 20)
+    log = database.with_name("jobs.db-wal")
+    spoil(log, lambda data: data.__setitem__(slice(-100, None), bytes(100)))
+    async with await opened(database) as after:
+        assert len(await after.store.read(keys)) == 19
+
+
+async def test_a_log_that_was_begun_anew_is_read_up_to_its_own_end(database: Path) -> None:
+    killed(database, 1500)  # more than SQLite keeps in a log
+    async with await opened(database) as after:
+        assert len(await after.store.read(keys)) == 1500
+
+
 async def test_flipped_bytes_are_never_taken_for_a_sound_store(database: Path) -> None:
     await filled(database)
     sound = database.read_bytes()

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from windlass.errors import CorruptStore, Unavailable
 from windlass.store.lockfile import Note
+from windlass.store.log_tail import forgotten_commits
 from windlass.store.upgrade import APPLICATION_ID, known_version
 
 _MAGIC: Final = b"SQLite format 3\0"
@@ -67,7 +68,10 @@ def examine(path: Path, note: Note, *, pages: bool) -> bool:
         _refuse_incomplete(path, header, note, size=size, log=log)
     try:
         with closing(_read_only(path, logged=bool(log))) as connection:
-            return _examine_content(path, connection, ours=ours, pages=pages)
+            new = _examine_content(path, connection, ours=ours, pages=pages)
+            if log:
+                _refuse_forgotten(path)
+            return new
     except sqlite3.Error as error:
         raise CorruptStore(f"The database {path} is damaged ({error}); {_RESTORE}.") from error
 
@@ -125,6 +129,15 @@ def _examine_content(path: Path, connection: sqlite3.Connection, *, ours: bool, 
         if finding != "ok":
             raise CorruptStore(f"The database {path} is damaged ({' '.join(finding.split())}); {_RESTORE}.")
     return False
+
+
+def _refuse_forgotten(path: Path) -> None:
+    forgotten = forgotten_commits(path)
+    if forgotten:
+        raise CorruptStore(
+            f"The write-ahead log of {path} is damaged: its last {forgotten} transactions cannot be read; {_RESTORE}, "
+            f"or remove {path}-wal and {path}.lock to go on without them."
+        )
 
 
 def _size(path: Path) -> int | None:

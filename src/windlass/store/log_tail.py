@@ -1,0 +1,69 @@
+"""What a write-ahead log holds beyond the place where SQLite ceases to believe it.
+
+SQLite reads a log up to the first frame whose checksum is wrong and forgets the rest. That is right after a power cut,
+which can spoil the last transaction, the one that nobody was told of. It is wrong where a byte in the middle went bad:
+then transactions are forgotten that were accepted. Format: https://www.sqlite.org/fileformat.html#walformat
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+_HEADER: Final = struct.Struct(">IIIIIIII")
+_FRAME: Final = struct.Struct(">IIII")
+_FRAME_SIZE: Final = 24
+#: Place of the number of the last good frame in the index of the log, in the machine's own byte order.
+_LAST_GOOD: Final = struct.Struct("@I")
+_LAST_GOOD_AT: Final = 16
+#: Transactions that a power cut can leave half written.
+_UNTOLD: Final = 1
+
+
+def forgotten_commits(database: Path) -> int:
+    """Return how many accepted transactions in the log of `database` SQLite would forget.
+
+    A connection must have read the database and still be open: the index that it made says how far it came.
+    """
+    with database.with_name(f"{database.name}-shm").open("rb") as index:
+        index.seek(_LAST_GOOD_AT)
+        (last_good,) = _LAST_GOOD.unpack(index.read(_LAST_GOOD.size))
+    with database.with_name(f"{database.name}-wal").open("rb") as log:
+        forgotten = sum(number > last_good for number in _commits(log))
+    return forgotten if forgotten > _UNTOLD else 0
+
+
+def _commits(log: BinaryIO) -> Iterator[int]:
+    """Yield the numbers, from 1, of frames that end a transaction since the log was last begun anew."""
+    header = log.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return
+    _, _, page_size, _, *marks = _HEADER.unpack(header)
+    if not _is_whole(header):
+        # Any of it may be wrong: the first frame bears the same marks, and pages of ours have the usual size.
+        page_size, marks = 4096, list(_FRAME.unpack(log.read(_FRAME.size).ljust(_FRAME.size, b"\0")))
+        marks = [*marks[2:], 0, 0]
+    salts = tuple(marks[:2])
+    number = 0
+    while True:
+        log.seek(_HEADER.size + number * (_FRAME_SIZE + page_size))
+        frame = log.read(_FRAME.size)
+        if len(frame) < _FRAME.size:
+            return
+        number += 1
+        _, pages_after, *found = _FRAME.unpack(frame)
+        if pages_after and tuple(found) == salts:
+            yield number
+
+
+def _is_whole(header: bytes) -> bool:
+    """Say whether the checksum of a log's header is right."""
+    order = ">" if header[3] & 1 else "<"
+    words = struct.unpack(f"{order}6I", header[:24])
+    first = second = 0
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        first = (first + even + second) & 0xFFFFFFFF
+        second = (second + odd + first) & 0xFFFFFFFF
+    return (first, second) == struct.unpack(">2I", header[24:])
