@@ -20,7 +20,7 @@ def cron_error(text: str) -> str | None:
     try:
         next(CronSim(text, _START))
     except CronSimError as error:
-        return f'"{text}" is no cron expression: {str(error) or "it cannot be read"}'
+        return f'"{text}" is no cron expression: {str(error).lower() or "it cannot be read"}'
     except StopIteration:
         return f'"{text}" never comes: no date matches it'
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -14,8 +14,10 @@ from windlass.model.manifest.kinds import INVALID, described, label
 from windlass.model.manifest.problem import Notes, Path
 from windlass.model.manifest.schema_sentence import Sentence, complaints
 from windlass.model.manifest.words import Command
-from windlass.model.rendering import CompiledStep, compile_step
 from windlass.model.steptype import StepSpec
+
+if TYPE_CHECKING:
+    from windlass.model.rendering import CompiledStep
 
 #: Fields of a step that are config in truth, with the names that config has for them, best first.
 SHORT: Mapping[str, tuple[str, ...]] = {
@@ -86,6 +88,8 @@ class ConfigChecker:
         return self._compiled(json) if len(json) <= _LARGEST_KEPT else self._compile(json)
 
     def _compile(self, json: bytes) -> CompiledStep:
+        from windlass.model.rendering import compile_step  # noqa: PLC0415 - as above
+
         return compile_step(Step(name="", type=self.spec.name, **orjson.loads(json)), self.spec)
 
     def check(self, config: Mapping[str, Any]) -> Iterable[Sentence]:

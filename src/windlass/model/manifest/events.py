@@ -75,17 +75,19 @@ def parse(text: str, limits: Limits) -> Parsed:
         parsed.complete = False
     except yaml.MarkedYAMLError as error:
         parsed.complete = False
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        parsed.problems.append(Problem("error", _sentence(error), mark=place))
+        mark: Any = error.problem_mark or error.context_mark
+        place = (mark.line + 1, mark.column + 1)
+        parsed.problems.append(Problem("error", _sentence(error, text[mark.index : mark.index + 1]), mark=place))
     except yaml.reader.ReaderError as error:
         parsed.complete = False
         parsed.problems.append(_unreadable(text, error))
     return parsed
 
 
-def _sentence(error: yaml.MarkedYAMLError) -> str:
-    """Return libyaml's complaint as one sentence."""
+def _sentence(error: yaml.MarkedYAMLError, character: str) -> str:
+    """Return libyaml's complaint as one sentence; `character` is what stands there."""
+    if character == "\t":
+        return "a tab cannot stand here; indent with spaces"
     problem = error.problem or "cannot be read"
     context = f" ({error.context})" if error.context else ""
     return f"this is no YAML: {problem}{context}"
@@ -169,6 +171,7 @@ class _Composer:
                 value = resolve(value)
             except BadScalar as bad:
                 self.error(event, str(bad))
+                value = None
         if "\0" in event.value:
             self.error(event, _NUL)
         if event.anchor is not None:

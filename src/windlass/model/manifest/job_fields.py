@@ -131,10 +131,15 @@ class NumberedSteps(Listing):
         if type(value) is not list or not value:
             return super().read(value, notes, path)
         read = self.item.read
-        found = (
-            (index, read({} if entry is None else entry, notes, (*path, index))) for index, entry in enumerate(value)
-        )
-        return [(index, step) for index, step in found if step is not INVALID]
+        result = []
+        for index, entry in enumerate(value):
+            if entry is None:
+                notes.error((*path, index), f"steps[{index}] is empty")
+                continue
+            step = read(entry, notes, (*path, index))
+            if step is not INVALID:
+                result.append((index, step))
+        return result
 
 
 JOB_FIELDS = {

@@ -206,7 +206,7 @@ class Choice(Kind):
     def __init__(self, *words: str, others: Mapping[str, str] | None = None) -> None:
         """Take `words`, and the keys of `others` as their values."""
         self.choices = {word: word for word in words} | dict(others or {})
-        self.words = f"one of {', '.join(words)}"
+        self.words = f"one of {', '.join(words)}" if len(words) > 1 else words[0]
         self.own = words
 
     def read(self, value: Any, notes: Notes, path: Path) -> Any:

@@ -34,6 +34,8 @@ def normalise(document: Any, catalog: StepCatalog, notes: Notes) -> tuple[dict[s
     job = JOB.read(document, notes, ())
     if job is INVALID:
         return None
+    if "from" in job:
+        notes.error(("from",), "from is known but job templates have not landed yet; write the steps out", "key")
     metadata = job.pop("metadata", {})
     _lift(job, metadata, notes)
     steps, numbers = _steps(job, metadata, document, catalog, notes)
@@ -109,7 +111,7 @@ def _steps(
     numbered = job.pop("steps", [])
     before = take_edges(numbered, _step_names(document.get("steps")), notes, ("steps",))
     volumes = Volumes(job.pop("volumes", []), notes, ("volumes",))
-    context = StepContext(catalog, _defaults(job, metadata, notes), volumes)
+    context = StepContext(catalog, document.get("steps"), _defaults(job, metadata, notes), volumes)
     steps = []
     for (index, fields), names in zip(numbered, before, strict=True):
         if names is not None:

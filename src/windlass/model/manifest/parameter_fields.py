@@ -17,12 +17,13 @@ from windlass.model.manifest.kinds import (
     Whole,
 )
 from windlass.model.manifest.problem import Notes, Path
-from windlass.model.manifest.record import Field, Record
+from windlass.model.manifest.record import Field, Record, RecordBearer
 from windlass.model.manifest.words import FLAG, LONG_TEXT, TEXT
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object")
 FORMATS = ("date", "date-time", "time", "duration", "email", "uri", "uuid", "hostname", "ipv4", "ipv6", "file")
-_DEEPEST = 8
+#: Where the schema of manifests keeps the schema of a part of a parameter.
+PART_REFERENCE = "#/$defs/parameterPart"
 
 
 class Number(Kind):
@@ -39,17 +40,26 @@ class Number(Kind):
         return {"type": "number"}
 
 
-class ParameterSchema(Kind):
-    """The schema of a parameter, or of a part of one."""
+class ParameterSchema(RecordBearer):
+    """The schema of a parameter, or with `part` the schema of a part of one."""
 
     words = "a mapping such as {type: string}"
 
-    def __init__(self, depth: int = 0) -> None:
-        """Describe a part `depth` levels inside of a parameter."""
-        self.depth = depth
-        inner: Kind = ParameterSchema(depth + 1) if depth < _DEEPEST else Anything()
+    def __init__(self, *, part: bool) -> None:
+        """Describe a parameter; a part has no `secret`, and `required` names its keys."""
+        self.part = part
+        self.inner = self if part else ParameterSchema(part=True)
+        own = {
+            "required": Field(
+                Either("true, false, or the keys that a mapping must have", bool=Flag(), list=Listing(Text())),
+                "true: a run must be given it",
+                default=False,
+            ),
+            "secret": Field(FLAG, "whether its value is a secret", default=False),
+        }
         fields = {
             "type": Field(Choice(*TYPES), "what it is; a string unless said"),
+            **({"required": Field(Listing(Text()), "keys that must be there")} if part else own),
             "title": Field(TEXT, "a name for people"),
             "description": Field(LONG_TEXT, "what it is for"),
             "default": Field(Anything(), "what is taken where nothing is given"),
@@ -66,21 +76,12 @@ class ParameterSchema(Kind):
             "minItems": Field(Whole(0), "entries at least"),
             "maxItems": Field(Whole(0), "entries at most"),
             "uniqueItems": Field(FLAG, "whether entries must differ"),
-            "items": Field(inner, "what each entry is"),
-            "properties": Field(MapOf(inner), "what each key holds"),
+            "items": Field(self.inner, "what each entry is"),
+            "properties": Field(MapOf(self.inner), "what each key holds"),
             "additionalProperties": Field(FLAG, "whether other keys are allowed"),
             "examples": Field(Listing(Anything()), "examples"),
         }
-        if depth == 0:
-            fields["required"] = Field(
-                Either("true, false, or the keys that a mapping must have", bool=Flag(), list=Listing(Text())),
-                "true: a run must be given it",
-                default=False,
-            )
-            fields["secret"] = Field(FLAG, "whether its value is a secret", default=False)
-        else:
-            fields["required"] = Field(Listing(Text()), "keys that must be there")
-        self.record = Record("the parameter" if depth == 0 else "the schema", fields)
+        self.record = Record("the schema" if part else "the parameter", fields)
 
     def read(self, value: Any, notes: Notes, path: Path) -> Any:
         """Return the schema with its type written out."""
@@ -92,8 +93,8 @@ class ParameterSchema(Kind):
         return {"type": "string", **result} if "type" not in result and "type" not in value else result
 
     def schema(self) -> Schema:
-        """Return the schema of such a schema."""
-        return self.record.schema()
+        """Return the schema of such a schema; that of a part stands under `$defs`."""
+        return {"$ref": PART_REFERENCE} if self.part else self.record.schema()
 
 
-PARAMETER = ParameterSchema()
+PARAMETER = ParameterSchema(part=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windlass.model.did_you_mean import suggestion
-from windlass.model.manifest.kinds import INVALID, Kind, Schema, label
+from windlass.model.manifest.kinds import INVALID, Kind, Schema
 from windlass.model.manifest.problem import Notes, Path
 
 _MISSING = object()
@@ -24,6 +24,11 @@ class Field:
     name: str | None = None
     #: What is meant where nothing is written; canonical content leaves it out.
     default: Any = _MISSING
+
+    @property
+    def has_default(self) -> bool:
+        """True where nothing written means something."""
+        return self.default is not _MISSING
 
 
 class Record(Kind):
@@ -100,7 +105,7 @@ class Record(Kind):
         for key, field in self.fields.items():
             own = field.kind.schema()
             own["description"] = field.summary
-            if field.default is not _MISSING and "default" not in own:
+            if field.has_default and "default" not in own:
                 own["default"] = field.default
             properties[key] = own
         schema: Schema = {"type": "object", "additionalProperties": False, "properties": properties}
@@ -115,6 +120,7 @@ class Record(Kind):
         return schema
 
 
-def described_path(path: Path) -> str:
-    """Return how sentences call the mapping at `path`."""
-    return label(path)
+class RecordBearer(Kind):
+    """A kind that reads a mapping by a table of fields, and something else beside."""
+
+    record: Record

@@ -79,18 +79,23 @@ def take_retry(fields: dict[str, Any], notes: Notes, path: Path) -> dict[str, An
     """Take `retry` and its flat spellings out of `fields` and return the policy as written, or None without any."""
     policy: dict[str, Any] | None = fields.pop("retry", None)
     flat: dict[str, Any] = {}
+    said: dict[str, str] = {}
     if "retries" in fields:
         flat["attempts"] = fields.pop("retries") + 1
+        said["attempts"] = "retries"
     if "retryDelay" in fields:
         flat["delay"] = fields.pop("retryDelay")
         flat["strategy"] = "fixed"
+        said["delay"] = said["strategy"] = "retryDelay"
     if "retryBackoff" in fields:
         flat["strategy"] = "exponential" if fields.pop("retryBackoff") else "fixed"
+        said["strategy"] = "retryBackoff"
     if not flat:
         return policy
     for name, value in (policy or {}).items():
         if flat.get(name, value) != value:
-            notes.error(path, f"retry.{name} is also said by retries, retryDelay or retryBackoff; keep one", "key")
+            message = f"{said[name]} and retry.{name} say the same thing differently; keep one"
+            notes.error((*path, said[name]), message, "key")
     return {**flat, **(policy or {})}
 
 

@@ -10,7 +10,6 @@ from windlass.model.manifest.kinds import (
     Choice,
     Either,
     Flag,
-    Kind,
     Listing,
     MapOf,
     Schema,
@@ -19,7 +18,7 @@ from windlass.model.manifest.kinds import (
     Whole,
 )
 from windlass.model.manifest.problem import Notes, Path
-from windlass.model.manifest.record import Field, Record
+from windlass.model.manifest.record import Field, Record, RecordBearer
 from windlass.model.manifest.retry_fields import FLAT_RETRY, RETRY
 from windlass.model.manifest.words import (
     ALIAS,
@@ -41,11 +40,11 @@ from windlass.model.manifest.words import (
 NOT_ACTED_ON_FIELDS = {name: Field(Anything(), "known, and not acted on") for name in NOT_ACTED_ON}
 
 
-class Cache(Kind):
+class Cache(RecordBearer):
     """true, false, or how a step's result is kept."""
 
     words = "true, false or a mapping with key and ttl"
-    _record = Record(
+    record = Record(
         "cache",
         {
             "key": Field(Listing(TEXT, single=True), "texts and expressions that the kept result depends on"),
@@ -60,11 +59,11 @@ class Cache(Kind):
         """Return the settings, or False."""
         if type(value) is bool:
             return {} if value else False
-        return self._record.read(value, notes, path) if type(value) is dict else self.refuse(value, notes, path)
+        return self.record.read(value, notes, path) if type(value) is dict else self.refuse(value, notes, path)
 
     def schema(self) -> Schema:
         """Return the schema of `cache`."""
-        return {"anyOf": [{"type": "boolean"}, self._record.schema()]}
+        return {"anyOf": [{"type": "boolean"}, self.record.schema()]}
 
 
 _MATRIX_VALUES = Either(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,10 @@ from windlass.model.manifest.problem import Notes, Path
 from windlass.model.manifest.retry_fields import take_retry, without_defaults
 from windlass.model.manifest.volumes import Volumes
 
+#: Fields of which a step needs one.
+_DOING = ("run", "command", "image", "engine", "uses", "type")
+#: Fields that only a step type can make sense of.
+_OF_TYPE = (*SHORT, "config", "uses", "engine", "volumeMounts")
 _WRITTEN_TYPES = ("task", "branch")
 #: Fields that `defaults` may give, and fields that canonical content has only where they say something.
 _DEFAULTED = ("timeout", "logQuota", "cache", "onWorkerLost")
@@ -26,6 +30,8 @@ class StepContext:
     """What shaping a step needs to know of its job."""
 
     catalog: StepCatalog
+    #: The steps as written.
+    raw: Any
     #: Canonical values of `defaults`.
     defaults: Mapping[str, Any]
     volumes: Volumes
@@ -45,44 +51,55 @@ def _type_and_config(
     step: dict[str, Any], fields: dict[str, Any], context: StepContext, notes: Notes, path: Path
 ) -> None:
     """Settle `type` and `config`, and check the config against the type."""
-    name = _settled_type(fields, notes, path)
-    if name is None:
-        return
-    step["type"] = name
-    checker = context.catalog.checker_or_none(name)
+    name = _settled_type(fields, context.raw[path[-1]], notes, path)
+    checker = context.catalog.checker_or_none(name) if name is not None else None
     if checker is None:
-        near = suggestion(name, context.catalog)
-        notes.error((*path, "type"), f'unknown step type "{name}"{near}')
-        for short in (*SHORT, "config", "uses", "engine", "volumeMounts"):
+        if name is not None:
+            notes.error((*path, "type"), f'unknown step type "{name}"{_nearest(name, context.catalog)}')
+        for short in _OF_TYPE:
             fields.pop(short, None)
         return
+    step["type"] = name
     engine = fields.pop("engine", None)
+    is_complete = "job" in fields.get("uses", ("job",))
     config = _gathered(fields, checker, notes, path)
     if "volumeMounts" in fields:
-        config = context.volumes.mounted(config, fields.pop("volumeMounts"), name, engine, notes, path)
+        config = context.volumes.mounted(config, fields.pop("volumeMounts"), checker.spec.name, engine, notes, path)
     checker.normalise(config, notes, (*path, "config"))
-    for place, message, about in checker.check(config):
-        notes.error((*path, "config", *place), message, about)
+    if is_complete:
+        for place, message, about in checker.check(config):
+            notes.error((*path, "config", *place), message, about)
     if config:
         step["config"] = config
 
 
-def _settled_type(fields: dict[str, Any], notes: Notes, path: Path) -> str | None:
-    """Take `type` and return the step type that is meant, or None after noting that there is none."""
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return the suggestion for an unknown step type: `docker` is `container.docker`."""
+    for one in known:
+        if one.endswith(f".{name}"):
+            return f'; did you mean "{one}"?'
+    return suggestion(name, known)
+
+
+def _settled_type(fields: dict[str, Any], raw: Mapping[str, Any], notes: Notes, path: Path) -> str | None:
+    """Take `type` and return the step type that is meant, or None after noting why there is none.
+
+    `raw` is the step as written: a field that was refused has been noted already.
+    """
     written = fields.pop("type", None)
     meant = _meant(fields, written)
     if written == "branch" and meant is not None:
         fields["branch"] = True
     if written == "task" or (written == "branch" and meant is not None):
         written = None
-    if written is None and meant is None:
-        if "engine" in fields:
-            notes.error((*path, "engine"), 'missing key "image" beside engine', "key")
-        else:
-            notes.error(path, "the step does nothing: it needs run, command, image, uses, or type", "key")
-        return None
     if written is not None and meant is not None and not _agree(written, meant):
         notes.error((*path, "type"), f"type {written} does not go with the short form of {meant}; keep one of them")
+        return None
+    if written is None and meant is None:
+        if "engine" in fields and "image" not in raw:
+            notes.error((*path, "engine"), 'missing key "image" beside engine', "key")
+        elif raw.keys().isdisjoint(_DOING):
+            notes.error(path, "the step does nothing: it needs run, command, image, uses, or type", "key")
     name: str | None = written or meant
     return name
 

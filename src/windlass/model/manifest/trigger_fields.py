@@ -7,7 +7,7 @@ from typing import Any
 
 from windlass.model.manifest.kinds import INVALID, Choice, Kind, Listing, MapOf, Schema, Text, label
 from windlass.model.manifest.problem import Notes, Path
-from windlass.model.manifest.record import Field, Record
+from windlass.model.manifest.record import Field, Record, RecordBearer
 from windlass.model.manifest.words import DURATION, FINAL_STATE, LABELS, MAPPING, TEXT, VALUES
 
 _HOOK = re.compile(r"^/*(?:v1/)?(?:hooks/)?")
@@ -104,11 +104,11 @@ CONFIGURATIONS = {"cron": CRON, "http": HTTP, "event": EVENT, "manual": MANUAL}
 _FRESHNESS = "freshness"
 
 
-class Trigger(Kind):
+class Trigger(RecordBearer):
     """What starts runs; the fields of `configuration` follow from `type`."""
 
     words = "a mapping with type and configuration"
-    _record = Record(
+    record = Record(
         "the trigger",
         {
             "type": Field(Choice(*CONFIGURATIONS, others={_FRESHNESS: _FRESHNESS}), "cron, http, event or manual"),
@@ -120,7 +120,7 @@ class Trigger(Kind):
 
     def read(self, value: Any, notes: Notes, path: Path) -> Any:
         """Return `{type, configuration}`."""
-        trigger = self._record.read(value, notes, path)
+        trigger = self.record.read(value, notes, path)
         if trigger is INVALID or "type" not in trigger:
             return INVALID
         kind = trigger["type"]
@@ -151,7 +151,7 @@ class Trigger(Kind):
 
     def schema(self) -> Schema:
         """Return the schema: `configuration` by `type`."""
-        schema = self._record.schema()
+        schema = self.record.schema()
         schema["allOf"] = [
             {
                 "if": {"properties": {"type": {"const": kind}}, "required": ["type"]},

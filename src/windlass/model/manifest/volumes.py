@@ -64,8 +64,8 @@ class Volumes:
             source = _source(volume or {}, engine)
             if source is None:
                 notes.error((*place, "volume"), f'the volume "{name}" has no source for {engine}')
-                continue
-            result.append({**mount, **source})
+            elif source["type"] in _KINDS and "target" in mount:
+                result.append({**mount, **source})
         return {**config, "mounts": result} if result else config
 
 
