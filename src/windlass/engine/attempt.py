@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,7 +23,7 @@ from windlass.engine.workspace import Workspace, make_workspace, remove_workspac
 from windlass.errors import LimitExceeded
 from windlass.ids import id_text
 from windlass.model.masking import Masker
-from windlass.model.outcome import Completed, Failed, Outcome
+from windlass.model.outcome import Completed, Failed, Outcome, Skipped
 from windlass.model.secret_forms import secrets_digest
 from windlass.steps.artifacts import Collected, collect_artifacts
 from windlass.steps.contract import StepContext, TaskIdentity
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Type of the trigger of a run that `exec` started.
 EXEC = "exec"
+#: Seconds between two reports of progress that are kept.
+PROGRESS_PAUSE = 0.2
 
 
 class Shop(Protocol):
@@ -62,9 +64,11 @@ class Attempt:
     log: LogPipe
     masker: Masker
     artifacts: Path
+    progress: PacedProgress
 
     async def close(self, outcome: Outcome) -> Ended:
         """Keep the artifacts and the rest of the log; return what the attempt leaves, without secrets."""
+        await self.progress.flush()
         kept, outcome = await self._keep_artifacts(outcome)
         totals = await self.log.close()
         used = self.context.usage
@@ -105,14 +109,11 @@ class Attempt:
     def _masked(self, outcome: Outcome) -> Outcome:
         if not self.masker.active:
             return outcome
-        if isinstance(outcome, Completed):
-            return replace(outcome, outputs=self.masker.mask_json(dict(outcome.outputs)))
+        if isinstance(outcome, Skipped):
+            return outcome
+        outcome = replace(outcome, outputs=self.masker.mask_json(dict(outcome.outputs)))
         if isinstance(outcome, Failed):
-            return replace(
-                outcome,
-                message=self.masker.mask_text(outcome.message),
-                outputs=self.masker.mask_json(dict(outcome.outputs)),
-            )
+            return replace(outcome, message=self.masker.mask_text(outcome.message))
         return outcome
 
     async def remove(self) -> None:
@@ -154,6 +155,7 @@ async def open_attempt(
     log = LogPipe(
         _Chunks(queue, claim), clock=shop.clock, masker=masker, quota=claim.step.log_quota or engine.settings.log_quota
     )
+    progress = PacedProgress(queue, claim, masker)
     environment = step_environment(claim, identity, rendered, parameters, secret, workspace)
     context_file(workspace).write_bytes(orjson.dumps(environment.context))
     for sentence in environment.left_out:
@@ -169,12 +171,12 @@ async def open_attempt(
         grace=shop.grace,
         parameters=parameters,
         choices=_choices(claim.job, claim.step_number),
-        progress=_Progress(queue, claim, masker),
+        progress=progress,
         clock=shop.clock,
         credentials=secrets_digest(known),
         inline=shop.inline,
     )
-    return Attempt(claim, context, rendered.config, workspace, log, masker, shop.artifacts)
+    return Attempt(claim, context, rendered.config, workspace, log, masker, shop.artifacts, progress)
 
 
 def _folder(claim: Claim) -> Path | None:
@@ -216,17 +218,40 @@ class _Chunks:
         await self.queue.append([chunk])
 
 
-@dataclass(slots=True)
-class _Progress:
-    """Reports progress, no more often than a person could follow; the last report of an attempt is never lost."""
+class PacedProgress:
+    """Hands reports of progress to the queue, no more often than a person could follow; the last one is never lost."""
 
-    queue: Queue
-    claim: Claim
-    masker: Masker
-    _last: tuple[float | None, str | None] = field(default=(None, None))
+    def __init__(self, queue: Queue, claim: Claim, masker: Masker) -> None:
+        """Report for `claim`; messages are masked."""
+        self._queue = queue
+        self._claim = claim
+        self._masker = masker
+        self._said: tuple[float | None, str | None] | None = None
+        self._told: tuple[float | None, str | None] | None = None
+        self._next = 0.0
+        self._late: asyncio.Task[None] | None = None
 
     async def __call__(self, percent: float | None = None, message: str | None = None) -> None:
-        said = (percent, None if message is None else self.masker.mask_text(message))
-        if said != self._last:
-            self._last = said
-            await self.queue.progress(self.claim, *said)
+        """Report percent done and what is going on."""
+        self._said = (percent, None if message is None else self._masker.mask_text(message))
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._next:
+            await self.flush()
+        elif self._late is None:
+            self._late = loop.create_task(self._flush_at(self._next))
+
+    async def _flush_at(self, moment: float) -> None:
+        await asyncio.sleep(moment - asyncio.get_running_loop().time())
+        self._late = None
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Hand on what was said last, if it was not yet."""
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        if self._said is None or self._said == self._told:
+            return
+        self._told = self._said
+        self._next = asyncio.get_running_loop().time() + PROGRESS_PAUSE
+        await self._queue.progress(self._claim, *self._told)
