@@ -17,14 +17,17 @@ from sqlalchemy import insert, select
 
 from windlass.errors import CorruptStore, Unavailable, WindlassError
 from windlass.store.lockfile import lock_path
+from windlass.store.migrations import HEAD
 from windlass.store.open import OpenStore, open_store
 from windlass.store.tables import store_info
 from windlass.store.transaction import Transaction
+from windlass.store.upgrade import Upgrade
 
 #: Makes a store, says so, and is killed while it is open.
 KILLED = """
 import asyncio, os, signal, sys
 from sqlalchemy import insert
+from windlass.store.migrations import HEAD
 from windlass.store.open import open_store
 from windlass.store.tables import store_info
 
@@ -103,8 +106,10 @@ def spoil(database: Path, change: Callable[[bytearray], None]) -> None:
 @pytest.mark.promise("H07")
 async def test_what_was_kept_is_there_after_opening_again(database: Path) -> None:
     async with await opened(database) as first:
+        assert first.upgrade == Upgrade(None, HEAD)
         await first.store.run(put, "k1")
     async with await opened(database) as second:
+        assert second.upgrade == Upgrade(HEAD, HEAD)
         assert await second.store.read(keys) == ["k1"]
         assert second.id == first.id
 
@@ -334,6 +339,7 @@ async def test_a_folder_in_place_of_the_database_is_refused(database: Path) -> N
 def test_two_processes_that_open_a_new_store_at_once_open_the_same_one(database: Path) -> None:
     program = """
 import asyncio, sys
+from windlass.store.migrations import HEAD
 from windlass.store.open import open_store
 
 async def main():

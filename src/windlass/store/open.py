@@ -16,7 +16,7 @@ from windlass.store.owner import WAIT, Ownership, own
 from windlass.store.place import store_place
 from windlass.store.soundness import examine
 from windlass.store.sqlite import SqliteStore
-from windlass.store.upgrade import APPLICATION_ID, store_id, upgrade
+from windlass.store.upgrade import APPLICATION_ID, Upgrade, store_id, upgrade
 
 #: Bytes up to which a database is checked page by page before each use: some ten milliseconds at most.
 _CHECKED_ALWAYS: Final = 8 << 20
@@ -31,6 +31,8 @@ class OpenStore:
     id: str
     #: None where the store is in memory.
     ownership: Ownership | None
+    #: What opening it did to its schema.
+    upgrade: Upgrade
 
     async def close(self) -> None:
         """Close the store and let go of the database; closing twice is fine."""
@@ -63,8 +65,8 @@ async def open_store(
     place = store_place(url)
     if place.path is None:
         store = SqliteStore(":memory:", clock=clock)
-        upgrade(store)
-        return OpenStore(store, store_id(store.connection), None)
+        done = upgrade(store)
+        return OpenStore(store, store_id(store.connection), None, done)
     ownership = await own(place.path, version=version, wait=wait, clock=clock)
     return await open_owned(ownership, clock=clock, verify=verify)
 
@@ -79,7 +81,7 @@ async def open_owned(ownership: Ownership, *, clock: Clock | None = None, verify
         await asyncio.to_thread(_prepare, ownership, verify=verify)
         store = SqliteStore(str(ownership.database), clock=clock)
         try:
-            await asyncio.to_thread(upgrade, store)
+            done = await asyncio.to_thread(upgrade, store)
             identity = store_id(store.connection)
             ownership.opened(identity)
         except BaseException:
@@ -88,7 +90,7 @@ async def open_owned(ownership: Ownership, *, clock: Clock | None = None, verify
     except BaseException:
         ownership.release()
         raise
-    return OpenStore(store, identity, ownership)
+    return OpenStore(store, identity, ownership, done)
 
 
 def _prepare(ownership: Ownership, *, verify: bool) -> None:

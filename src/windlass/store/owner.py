@@ -56,8 +56,14 @@ class Ownership:
         self._write(replace(self._note, store=store, wal=True))
 
     def closing(self) -> None:
-        """Note, durably, that the write-ahead log may now go, because the database is about to be closed in order."""
-        self._write(replace(self._note, wal=False), durable=True)
+        """Note, durably, that the write-ahead log may now go, because the database is about to be closed in order.
+
+        Where that cannot be written, as on a full disk, the release writes it.
+        """
+        note = replace(self._note, wal=False)
+        with suppress(Unavailable):
+            self._write(note, durable=True)
+        self._note = note
 
     async def steps_ended(self, *, wait: float | None = None) -> None:
         """Return once no process of an earlier owner's steps is left.
