@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,10 +32,10 @@ class Family:
 class Command(click.Command):
     """A command with the options that all have."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        """Take what click's own command takes."""
+    def __init__(self, *args: Any, formats: Sequence[str] = (), **more: Any) -> None:
+        """Take what click's own command takes, and `formats` that only this command prints."""
         super().__init__(*args, **more)
-        self.params.extend(common_options())
+        self.params.extend(common_options(formats))
 
 
 class LazyGroup(click.Group):
@@ -90,12 +90,12 @@ def make(**more: Any) -> Callable[[Callable[..., Any]], Command]:
     return decorate
 
 
-def common_options() -> list[click.Option]:
-    """Return the options that every command and every group has."""
+def common_options(formats: Sequence[str] = ()) -> list[click.Option]:
+    """Return the options that every command and every group has; `formats` come on top of the usual ones."""
     return [
         click.Option(
             ["--format", "format_"],
-            type=click.Choice(FORMATS),
+            type=click.Choice([*FORMATS, *formats]),
             expose_value=False,
             callback=_take_format,
             help="How results are printed.  [default: table]",

@@ -8,13 +8,13 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, TextIO
 
 from windlass.cli.table import Column, table_lines
 from windlass.cli.text import clean
 
-Format = Literal["table", "json", "yaml"]
-FORMATS: Final[tuple[Format, ...]] = ("table", "json", "yaml")
+#: Formats of every result; a command may have more.
+FORMATS: Final = ("table", "json", "yaml")
 #: What JSON leaves as it is and some terminals act on.
 _UNSAFE_IN_JSON: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -26,7 +26,7 @@ class Output:
         """Print to the process's own streams unless others are given."""
         self.stdout = stdout or sys.stdout
         self.stderr = stderr or sys.stderr
-        self.format: Format = "table"
+        self.format = "table"
         self.quiet = False
 
     @property
@@ -54,6 +54,13 @@ class Output:
             case _:
                 for line in show():
                     self.line(line)
+
+    def compact(self, value: Any) -> None:
+        """Print a value of a stream: JSON on one line, or a YAML document."""
+        if self.format == "yaml":
+            self.write("---\n" + to_yaml(value))
+        else:
+            self.write(escaped(json.dumps(value, ensure_ascii=False)) + "\n")
 
     def rows(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], nothing: str) -> None:
         """Print a list; `nothing` goes to standard error where it is empty and a person reads."""
@@ -96,7 +103,11 @@ class Output:
 
 def to_json(value: Any) -> str:
     """Return JSON that is safe to print; what a terminal might act on is escaped."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return escaped(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def escaped(text: str) -> str:
+    """Return JSON text in which nothing is left that a terminal might act on."""
     return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

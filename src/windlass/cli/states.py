@@ -47,9 +47,14 @@ _CODES: Final = {
 ORDER: Final = tuple(SIGNS)
 
 
-def paint_state(text: str, state: str) -> str:
-    """Return `text` in the colour of a state, for a terminal."""
-    return paint(text, COLOURS.get(state.partition(" ")[0], ""))
+def signed(state: str) -> str:
+    """Return a state behind its sign."""
+    return f"{SIGNS[state]} {state}"
+
+
+def paint_signed(text: str, _: str = "") -> str:
+    """Return a state behind its sign in its colour, for a terminal."""
+    return paint(text, COLOURS.get(text.partition(" ")[2], ""))
 
 
 def paint(text: str, colour: str) -> str:
@@ -62,3 +67,23 @@ def counted(counts: Mapping[str, int]) -> str:
     """Return counts by state as `3 completed, 1 failed`, in the usual order."""
     known = [state for state in ORDER if counts.get(state)]
     return ", ".join(f"{counts[state]} {state}" for state in known)
+
+
+#: Which state of several tasks stands for their step: the first of these that there is.
+_STANDS: Final = (
+    "running",
+    "failed",
+    "timeout",
+    "waiting",
+    "queued",
+    "scheduled",
+    "pending",
+    "cancelled",
+    "completed",
+    "skipped",
+)
+
+
+def state_of(counts: Mapping[str, int]) -> str:
+    """Return the state that stands for all tasks of a step."""
+    return next((state for state in _STANDS if counts.get(state)), "pending")

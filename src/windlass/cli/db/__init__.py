@@ -1,0 +1,1 @@
+"""`windlass db ...`, one module for each verb."""

@@ -1,0 +1,21 @@
+"""`windlass db check`."""
+
+from __future__ import annotations
+
+from windlass.cli.command import make
+from windlass.cli.session import Session
+from windlass.cli.text import one_line
+
+
+@make(name="check")
+def command(session: Session) -> int:
+    """Check that the database is sound: its pages, references, schema.
+
+    Reads all of it, which takes seconds for each gigabyte, and changes nothing. Exit status 1: something is wrong.
+    """
+    with session.connect() as client:
+        found = client.get("store", "check")
+    lines = [*found["problems"], *(f"Note: {note}" for note in found["notes"])]
+    end = "The database is sound." if found["sound"] else "The database is damaged; restore a backup."
+    session.out.value(found, lambda: [*map(one_line, lines), end])
+    return 0 if found["sound"] else 1

@@ -1,0 +1,1 @@
+"""`windlass event ...`, one module for each verb."""

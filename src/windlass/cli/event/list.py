@@ -1,0 +1,38 @@
+"""`windlass event list`."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.options import JOB, RUN, limit_option
+from windlass.cli.session import Session
+from windlass.cli.table import Column
+from windlass.cli.text import local_time, plain
+
+COLUMNS = (
+    Column("WHEN", lambda row: local_time(row["at"])),
+    Column("EVENT", lambda row: row["type"]),
+    Column("RUN", lambda row: plain(row["runId"])),
+    Column("TASK", lambda row: plain(row["taskId"]).rpartition(".")[2]),
+    Column("DATA", lambda row: plain(row["data"]), shrinks=True),
+)
+
+
+@make(name="list")
+@click.option("--type", "types", multiple=True, help="Only events of this type, such as run.failed or 'task.*'.")
+@click.option("--job", type=JOB, help="Only events of this job's runs.")
+@click.option("--run", type=RUN, help="Only events of this run.")
+@limit_option(50)
+def command(session: Session, *, limit: int, **which: Any) -> None:
+    """List past events, oldest first: the last ones of the project."""
+    types = which.pop("types")
+    last = None if which["run"] else max(limit, 1) * (20 if types or which["job"] else 1)
+    begin = {"after": "0"} if which["run"] else {"last": last}
+    with session.connect() as client:
+        stream = client.events("events", project=session.project, type=types, follow=False, **begin, **which)
+        found = deque((event.json() for event in stream), maxlen=limit)
+    session.out.rows(list(found), COLUMNS, "There are no such events.")

@@ -1,0 +1,1 @@
+"""`windlass job ...`, one module for each verb."""

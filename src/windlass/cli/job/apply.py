@@ -1,0 +1,73 @@
+"""`windlass job apply`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.manifest_files import Found, find_manifests
+from windlass.cli.session import Session
+
+
+@make(name="apply")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--force", is_flag=True, help="Take over jobs that come from another source.")
+@click.option("--prune", is_flag=True, help="Delete jobs of the same source that are not in the files.")
+@click.option("--per-document", is_flag=True, help="Hold bad documents back and apply the others.")
+@click.option("-m", "--message", help="Why, for the history.")
+@click.option("--source", help="Name of where the files come from, such as a repository; jobs stay with their source.")
+@click.option("--repo", help="Address of the repository; needs --source.")
+@click.option("--ref", help="Branch or tag; needs --source.")
+@click.option("--commit", help="Commit; needs --source.")
+def command(session: Session, *, files: tuple[str, ...], **options: Any) -> int:
+    """Store the jobs of files, in one transaction.
+
+    FILE is a file, a folder (everything below with apiVersion and kind), a glob, or - for standard input. Nothing
+    changes where a document is bad, unless --per-document is given. The same content again makes no new revision.
+    """
+    found = find_manifests(files)
+    note_left_out(session, found)
+    body = {
+        "files": [{"name": file.name, "text": file.text()} for file in found.files],
+        "dryRun": options["dry_run"],
+        "force": options["force"],
+        "prune": options["prune"],
+        "perDocument": options["per_document"],
+        **_provenance(options),
+    }
+    if options["message"]:
+        body["message"] = options["message"]
+    with session.connect() as client:
+        answer = client.post("jobdefs", "apply", body=body, project=session.project)
+    for warning in answer["warnings"]:
+        session.out.error(warning)
+    for held in answer.get("held", ()):
+        session.out.error(held)
+    session.out.value(answer, lambda: _told(answer, dry_run=options["dry_run"]))
+    return 1 if answer.get("held") else 0
+
+
+def note_left_out(session: Session, found: Found) -> None:
+    """Name the files of folders that are no manifests."""
+    for path in found.left_out:
+        session.out.note(f"left out, it has no apiVersion and kind: {path}")
+
+
+def _provenance(options: dict[str, Any]) -> dict[str, Any]:
+    given = {name: options[name] for name in ("source", "repo", "ref", "commit") if options[name]}
+    if given and "source" not in given:
+        raise click.UsageError(f"--{next(iter(given))} needs --source")
+    return {"provenance": given} if given else {}
+
+
+def _told(answer: dict[str, Any], *, dry_run: bool) -> Iterator[str]:
+    verdicts = [verdict for verdict in ("created", "changed", "unchanged", "pruned") if answer[verdict]]
+    for verdict in verdicts:
+        for alias in answer[verdict]:
+            yield f"{verdict:<9}  {alias}"
+    counts = ", ".join(f"{len(answer[verdict])} {verdict}" for verdict in verdicts)
+    yield f"{'Would be' if dry_run else 'Applied'}: {counts or 'nothing'}."

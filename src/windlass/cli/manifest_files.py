@@ -1,0 +1,128 @@
+"""Which manifests the arguments of a command name: files, folders, globs, standard input."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from windlass.errors import LimitExceeded, UserError
+
+#: Names that folders are searched for.
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+#: What a document of ours has at its top; written as YAML or as JSON.
+_API_VERSION: Final = re.compile(rb"""^[ \t\xef\xbb\xbf{]*["']?apiVersion["']?[ \t]*:""", re.MULTILINE)
+_KIND: Final = re.compile(rb"""^[ \t{]*["']?kind["']?[ \t]*:""", re.MULTILINE)
+_INLINE: Final = re.compile(rb"""["'](?:apiVersion|kind)["'][ \t\r\n]*:""")
+#: Bytes read of one file: larger ones are refused, whatever the limit of the settings.
+_LARGEST: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """A text with the name that findings show."""
+
+    name: str
+    data: bytes
+
+    def text(self) -> str:
+        """Return the text. Raises UserError where it is not UTF-8."""
+        try:
+            return self.data.decode()
+        except UnicodeDecodeError as error:
+            line = self.data.count(b"\n", 0, error.start) + 1
+            raise UserError(f"{self.name}:{line}: the file is not UTF-8.") from None
+
+
+@dataclass(slots=True)
+class Found:
+    """The manifests that arguments name, and the files of folders that are none."""
+
+    files: list[ManifestFile] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def find_manifests(arguments: Sequence[str]) -> Found:
+    """Return the manifests that `arguments` name, each file once, folders in the order of their paths.
+
+    A file that is named is taken as it is; below a folder only what has `apiVersion` and `kind` is.
+    Raises UserError where an argument names nothing, or something cannot be read.
+    """
+    found = Found()
+    seen: set[str] = set()
+    for argument in arguments:
+        for path, named in _paths(argument):
+            key = "-" if argument == "-" else os.path.realpath(path)
+            if key in seen:
+                continue
+            seen.add(key)
+            data = _read(path)
+            if named or _is_ours(data):
+                found.files.append(ManifestFile(path, data))
+            else:
+                found.left_out.append(path)
+    if not found.files:
+        asked = ", ".join(arguments)
+        hint = f"; {len(found.left_out)} files have no apiVersion and kind" if found.left_out else ""
+        raise UserError(f"There is no manifest in {asked}{hint}.")
+    return found
+
+
+def _paths(argument: str) -> Iterator[tuple[str, bool]]:
+    """Yield the files that an argument names; True with those that are named one by one."""
+    if argument == "-":
+        yield argument, True
+        return
+    if os.path.isdir(argument):  # noqa: PTH112 - paths stay as they were written, for findings
+        yield from ((path, False) for path in _below(argument))
+        return
+    if not os.path.lexists(argument) and glob.has_magic(argument):
+        matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - paths stay as they were written
+        if not matches:
+            raise UserError(f"No file matches {argument}.")
+        for match in matches:
+            if os.path.isdir(match):  # noqa: PTH112 - as above
+                yield from ((path, False) for path in _below(match))
+            else:
+                yield match, True
+        return
+    yield argument, True
+
+
+def _below(folder: str) -> Iterator[str]:
+    """Yield the files below a folder that may be manifests, in the order of their paths; nothing that is hidden."""
+
+    def fail(error: OSError) -> None:
+        raise UserError(f"{error.filename}: {error.strerror}.")
+
+    for place, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.endswith(_SUFFIXES) and not name.startswith("."):
+                yield os.path.join(place, name)  # noqa: PTH118 - paths stay as they were written
+
+
+def _read(path: str) -> bytes:
+    try:
+        if path == "-":
+            data = sys.stdin.buffer.read(_LARGEST + 1)
+        else:
+            with Path(path).open("rb") as file:
+                data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}.") from None
+    if len(data) > _LARGEST:
+        raise LimitExceeded(f"bytes of {path}", len(data), _LARGEST)
+    return data
+
+
+def _is_ours(data: bytes) -> bool:
+    """Say whether a text has a document with apiVersion and kind, as far as can be told without reading it."""
+    if _API_VERSION.search(data) and _KIND.search(data):
+        return True
+    return len({found[0].strip(b"\"' :\t\r\n") for found in _INLINE.finditer(data)}) > 1

@@ -1,0 +1,70 @@
+"""Arguments and options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from windlass.cli.session import Session
+from windlass.errors import UserError, WindlassError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class JobName(click.ParamType[str]):
+    """The alias or id of a job; completed from the store."""
+
+    name = "job"
+
+    def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the aliases that begin so; nothing where the store is out of reach."""
+        return _complete(ctx, "jobs", "alias", incomplete)
+
+
+class RunName(click.ParamType[str]):
+    """The id of a run or its beginning; completed from the store."""
+
+    name = "run"
+
+    def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the ids of the newest runs that begin so; nothing where the store is out of reach."""
+        return _complete(ctx, "runs", "id", incomplete)
+
+
+JOB = JobName()
+RUN = RunName()
+
+
+def limit_option(default: int) -> Callable[[Function], Function]:
+    """Return the option that bounds a list."""
+    return click.option(
+        "-n", "--limit", type=click.IntRange(1, 100_000), default=default, show_default=True, help="Most items to list."
+    )
+
+
+def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
+    """Return `name=value` texts as a mapping. Raises UserError where one is none, or a name comes twice."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UserError(f'A {what} is given as name=value, not "{text[:80]}".')
+        if name in found:
+            raise UserError(f'The {what} "{name}" is given twice.')
+        found[name] = value
+    return found
+
+
+def _complete(ctx: click.Context, group: str, field: str, incomplete: str) -> list[CompletionItem]:
+    session = ctx.find_object(Session)
+    if session is None:
+        return []
+    try:
+        with session.connect() as client:
+            page = client.get(group, project=session.project, limit=200)
+    except WindlassError:
+        return []
+    return [CompletionItem(item[field]) for item in page["items"] if item[field].startswith(incomplete)]

@@ -1,0 +1,1 @@
+"""`windlass queue ...`, one module for each verb."""

@@ -1,0 +1,1 @@
+"""`windlass run ...`, one module for each verb."""

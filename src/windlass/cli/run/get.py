@@ -1,0 +1,90 @@
+"""`windlass run get`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.options import RUN
+from windlass.cli.output import Output, detail_lines
+from windlass.cli.session import Session
+from windlass.cli.states import paint_signed, signed
+from windlass.cli.table import Column, table_lines
+from windlass.cli.text import between, duration, local_time, plain
+
+
+def why(task: Mapping[str, Any]) -> str:
+    """Return why a task is in its state, in one line."""
+    return error_text(task["error"]) or plain(task["reason"])
+
+
+def error_text(error: Any) -> str:
+    """Return an error in one line: its message, and the step that it is of where it names one."""
+    if not isinstance(error, dict):
+        return plain(error)
+    text = plain(error.get("message") or error.get("reason"))
+    step = plain(error.get("step"))
+    key = plain(error.get("key"))
+    return f"{step}{f' [{key}]' if key else ''}: {text}" if step else text
+
+
+def _attempt(task: Mapping[str, Any]) -> str:
+    if not task["attempt"]:
+        return ""
+    return f"{task['attempt']}/{task['maxAttempts']}" if task["maxAttempts"] > 1 else str(task["attempt"])
+
+
+TASKS = (
+    Column("STEP", lambda row: row["step"] + (f" [{row['key']}]" if row["key"] else "")),
+    Column("STATE", lambda row: signed(row["state"]), paint=paint_signed),
+    Column("ATTEMPT", _attempt, right=True),
+    Column("TOOK", lambda row: duration(between(row["startedAt"], row["finishedAt"])), right=True),
+    Column("EXIT", lambda row: plain(row["exitCode"]), right=True),
+    Column("WHY", why, shrinks=True),
+    Column("OUTPUTS", lambda row: plain(row["outputs"]), shrinks=True),
+)
+
+
+@make(name="get")
+@click.argument("run", type=RUN)
+def command(session: Session, *, run: str) -> None:
+    """Show a run and its tasks. RUN is its id or the beginning of it."""
+    with session.connect() as client:
+        found = client.get("runs", run)
+        tasks = client.get("runs", found["id"], "steps")["items"] if session.out.format == "table" else []
+    session.out.value(found, lambda: run_lines(found, tasks, session.out))
+
+
+def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output) -> Iterator[str]:
+    """Yield a run and its tasks as people read them."""
+    state = signed(run["state"])
+    yield from detail_lines(
+        [
+            ("run", run["id"]),
+            ("job", f"{run['job']}, revision {run['revision']}"),
+            ("project", run["project"]),
+            ("state", paint_signed(state) if out.colours else state),
+            ("reason", plain(run["reason"])),
+            ("error", error_text(run["error"])),
+            ("waiting for", plain(run["waitingFor"])),
+            ("parameters", plain(run["parameters"])),
+            ("labels", plain(run["labels"])),
+            ("note", plain(run["note"])),
+            ("started by", plain(run["trigger"])),
+            ("priority", f"{run['priority']} in queue {run['queue']}"),
+            ("scheduled", local_time(run["scheduledAt"])),
+            ("created", local_time(run["createdAt"])),
+            ("started", local_time(run["startedAt"])),
+            ("finished", local_time(run["finishedAt"])),
+            ("took", duration(between(run["startedAt"], run["finishedAt"]))),
+            ("cancel asked", local_time(run["cancelRequestedAt"])),
+            ("deadline", "" if run["finishedAt"] else local_time(run["deadline"])),
+            ("allowed failures", plain(run["allowedFailures"] or None)),
+            ("outputs", plain(run["outputs"])),
+        ]
+    )
+    yield ""
+    yield from table_lines(TASKS, tasks, width=out.width, colours=out.colours)

@@ -1,0 +1,58 @@
+"""`windlass run list`."""
+
+from __future__ import annotations
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.options import JOB, limit_option
+from windlass.cli.run.start import not_before
+from windlass.cli.session import Session
+from windlass.cli.states import paint_signed, signed
+from windlass.cli.table import Column
+from windlass.cli.text import ago, between, duration, plain
+
+_COLUMNS = (
+    Column("RUN", lambda row: row["id"]),
+    Column("JOB", lambda row: f"{row['job']}:{row['revision']}"),
+    Column("STATE", lambda row: signed(row["state"]), paint=paint_signed),
+    Column("CREATED", lambda row: ago(row["createdAt"])),
+    Column("TOOK", lambda row: duration(between(row["startedAt"], row["finishedAt"])), right=True),
+    Column("DONE", lambda row: "" if row["finishedAt"] else f"{row['progress']['percent']:.0f}%", right=True),
+    Column("REASON", lambda row: plain(row["reason"]), shrinks=True),
+    Column("PARAMETERS", lambda row: plain(row["parameters"]), shrinks=True),
+)
+
+
+@make(name="list")
+@click.option("--job", type=JOB, help="Only runs of this job.")
+@click.option("--state", multiple=True, help="Only runs in this state; may be given several times.")
+@click.option("--since", metavar="TIME", help="Only runs created at this time or later.")
+@click.option("--until", metavar="TIME", help="Only runs created before this time.")
+@click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="Only runs with this label.")
+@limit_option(20)
+def command(
+    session: Session,
+    *,
+    job: str | None,
+    state: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    label: tuple[str, ...],
+    limit: int,
+) -> None:
+    """List runs, newest first. With --project '*' those of all projects."""
+    with session.connect() as client:
+        runs = list(
+            client.pages(
+                "runs",
+                most=limit,
+                project=session.project,
+                job=job,
+                state=state,
+                since=not_before(since, None),
+                until=not_before(until, None),
+                label=label,
+            )
+        )
+    session.out.rows(runs, _COLUMNS, "There are no runs; `windlass run start JOB` starts one.")

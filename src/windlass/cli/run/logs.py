@@ -1,0 +1,52 @@
+"""`windlass run logs`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.options import RUN
+from windlass.cli.session import Session
+from windlass.cli.watch.loglines import LogLines, chunk_bytes
+
+
+@make(name="logs")
+@click.argument("run", type=RUN)
+@click.option("--step", help="Only this step.")
+@click.option("--key", help="Only this matrix cell or target.")
+@click.option("--attempt", type=click.IntRange(1), help="Only this attempt; all of them where not given.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("--timestamps", is_flag=True, help="Begin each line with its time.")
+@click.option("--raw", is_flag=True, help="Print the bytes as they are, with nothing taken out of them.")
+def command(session: Session, *, run: str, follow: bool, timestamps: bool, raw: bool, **which: Any) -> None:
+    """Print the output of a run's steps, each line behind the name of its step.
+
+    With --step the lines stand alone. What a terminal would act on is taken out, unless --raw is given. With --json
+    each chunk is an object on a line of its own.
+    """
+    out = session.out
+    with session.connect() as client:
+        if raw and not follow:
+            out.stdout.flush()
+            for data in client.read("runs", run, "logs", format="text", **which):
+                out.stdout.buffer.write(data)
+            return
+        lines = LogLines(
+            write=out.write,
+            colours=out.colours,
+            timestamps=timestamps,
+            named=which["step"] is None,
+        )
+        for event in client.events("runs", run, "logs", format="events", follow=follow, **which):
+            chunk = event.json()
+            if raw:
+                out.stdout.flush()
+                out.stdout.buffer.write(chunk_bytes(chunk))
+            elif out.format != "table":
+                out.compact(chunk)
+            else:
+                lines.take(chunk)
+            out.stdout.flush()
+        lines.close()

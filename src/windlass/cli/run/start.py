@@ -1,0 +1,80 @@
+"""`windlass run start`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.options import JOB, pairs
+from windlass.cli.session import Session
+from windlass.cli.text import local_time
+from windlass.errors import UserError
+
+if TYPE_CHECKING:
+    from windlass.client.client import Client
+
+
+@make(name="start")
+@click.argument("job", type=JOB)
+@click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times.")
+@click.option("--at", metavar="TIME", help="Not before this time, such as 2026-01-31T12:00; local without a zone.")
+@click.option("--in", "delay", metavar="DURATION", help="Not before this much later, such as 90s or 2h.")
+@click.option("--priority", help="critical, high, normal, low, or a number from 1 to 15.")
+@click.option("--key", help="Idempotency key: the same key again returns the run that it stands for.")
+@click.option("--revision", type=click.IntRange(1), help="A revision of the job; the newest where not given.")
+@click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="A label of the run.")
+@click.option("--note", help="A note on the run.")
+@click.option("--wait", is_flag=True, help="Follow the run to its end; status 1 where it does not complete.")
+def command(session: Session, *, job: str, wait: bool, key: str | None, **options: Any) -> int:
+    """Start a run of a job. JOB is its alias or id."""
+    body: dict[str, Any] = {"parameterTexts": pairs(options["param"], "parameter")}
+    when = not_before(options["at"], options["delay"])
+    given = {
+        "scheduledAt": when,
+        "priority": options["priority"],
+        "revision": options["revision"],
+        "labels": pairs(options["label"], "label") or None,
+        "note": options["note"],
+    }
+    body |= {name: value for name, value in given.items() if value is not None}
+    headers = {"idempotency-key": key} if key else {}
+    with session.connect() as client:
+        path = ("jobs", job, "run")
+        run = client.call("POST", path, query={"project": session.project}, body=body, headers=headers)
+        if wait:
+            return _wait(session, client, run)
+    told = f"Run {run['id']} is {run['state']}" + (f" for {local_time(when)}" if run["state"] == "scheduled" else "")
+    session.out.value(run, lambda: [run["id"]] if session.out.quiet else [f"{told}."])
+    return 0
+
+
+def not_before(at: str | None, delay: str | None) -> str | None:
+    """Return the time that `--at` or `--in` mean, as RFC 3339 in UTC; None where neither is given.
+
+    Raises UserError where one makes no sense, or both are given.
+    """
+    if at and delay:
+        raise UserError("--at and --in: give one of them.")
+    if at:
+        try:
+            return datetime.fromisoformat(at).astimezone(UTC).isoformat().replace("+00:00", "Z")
+        except (ValueError, OverflowError):
+            raise UserError(f'--at: "{at}" is no time such as 2026-01-31T12:00 or 2026-01-31T12:00+01:00.') from None
+    if delay:
+        from windlass.model.durations import parse_duration  # noqa: PLC0415 - few runs are delayed
+
+        try:
+            later = datetime.now(UTC) + timedelta(seconds=parse_duration(delay))
+        except (ValueError, OverflowError):
+            raise UserError(f'--in: "{delay}" is no duration such as 90s, 15m or 1h30m.') from None
+        return later.isoformat().replace("+00:00", "Z")
+    return None
+
+
+def _wait(session: Session, client: Client, run: dict[str, Any]) -> int:
+    from windlass.cli.watch.follow import follow_run  # noqa: PLC0415 - only for those who wait
+
+    return follow_run(session, client, run["id"])

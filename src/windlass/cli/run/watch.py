@@ -1,0 +1,24 @@
+"""`windlass run watch`."""
+
+from __future__ import annotations
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.options import RUN
+from windlass.cli.session import Session
+
+
+@make(name="watch")
+@click.argument("run", type=RUN)
+@click.option("--logs", is_flag=True, help="Print the output of the steps too.")
+def command(session: Session, *, run: str, logs: bool) -> int:
+    """Follow a run to its end: live on a terminal, line by line elsewhere.
+
+    Exit status 1: the run did not complete. Ctrl-C stops watching, not the run.
+    """
+    from windlass.cli.watch.follow import follow_run  # noqa: PLC0415 - its imports take longer than most commands
+
+    with session.connect() as client:
+        found = client.get("runs", run)
+        return follow_run(session, client, found["id"], logs=logs)

@@ -1,0 +1,1 @@
+"""Following runs: live on a terminal, line by line elsewhere."""

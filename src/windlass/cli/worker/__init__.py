@@ -1,0 +1,1 @@
+"""`windlass worker ...`, one module for each verb."""
