@@ -9,12 +9,11 @@ anything at all is found wrong, is read by the positioned parser. A property tes
 from __future__ import annotations
 
 import re
+import sys
+import threading
 from functools import lru_cache
 
 import orjson
-
-# Here and not where it is used: first imported in a thread that ends, it crashes the process in the next one.
-import yaml_rs
 
 from windlass.model.manifest.events import Parsed
 from windlass.model.manifest.json_text import is_within
@@ -27,8 +26,10 @@ _NOTHING = re.compile(r"(?: *(?:#[^\n]*)?\n)*")
 
 def parse_fast(text: str, limits: Limits) -> Parsed | None:
     """Return the documents of a plain text, or None where only the positioned parser may judge it."""
-    if not _is_plain(text):
+    if not _is_ready() or not _is_plain(text):
         return None
+    import yaml_rs  # noqa: PLC0415 - see _is_ready
+
     try:
         value = yaml_rs.loads(text, parse_datetime=False)
         orjson.dumps(value)  # refuses keys that are no text
@@ -43,6 +44,20 @@ def parse_fast(text: str, limits: Limits) -> Parsed | None:
     if not _is_small(text, limits) and not all(is_within(document, limits) for document in documents):
         return None
     return Parsed(documents, starts)
+
+
+def _is_ready() -> bool:
+    """Load yaml-rs if this is the main thread, and say whether it is loaded.
+
+    Its allocator belongs to the thread that loads it: once that thread has ended, the process crashes.
+    """
+    if "yaml_rs" in sys.modules:
+        return True
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    import yaml_rs  # noqa: F401, PLC0415 - for its effect
+
+    return True
 
 
 def _is_plain(text: str) -> bool:
@@ -102,3 +117,6 @@ def _plain_line() -> re.Pattern[str]:
     block_in_list = rf"( *+)- {key}: [|>]-?\n(\3    *+)[^ \n][^\n]*\n(?:\4[^\n]*\n|\n)*"
     other = r" *+(?:#[^\n]*)?\n|---\n"
     return re.compile(f"{block}|{block_in_list}|{line}|{other}")
+
+
+_is_ready()  # now, so that other threads find it loaded later
