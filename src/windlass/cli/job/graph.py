@@ -12,7 +12,7 @@ from windlass.cli.drawing import Line, dot, draw, lane_count, mermaid
 from windlass.cli.options import JOB
 from windlass.cli.session import Session
 from windlass.cli.states import paint
-from windlass.cli.text import fitted, one_line, width_of
+from windlass.cli.text import clean, fitted, width_of
 
 #: Columns that a step's own text gets at least; a graph with more lanes is shown as a list.
 _TEXT: Final = 30
@@ -85,9 +85,8 @@ def _drawn(
             continue
         node = nodes[line.node]
         sign, label = text(node)
-        label = one_line(label)
         blanks = " " * (lanes - line.width)
-        shown = fitted(label, room) if room else label
+        shown = fitted(clean(label), room) if room else clean(label)
         yield f"{line.before}{paint(sign, colour(node))}{line.after}{blanks} {shown}"
 
 
@@ -105,7 +104,7 @@ def _layers(
             node = nodes[name]
             sign, label = text(node)
             before = ", ".join(node["dependsOn"])
-            label = one_line(f"{label}  after {before}" if before else label)
+            label = f"{label}  after {before}" if before else label
             head = f"{number if place == 0 else '':>{digits}}  "
-            shown = fitted(label, width - width_of(head) - 2) if width else label
+            shown = fitted(clean(label), width - width_of(head) - 2) if width else clean(label)
             yield f"{head}{paint(sign, colour(node))} {shown}"

@@ -1,0 +1,129 @@
+"""A run line by line, for pipes, files and build servers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from windlass.cli.output import Output
+from windlass.cli.text import between, clean, duration, instant, one_line
+from windlass.cli.watch.loglines import LogLines
+from windlass.cli.watch.streams import ENDS, check_stream, in_background, task_names
+
+if TYPE_CHECKING:
+    from windlass.client.client import Client
+
+#: Seconds that the rest of the output may take after the run has ended.
+_PATIENCE: Final = 10.0
+_ENDS: Final = {"completed": "completed", "failed": "failed", "timeout": "timed out", "cancelled": "was cancelled"}
+
+
+def follow_plainly(out: Output, client: Client, run_id: str, *, logs: bool) -> None:
+    """Print what happens to a run until it is final, and with `logs` the output of its steps."""
+    printing = threading.Lock()
+
+    def write(text: str) -> None:
+        with printing:
+            out.write(text)
+            out.stdout.flush()
+
+    def print_logs() -> None:
+        lines = LogLines(write=write)
+        for event in client.events("runs", run_id, "logs", format="events", follow=True):
+            check_stream(event)
+            lines.take(event.json())
+        lines.close()
+
+    run = client.get("runs", run_id)
+    teller = Teller(task_names(client.get("runs", run_id, "steps")["items"]), f"run {run_id} of {run['job']}")
+    reader = in_background(print_logs, "windlass-logs") if logs else None
+    for event in client.events("events", run=run_id, project="*", after="0"):
+        check_stream(event)
+        if event.type in ENDS:
+            break
+        line = teller.line(event.json())
+        if line is not None:
+            write(f"{line}\n")
+    if reader is not None:
+        reader.join(_PATIENCE)
+
+
+@dataclass(slots=True)
+class Teller:
+    """Makes a line of an event."""
+
+    names: Mapping[str, str]
+    run: str
+    _started: dict[str, str] = field(default_factory=dict)
+    _percent: dict[str, float] = field(default_factory=dict)
+
+    def line(self, event: Mapping[str, Any]) -> str | None:
+        """Return the line that tells of an event; None where it is of no interest."""
+        of, _, what = event["type"].partition(".")
+        text = self._of_run(what, event) if of == "run" else self._of_task(what, event)
+        return None if text is None else clean(f"{_clock(event['at'])} {text}")
+
+    def _of_run(self, what: str, event: Mapping[str, Any]) -> str | None:
+        match what:
+            case "scheduled":
+                return f"{self.run} waits for its time, {event['data'].get('at')}"
+            case "started":
+                return f"{self.run} started"
+            case "cancel_requested":
+                return f"{self.run} is asked to stop"
+            case _:
+                return None
+
+    def _of_task(self, what: str, event: Mapping[str, Any]) -> str | None:
+        name = self.names.get(event["taskId"] or "", "a task")
+        data = event["data"]
+        text: str | None = None
+        match what:
+            case "started":
+                self._started[name] = event["at"]
+                number = data.get("attempt", 1)
+                text = "started" + (f", attempt {number}" if number > 1 else "")
+            case "completed" | "failed" | "timeout" | "cancelled":
+                text = f"{_ENDS[what]}{self._took(name, event)}{_reason(data)}"
+            case "skipped":
+                text = f"skipped{_reason(data)}"
+            case "retried":
+                again = f"; next attempt at {_clock(data['at'])}" if data.get("at") else ""
+                text = f"attempt {data.get('attempt')} {data.get('outcome')}{_reason(data)}{again}"
+            case "waiting":
+                text = f"waits{_reason(data)}"
+            case "lost":
+                text = f"lost its worker {data.get('worker')}"
+            case "progress":
+                text = self._progress(name, data)
+        return None if text is None else f"{name} {text}"
+
+    def _progress(self, name: str, data: Mapping[str, Any]) -> str | None:
+        percent = data.get("percent")
+        tenth = None if percent is None else percent // 10
+        if tenth is not None and tenth == self._percent.get(name) and not data.get("message"):
+            return None
+        if tenth is not None:
+            self._percent[name] = tenth
+        shown = "" if percent is None else f"{percent:.0f}%"
+        message = one_line(str(data.get("message") or ""))
+        return " ".join(filter(None, [shown, message])) or None
+
+    def _took(self, name: str, event: Mapping[str, Any]) -> str:
+        begin = self._started.pop(name, None)
+        return f" after {duration(between(begin, event['at']))}" if begin else ""
+
+
+def _reason(data: Mapping[str, Any]) -> str:
+    code = data.get("exitCode")
+    reason = data.get("reason")
+    if code is not None and reason in {None, "exit"}:
+        return f": exit code {code}" if code else ""
+    return f": {one_line(str(reason))}" if reason and reason != "exit" else ""
+
+
+def _clock(at: str) -> str:
+    found = instant(at)
+    return "" if found is None else found.astimezone().strftime("%H:%M:%S")
