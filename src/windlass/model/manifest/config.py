@@ -53,6 +53,7 @@ class ConfigChecker:
         self._units = tuple(_unit_fields(spec.schema, ()))
         self._has_command = "array" in _types(self.properties.get("command", {}))
         self._has_run = "run" in self.properties
+        self._defaults = {name: below for name, below in self.properties.items() if _has_default(below)}
         self._compiled = lru_cache(maxsize=_KEPT)(self._compile)
 
     @cached_property
@@ -64,21 +65,31 @@ class ConfigChecker:
         )
 
     def normalise(self, config: dict[str, Any], notes: Notes, path: Path) -> None:
-        """Make command lists lists, scripts `run` and units numbers, in place; texts with expressions stay."""
+        """Bring a config to its one form, in place; texts with expressions stay.
+
+        Command lists become lists, scripts `run`, units numbers; nulls and what is meant anyway are left out.
+        """
         if None in config.values():
             for name in [name for name, value in config.items() if value is None]:
                 del config[name]
-        if self._has_command and "command" in config:
-            command = config["command"]
-            if type(command) in (str, list):
-                found = _COMMAND.read(command, notes, (*path, "command"))
-                if found is not INVALID:
-                    config["command"] = found
-            if self._has_run and type(config["command"]) is str and "run" not in config:
-                config["run"] = config.pop("command")
+        for name, schema in self._defaults.items():
+            if name in config and _is_default(config[name], schema):
+                del config[name]
+            elif name in config:
+                config[name] = _without_defaults(config[name], schema)
+        if self._has_command and type(config.get("command")) in (str, list):
+            self._normalise_command(config, notes, (*path, "command"))
         for field, unit in self._units:
             if field[0] in config:
                 _make_number(config, field, unit, notes, path)
+
+    def _normalise_command(self, config: dict[str, Any], notes: Notes, path: Path) -> None:
+        """Make a command that is a list a list, and a script `run` where the type has that."""
+        found = _COMMAND.read(config["command"], notes, path)
+        if found is not INVALID:
+            config["command"] = found
+        if self._has_run and type(config["command"]) is str and "run" not in config:
+            config["run"] = config.pop("command")
 
     def compiled(self, json: bytes) -> CompiledStep:
         """Return the expressions of a step of this type; `json` is a mapping with its `config`, `env` and `when`.
@@ -105,6 +116,33 @@ class ConfigChecker:
 def _types(schema: Mapping[str, Any]) -> list[str]:
     found = schema.get("type", [])
     return [found] if isinstance(found, str) else list(found)
+
+
+def _has_default(schema: Any) -> bool:
+    """Say whether a value of `schema`, or a part of one, has a default."""
+    if not isinstance(schema, Mapping):
+        return False
+    parts = (schema.get("items"), *schema.get("properties", {}).values())
+    return "default" in schema or any(_has_default(part) for part in parts)
+
+
+def _is_default(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Say whether a value is what is meant anyway; 0 is not false."""
+    return "default" in schema and value == schema["default"] and type(value) is type(schema["default"])
+
+
+def _without_defaults(value: Any, schema: Mapping[str, Any]) -> Any:
+    """Return a value without the parts that are meant anyway."""
+    if isinstance(value, list) and _has_default(schema.get("items")):
+        return [_without_defaults(entry, schema["items"]) for entry in value]
+    if isinstance(value, dict):
+        parts = schema.get("properties", {})
+        return {
+            key: _without_defaults(entry, parts.get(key, {}))
+            for key, entry in value.items()
+            if not _is_default(entry, parts.get(key, {}))
+        }
+    return value
 
 
 def _unit_fields(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], str]]:
