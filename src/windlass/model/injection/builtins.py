@@ -112,7 +112,7 @@ def _printf(words: Sequence[Word], start: int) -> Verdicts:
         at += 1
     if at >= len(words):
         return {}
-    if words[at].is_bare_hole and words[at - 1].text != "--":
+    if words[at].may_be_option and words[at - 1].text != "--":
         return {at: refused("could be an option of printf; write printf '%s' before it")}
     arguments = holes(words, at + 1)
     text = words[at].text

@@ -88,8 +88,8 @@ def _shell(words: Sequence[Word], start: int, name: str, *, keeps_env: bool) -> 
         if is_unknown:  # may be options: what stands behind could be their script
             guessed, at = True, at + 1
             continue
-        if not text.startswith(("-", "+")) or text in {"-", "--"}:
-            at += text in {"-", "--"}
+        if not text.startswith(("-", "+")) or words[at].text in {"-", "--"}:
+            at += words[at].text in {"-", "--"}
             break
         if words[at].has_hole:
             return {at: refused(f"would be an option of {name}; write the option out")}
@@ -112,7 +112,7 @@ def _interpreter(words: Sequence[Word], start: int, rules: Interpreter, name: st
     """Judge `python [options] [-c code | file] [arguments]`."""
     found = _guess(words, start, name)
     at, has_code, has_file = start + 1, False, False
-    while at < len(words) and words[at].prefix.startswith("-") and words[at].prefix not in {"-", "--"}:
+    while at < len(words) and words[at].prefix.startswith("-") and words[at].text not in {"-", "--"}:
         text = words[at].prefix
         is_code, takes_next = _option(text, rules)
         has_code = has_code or is_code
@@ -125,7 +125,7 @@ def _interpreter(words: Sequence[Word], start: int, rules: Interpreter, name: st
         if takes_next and at < len(words):
             if words[at].has_hole and is_code:
                 found[at] = _in_code_of(f"{name} {text}")
-            elif words[at].is_bare_hole:
+            elif words[at].may_be_option:
                 found[at] = refused(f"would be what {name} {text} loads or sets; write it out")
             at += 1
     if at < len(words) and words[at].has_hole and not has_code:
@@ -153,7 +153,7 @@ def _first_operand(words: Sequence[Word], at: int, rules: Interpreter, name: str
     """Judge the word that is the program, or the file that has it."""
     if rules.first_operand_is_code:
         return {} if has_file else {at: _in_code_of(name)}
-    if words[at].is_bare_hole and words[at - 1].text != "--":
+    if words[at].may_be_option and words[at - 1].text != "--":
         return {at: refused(f"could be an option of {name}; write a folder before it, such as ./")}
     return {}
 
@@ -220,7 +220,7 @@ def _powershell(words: Sequence[Word], start: int) -> Verdicts:
     for at in range(start + 1, len(words)):
         option = words[at].prefix.lower().replace("/", "-")
         if len(option) > 1 and "-file".startswith(option):
-            is_file = at + 1 < len(words) and words[at + 1].is_bare_hole
+            is_file = at + 1 < len(words) and words[at + 1].may_be_option
             return (
                 {at + 1: refused("would be the file that PowerShell runs; write a folder before it")} if is_file else {}
             )
@@ -271,7 +271,7 @@ def _guarded(words: Sequence[Word], start: int) -> Verdicts:
     return _options(words, start) | {
         at: verdict
         for at in holes(words[:end], start + 1)
-        if words[at].is_bare_hole and not _names_file(words[at - 1].text or "", letters, is_first=at == start + 2)
+        if words[at].may_be_option and not _names_file(words[at - 1].text or "", letters, is_first=at == start + 2)
     }
 
 
@@ -302,9 +302,15 @@ def _unknown(words: Sequence[Word], start: int) -> Verdicts:
         could_run_code = True
         for key, verdict in judge(words, at, keeps_env=False).items():
             found.setdefault(key, verdict)
-        if not found and any(word.text in CODE_OPTIONS for word in words[at + 1 : at + 4]):
-            break  # its code is known, what follows are arguments of that
+        if not found and _has_known_code(words, at):
+            break  # what follows are arguments of that code
     return found
+
+
+def _has_known_code(words: Sequence[Word], start: int) -> bool:
+    """Say whether one of the next words is an option for code, and the code behind it is written out."""
+    near = range(start + 1, min(start + 4, len(words) - 1))
+    return any(words[at].text in CODE_OPTIONS and words[at + 1].text is not None for at in near)
 
 
 _BY_NAME: Final[Mapping[str, Callable[[Sequence[Word], int], Verdicts]]] = {

@@ -170,7 +170,9 @@ def _check_again(script: Script) -> None:
     for start, end in spans:
         node = node_at(root, start, end)
         around = node.parent.type if node.parent is not None else ""
-        if root.has_error or node.type != "expansion" or around not in {"string", "heredoc_body"}:
+        is_read = node.type == "expansion" and around in {"string", "heredoc_body"}
+        # Behind a tab the parser takes a reference in a here-document for plain text, which no shell does.
+        if root.has_error or not (is_read or node.type in {"heredoc_body", "heredoc_content"}):
             raise ExpressionError("the script is ambiguous around an expression; assign it to a variable first")
 
 

@@ -96,6 +96,7 @@ _OTHERWISE: Final[Mapping[str, str]] = {
         ("binary_expression", "unary_expression", "postfix_expression", "ternary_expression"), _IN_ARITHMETIC
     ),
     "parenthesized_expression": _IN_ARITHMETIC,
+    "compound_statement": f"stands in ((...)), which {_ARITHMETIC}; {_COMPUTE}",
     "c_style_for_statement": f"stands in for ((...)), which {_ARITHMETIC}; {_COMPUTE}",
     "subscript": f"stands in the index of an array, which {_ARITHMETIC}; {_WAY_OUT}",
     "expansion": f"stands in ${{...}}, whose operators read it as a pattern or as arithmetic; {_WAY_OUT}",

@@ -48,9 +48,9 @@ class Word:
     has_hole: bool = False
 
     @property
-    def is_bare_hole(self) -> bool:
-        """Return True where the word begins with the value of an expression, which may then look like an option."""
-        return self.has_hole and not self.prefix
+    def may_be_option(self) -> bool:
+        """Return True where the value of an expression can make the word look like an option."""
+        return self.has_hole and self.prefix in {"", "-", "--"}
 
 
 def known(text: str) -> Word:
