@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
 from windlass.clock import ManualClock
 from windlass.ids import SequentialIds
 from windlass.store import jobs as stored
-from windlass.store import revisions
+from windlass.store import revisions, tables
 from windlass.store.sqlite import SqliteStore
 from windlass.store.transaction import Transaction
 
@@ -140,3 +141,10 @@ async def test_ids_of_revisions_grow_and_belong_to_one_unit_each(store: SqliteSt
     job_id = await store.run(add, "a")
     made = await asyncio.gather(*(store.run(revise, job_id, number) for number in range(2, 30)))
     assert made == sorted(set(made))
+
+
+async def test_the_id_of_a_revision_that_is_gone_is_not_given_to_another(store: SqliteStore) -> None:
+    job_id = await store.run(add, "a")
+    last = await store.run(revise, job_id, 2)
+    await store.run(lambda tx: tx.connection.execute(delete(tables.revisions).where(tables.revisions.c.id == last)))
+    assert await store.run(revise, job_id, 3) > last

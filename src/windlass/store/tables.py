@@ -99,6 +99,7 @@ revisions = Table(
     Column("message", Text),
     Column("created_at", Time, nullable=False),
     UniqueConstraint("job_id", "number"),
+    sqlite_autoincrement=True,  # a number that was given out stands in runs and caches: never again
 )
 
 routes = Table(

@@ -306,4 +306,5 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_revisions_job_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_revisions")),
         sa.UniqueConstraint("job_id", "number", name=op.f("uq_revisions_job_id_number")),
+        sqlite_autoincrement=True,
     )
