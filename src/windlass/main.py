@@ -136,6 +136,7 @@ def _here(settings: Settings, version: str, *, works: bool) -> Iterator[Client |
 @asynccontextmanager
 async def _owned(settings: Settings, version: str, *, works: bool) -> AsyncIterator[Engine | None]:
     """Own the store for a while; None where another process owns it and listens."""
+    from windlass.engine.executing import serving, until_idle
     from windlass.steps.registry import StepTypes
     from windlass.store.open import open_owned, open_store
     from windlass.store.owner import Ownership, own_or_find
@@ -154,8 +155,10 @@ async def _owned(settings: Settings, version: str, *, works: bool) -> AsyncItera
     async with opened:
         engine = _engine(opened, settings, types)
         if works:
-            async with _node(engine, opened, types, version):
+            async with _node(serving(engine, alone=True), opened, types, version):
                 yield engine
+                # Other commands may have given their runs to us, for we own the store.
+                await until_idle(engine)
         else:
             yield engine
 
@@ -228,6 +231,7 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     import asyncio
     import signal
 
+    from windlass.engine.executing import serving
     from windlass.errors import UserError
     from windlass.steps.registry import StepTypes
     from windlass.store.open import open_store
@@ -245,7 +249,7 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     async with await open_store(settings.database_url, version=version, wait=_WAIT) as opened:
         if opened.ownership is None:
             raise UserError("A store in memory cannot be served; set WINDLASS_DATABASE_URL to sqlite:///FILE.")
-        engine = _engine(opened, settings, types)
+        engine = serving(_engine(opened, settings, types), alone=False)
         async with _node(engine, opened, types, version) as node:
             ready(f"unix://{opened.ownership.note.socket}")
             await asked.wait()

@@ -18,6 +18,7 @@ from windlass.engine.job_diff import diff_manifests
 from windlass.engine.manifests import ManifestText, load_manifests, manifest_limits
 from windlass.errors import UserError
 from windlass.model.apply_plan import Provenance
+from windlass.model.manifest.schema import job_schema
 
 _YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 _TEXT: Final = {"type": "string"}
@@ -100,6 +101,11 @@ async def diff_definitions(engine: Engine, request: Request) -> Answer:
     return Answer(body=found.to_json() | {"differs": found.differs})
 
 
+async def get_schema(engine: Engine, _: Request) -> Answer:
+    """Return the JSON Schema of manifests."""
+    return Answer(body=job_schema(engine.catalog))
+
+
 def manifest_texts(request: Request) -> list[ManifestText]:
     """Return the manifests of a request. Raises UserError where there are none."""
     if media_type(request.headers.get("content-type", JSON)) in _YAML:
@@ -116,6 +122,13 @@ def manifest_texts(request: Request) -> list[ManifestText]:
 
 
 ROUTES: Final = (
+    Route(
+        method="GET",
+        path=f"{ROOT}/jobdefs/schema",
+        permission="view",
+        handler=get_schema,
+        summary="Return the JSON Schema of a job's manifest.",
+    ),
     Route(
         method="POST",
         path=f"{ROOT}/jobdefs/apply",

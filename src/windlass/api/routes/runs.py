@@ -7,14 +7,17 @@ from typing import Any, Final
 from windlass.api.message import Answer, Request
 from windlass.api.query import Query
 from windlass.api.routes.shared import LABELS, LIST_PROJECT, PAGE, PROJECT, ROOT, id_cursor, listed_project, page, pairs
-from windlass.api.table import Body, Route
+from windlass.api.table import MIB, Body, Route
 from windlass.clock import from_text
 from windlass.engine.cancellation import cancel
 from windlass.engine.engine import Engine
-from windlass.engine.jobs import find_job
+from windlass.engine.executing import execute
+from windlass.engine.jobs import find_job, get_job
+from windlass.engine.manifests import ManifestText
 from windlass.engine.reading import find_run, get_run, list_attempts, list_runs, list_tasks, run_graph
 from windlass.engine.starting import Start, retry_run, start_run
-from windlass.errors import NotFound, UserError
+from windlass.errors import NotFound, Refused, UserError
+from windlass.model.in_force import not_in_force
 from windlass.model.state import RUN_MOVES
 from windlass.store.runs import RunFilter
 
@@ -35,6 +38,27 @@ _START: Final = Body(
         "additionalProperties": False,
     }
 )
+_EXECUTE: Final = Body(
+    schema={
+        "type": "object",
+        "properties": {
+            "file": {
+                "type": "object",
+                "properties": {"name": {"type": "string"}, "text": {"type": "string"}},
+                "required": ["name", "text"],
+                "additionalProperties": False,
+            },
+            "folder": {"type": "string", "description": "where its steps start; only on the server's own machine"},
+            **{
+                name: _START.schema["properties"][name]
+                for name in ("parameters", "parameterTexts", "priority", "labels", "note", "correlationId")
+            },
+        },
+        "required": ["file"],
+        "additionalProperties": False,
+    },
+    limit=16 * MIB,
+)
 _LONGEST_KEY: Final = 200
 
 
@@ -49,7 +73,26 @@ async def start(engine: Engine, request: Request) -> Answer:
         **start_options(data),
     )
     run, created = await start_run(engine, wanted)
-    return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
+    job = await get_job(engine, run["project"], request.params["job"], run["revision"])
+    warnings = [f"not yet in force: {name}" for _, name in not_in_force(job["definition"], engine.catalog)]
+    return _started(run, warnings, status=201 if created else 200)
+
+
+async def start_manifest(engine: Engine, request: Request) -> Answer:
+    """Run a manifest that is kept as an unlisted revision."""
+    data = request.data
+    folder = data.get("folder")
+    if folder is not None and not request.principal.local:
+        raise Refused("folder: only a process on the server's own machine may name one.")
+    wanted = Start(project=request.query["project"], job="", **start_options(data))
+    text = ManifestText(data["file"]["name"], data["file"]["text"])
+    run, findings = await execute(engine, text, wanted, folder=folder, by=request.principal.name)
+    return _started(run, [str(finding) for finding in findings])
+
+
+def _started(run: dict[str, Any], warnings: list[str], *, status: int = 201) -> Answer:
+    body = run | {"warnings": warnings}
+    return Answer(status=status, body=body, headers={"location": f"{ROOT}/runs/{run['id']}"})
 
 
 def start_options(data: Any) -> dict[str, Any]:
@@ -171,6 +214,15 @@ ROUTES: Final = (
         summary="Start a run; with an Idempotency-Key a second request returns the first one's run.",
         query=(PROJECT,),
         body=_START,
+    ),
+    Route(
+        method="POST",
+        path=f"{ROOT}/runs",
+        permission="edit",
+        handler=start_manifest,
+        summary="Run a manifest here and now, without storing a job that lists show.",
+        query=(PROJECT,),
+        body=_EXECUTE,
     ),
     Route(
         method="GET",

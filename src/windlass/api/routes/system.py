@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any, Final
 
 from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import ROOT
 from windlass.api.table import Route
+from windlass.clock import micros
+from windlass.engine.doctor import examine
 from windlass.engine.engine import Engine
 from windlass.store.check import check
 from windlass.store.migrations import HEAD
-from windlass.store.workers import route_count
+from windlass.store.transaction import Transaction
+from windlass.store.workers import live, route_count
 
 
 async def healthz(_: Any, __: Request) -> Answer:
@@ -36,7 +40,25 @@ async def check_store(engine: Engine, _: Request) -> Answer:
     return Answer(body=body)
 
 
+async def get_diagnosis(engine: Engine, _: Request) -> Answer:
+    """Say what is wrong with the store and its work."""
+    alive = await engine.store.read(_alive, micros(engine.settings.lease))
+    found = await examine(engine, version=version("windlass"), serving=alive)
+    return Answer(body={"items": [one.to_json() for one in found]})
+
+
+def _alive(tx: Transaction, lease: int) -> bool:
+    return any(row.heartbeat_at > tx.now - lease for row in live(tx))
+
+
 ROUTES: Final = (
+    Route(
+        method="GET",
+        path=f"{ROOT}/doctor",
+        permission="administer",
+        handler=get_diagnosis,
+        summary="Say what is wrong with the store and its work.",
+    ),
     Route(method="GET", path="/healthz", permission="open", handler=healthz, summary="Say that the process lives."),
     Route(method="GET", path="/readyz", permission="open", handler=readyz, summary="Say that the store can be read."),
     Route(

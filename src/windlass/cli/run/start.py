@@ -44,6 +44,8 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, **option
     with session.connect() as client:
         path = ("jobs", job, "run")
         run = client.call("POST", path, query={"project": session.project}, body=body, headers=headers)
+        for warning in run.pop("warnings"):
+            session.out.warn(warning)
         if wait:
             return _wait(session, client, run)
     told = f"Run {run['id']} is {run['state']}" + (f" for {local_time(when)}" if run["state"] == "scheduled" else "")

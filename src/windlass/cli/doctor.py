@@ -1,0 +1,69 @@
+"""`windlass doctor`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any, Final
+
+from windlass.cli.command import make
+from windlass.cli.session import Session
+from windlass.cli.states import paint
+from windlass.cli.table import Column, table_lines
+from windlass.cli.text import size
+from windlass.errors import WindlassError
+
+#: Free bytes below which a disk is nearly full.
+_SCARCE: Final = 512 * 1024 * 1024
+_SIGNS: Final = {"ok": "✓", "warning": "!", "error": "✗"}
+_COLOURS: Final = {"✓": "green", "!": "yellow", "✗": "red"}
+_COLUMNS: Final = (
+    Column("", lambda row: _SIGNS[row["level"]], paint=lambda text, cell: paint(text, _COLOURS[cell])),
+    Column("CHECK", lambda row: row["check"]),
+    Column("FINDING", lambda row: row["message"]),
+)
+
+
+@make(name="doctor")
+def command(session: Session) -> int:
+    """Find out what is wrong with this installation, and say what to do.
+
+    Exit status 1: something is wrong; warnings do not count.
+    """
+    found = [*_home(session), *_store(session)]
+    wrong = any(one["level"] == "error" for one in found)
+    out = session.out
+    out.value(found, lambda: table_lines(_COLUMNS, found, width=None, colours=out.colours)[1:])
+    return 1 if wrong else 0
+
+
+def _home(session: Session) -> list[dict[str, Any]]:
+    """Look at the folder of the settings; wrong settings have been refused before."""
+    home = session.settings.home
+    found = [_one("ok", "settings", f"all are valid; the home is {home}")]
+    if not home.exists():
+        return [*found, _one("ok", "home", "it does not exist yet; the first command makes it")]
+    facts = home.stat()
+    if facts.st_uid != os.geteuid():
+        found.append(
+            _one("error", "home", f"{home} belongs to another user; set WINDLASS_HOME to a folder of your own")
+        )
+    elif facts.st_mode & 0o077:
+        found.append(_one("warning", "home", f"others may enter {home}; run `chmod 700 {home}`"))
+    free = shutil.disk_usage(home).free
+    level = "warning" if free < _SCARCE else "ok"
+    found.append(_one(level, "disk", f"{size(free)} are free below {home}"))
+    return found
+
+
+def _store(session: Session) -> list[dict[str, Any]]:
+    try:
+        with session.connect() as client:
+            found: list[dict[str, Any]] = client.get("doctor")["items"]
+    except WindlassError as error:
+        return [_one("error", "store", str(error))]
+    return found
+
+
+def _one(level: str, check: str, message: str) -> dict[str, Any]:
+    return {"level": level, "check": check, "message": message}

@@ -1,0 +1,88 @@
+"""Running a manifest here and now: kept as an unlisted revision, in a queue that whoever owns the store serves."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from windlass.engine.attempt import EXEC
+from windlass.engine.engine import Engine
+from windlass.engine.manifests import Located, ManifestText, load_manifests, manifest_limits
+from windlass.engine.reading import get_run
+from windlass.engine.starting import Start, checked, points
+from windlass.engine.submission import Prepared, Submission, submit
+from windlass.engine.unlisted import unlisted
+from windlass.errors import InvalidDocument, UserError
+from windlass.model.finding import Finding
+from windlass.store import workers
+from windlass.store.transaction import Transaction
+
+#: Where tasks of such runs wait; no manifest can name it.
+QUEUE: Final = ".exec"
+#: Seconds between looks when no hint comes.
+_POLL: Final = 0.5
+
+
+async def execute(
+    engine: Engine, text: ManifestText, start: Start, *, folder: str | None, by: str | None
+) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+    """Start a run of the one job in `text`; return the run, and the warnings about the manifest.
+
+    Of `start` the job and the revision do not count. `folder` is where its steps start; None gives each its own.
+    Raises InvalidDocument with all that is wrong with the manifest or the parameters, UserError where the text does not
+    hold exactly one job.
+    """
+    limits = manifest_limits(engine.settings)
+    manifests = await asyncio.to_thread(load_manifests, [text], engine.catalog, limits)
+    if manifests.errors:
+        raise InvalidDocument(manifests.errors)
+    if len(manifests.documents) != 1:
+        names = ", ".join(located.document.alias for located in manifests.documents[:10])
+        raise UserError(f"{text.file} holds {len(manifests.documents)} jobs ({names}); exactly one can be run.")
+    prepared = await engine.store.run(_prepare, engine, manifests.documents[0], start.project, by)
+    submission = Submission(
+        parameters=checked(engine, prepared.job, start.parameters, start.texts),
+        priority=None if start.priority is None else points(start.priority),
+        labels=start.labels,
+        note=start.note,
+        trigger={"type": EXEC, "file": text.file, "folder": folder, "by": by},
+        correlation_id=start.correlation_id,
+    )
+    accepted = (await submit(engine, prepared, [submission]))[0]
+    return await get_run(engine, accepted.run_id), manifests.warnings
+
+
+def _prepare(tx: Transaction, engine: Engine, located: Located, project: str, by: str | None) -> Prepared:
+    """Keep the manifest; its tasks go to whoever owns the store, whatever workers the job requires."""
+    job = unlisted(tx, engine, located.document, project=project, author=by)
+    return Prepared(job, workers.route_id(tx, QUEUE, engine.settings.pool, {}), QUEUE)
+
+
+def serving(engine: Engine, *, alone: bool) -> Engine:
+    """Return an engine whose worker serves the queue of such runs: it `alone`, or beside those of the settings."""
+    named = engine.settings.queues
+    if alone:
+        return replace(engine, settings=replace(engine.settings, queues=(QUEUE,)))
+    if named is None or QUEUE in named:
+        return engine
+    return replace(engine, settings=replace(engine.settings, queues=(*named, QUEUE)))
+
+
+async def until_idle(engine: Engine) -> None:
+    """Return once every task of such runs is final."""
+    changed = asyncio.Event()
+    forget = engine.store.on_hint("ended", changed.set)
+    try:
+        while await engine.store.read(_busy):
+            changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL):
+                    await changed.wait()
+    finally:
+        forget()
+
+
+def _busy(tx: Transaction) -> bool:
+    return any(row.queue == QUEUE for row in workers.queue_depths(tx))
