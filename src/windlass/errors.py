@@ -9,18 +9,16 @@ WindlassError
 │   └── Refused            known, but not allowed
 ├── Unavailable            the store, the owner or a component cannot be reached now
 │   └── CorruptStore       the database cannot be trusted: nothing is changed, a person must act
+├── RunNotCompleted      a run that was waited for failed, was cancelled or ran out of time
+├── StillRunning         a run was waited for, and goes on
 ├── ExpressionError        an expression could not be evaluated on the values it met
 └── Unexpected             a fault of Windlass itself: an error id stands for what its log tells
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from windlass.model.finding import Finding
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 
 class WindlassError(Exception):
@@ -41,8 +39,8 @@ class UserError(WindlassError):
 class InvalidDocument(UserError):
     """One or more documents have findings of level error; nothing was changed."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        """Keep all `findings`; the text is one line for each."""
+    def __init__(self, findings: Sequence[Any]) -> None:
+        """Keep all `findings` (`model.finding.Finding`); the text is one line for each."""
         super().__init__("\n".join(str(finding) for finding in findings))
         self.findings = tuple(findings)
 
@@ -85,6 +83,26 @@ class Unavailable(WindlassError):
 
 class CorruptStore(Unavailable):
     """The database cannot be trusted; nothing was changed, a person must act."""
+
+
+class RunNotCompleted(WindlassError):
+    """A run that was waited for ended in another way than completed."""
+
+    exit_code = 1
+    status = 409
+
+    def __init__(self, message: str, *, run_id: str, state: str, reason: str | None) -> None:
+        """Keep the run's id, its final state and the reason beside the sentence."""
+        super().__init__(message)
+        self.run_id = run_id
+        self.state = state
+        self.reason = reason
+
+
+class StillRunning(WindlassError, TimeoutError):
+    """A run did not end within the time that somebody waited; it goes on."""
+
+    status = 409
 
 
 class ExpressionError(WindlassError):

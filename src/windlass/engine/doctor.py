@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sqlite3
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.step_context import task_id
 from windlass.ids import id_text
 from windlass.store import stuck, workers
+from windlass.store.sqlite import SQLITE_VERSION
 from windlass.store.stuck import StuckTask
 from windlass.store.transaction import Transaction
 
@@ -39,7 +39,7 @@ class Diagnosis:
 async def examine(engine: Engine, *, version: str, serving: bool) -> list[Diagnosis]:
     """Return everything that is to be said; `serving` is whether a process is there to move work."""
     versions = Diagnosis(
-        "ok", "versions", f"windlass {version}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+        "ok", "versions", f"windlass {version}, Python {platform.python_version()}, SQLite {SQLITE_VERSION}"
     )
     return [versions, *await engine.store.read(_examine, engine, serving=serving)]
 

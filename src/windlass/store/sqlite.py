@@ -33,6 +33,7 @@ Result = TypeVar("Result")
 #: Units that may share one commit: enough to hide the flush, few enough that nobody waits long behind the others.
 GROUP_LIMIT = 256
 READERS = 3
+SQLITE_VERSION = sqlite3.sqlite_version
 _BUSY_MS = 5_000
 _WRITER_PRAGMAS = (
     "PRAGMA auto_vacuum = INCREMENTAL",  # only a new database takes it
