@@ -97,6 +97,8 @@ def set_up(level: str) -> None:
     else:
         uv("sync", "--require-hashes", lock(level))
     uv("install", "--no-deps", "--no-build-isolation", "--editable", ROOT)
+    # Where nothing may write bytecode later on, every start of the program would compile everything anew: half a second.
+    run(PYTHON, "-m", "compileall", "-q", ROOT / "src")
     stamp(level).write_text(digest(level))
     say(f"done: {(VENV / 'bin' / 'windlass').relative_to(ROOT)}")
 
@@ -184,7 +186,7 @@ def uv(verb: str, *arguments: str | Path) -> None:
             [PYTHON, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
         ).stdout
     environment = uv_environment(pip_settings(listing), os.environ)
-    run(UV, "pip", verb, "--quiet", "--python", PYTHON, *arguments, env=environment)
+    run(UV, "pip", verb, "--quiet", "--python", PYTHON, "--compile-bytecode", *arguments, env=environment)
 
 
 def works(python: Path, code: str) -> bool:
