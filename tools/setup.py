@@ -97,7 +97,7 @@ def set_up(level: str) -> None:
     else:
         uv("sync", "--require-hashes", lock(level))
     uv("install", "--no-deps", "--no-build-isolation", "--editable", ROOT)
-    # Where nothing may write bytecode later on, every start of the program would compile everything anew: half a second.
+    # Where nothing may write bytecode later on, every start of the program would compile everything anew.
     run(PYTHON, "-m", "compileall", "-q", ROOT / "src")
     stamp(level).write_text(digest(level))
     say(f"done: {(VENV / 'bin' / 'windlass').relative_to(ROOT)}")
