@@ -324,6 +324,28 @@ def test_languages_inside_of_arguments_are_a_warning(script: str, message: str) 
     assert "${V}" in render(script, "text")
 
 
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ('V=X; ssh host "ls $V"', "is assigned to V, and $V is an argument of ssh"),
+        ('V="X"; eval "echo ${V%x}"', "is assigned to V, and $V is an argument of eval"),
+        ('for v in X; do sh -c "ls $v"; done', "is assigned to v, and $v stands in the code of another shell"),
+        ('V=$(cat X); python3 -c "print($V)"', "is assigned to V, and $V stands in the code of python3 -c"),
+    ],
+)
+def test_a_variable_that_is_handed_on_as_code_is_a_warning(script: str, message: str) -> None:
+    (found,) = complaints(script)
+    assert found.startswith(message)
+    assert "${V}" in render(script, "text")
+
+
+@pytest.mark.parametrize(
+    "script", ['V=X; echo "$V"; $CMD "$V"', "V=X; VW=1; ssh $VW", "V=X; sh -c 'echo $1' sh \"$V\""]
+)
+def test_a_variable_that_stays_an_argument_is_none(script: str) -> None:
+    assert complaints(script) == []
+
+
 def test_raw_text_is_pasted_and_what_stands_beside_it_is_still_carried() -> None:
     script = "${{ raw(parameters.c) }} ${{ parameters.v }} '${{ raw(parameters.c) }}'"
     compiled, found = compile_script(split(script), "sh", lambda _: "WINDLASS_EXPR_1")

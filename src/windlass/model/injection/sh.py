@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,7 @@ from windlass.model.injection.literals import literal, number, pasted
 from windlass.model.injection.nodes import Frame
 from windlass.model.injection.sh_places import Refused, Setting, Standing, stand
 from windlass.model.injection.sh_tree import node_at, parse
-from windlass.model.injection.sh_uses import counted_variables, typed_variables
+from windlass.model.injection.sh_uses import counted_variables, handed_to, typed_variables
 from windlass.model.injection.sh_words import PLACEHOLDER
 from windlass.model.template import Hole, Piece, carried
 
@@ -99,13 +99,20 @@ def compile_script(
         except Refused as refusal:
             complaints.append(Complaint(hole, str(refusal)))
         else:
-            if language := standings[index].language:
-                complaints.append(Complaint(hole, f"becomes part of {language}, which is not quoted", is_error=False))
+            complaints.extend(Complaint(hole, text, is_error=False) for text in _doubts(root, standings[index]))
     if any(complaint.is_error for complaint in complaints):
         return None, complaints
     script = _assemble(pieces, standings, placed, name_for)
     _check_again(script)
     return script, complaints
+
+
+def _doubts(root: Node, standing: Standing) -> Iterator[str]:
+    """Go over what is to be said of a value that is safe where it stands."""
+    if standing.language is not None:
+        yield f"becomes part of {standing.language}, which is not quoted"
+    if standing.assigned is not None and not standing.number_only and (found := handed_to(root, standing.assigned)):
+        yield found
 
 
 @dataclass(frozen=True, slots=True)

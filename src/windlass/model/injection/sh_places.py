@@ -40,6 +40,8 @@ class Standing:
     start: int
     #: Only a whole number may stand here.
     number_only: bool = False
+    #: The variable that the value is assigned to.
+    assigned: str | None = None
     #: A language in which the value is not safe, although no shell reads it.
     language: str | None = None
 
@@ -217,6 +219,7 @@ def _assignment(node: Node, below: Node, standing: Standing, setting: Setting) -
     if name in setting.typed or "" in setting.typed:
         raise Refused(f"is assigned to {name}, which the script declares to be more than a text; use another variable")
     standing.number_only = standing.number_only or name in setting.counted
+    standing.assigned = name
 
 
 def _array(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
@@ -291,8 +294,9 @@ def _for(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
     if field == "variable" or (field == "value" and text_of(node).startswith("select")):
         raise Refused("stands where the name of a variable or a menu of select is; write it out")
     variable = node.child_by_field_name("variable")
-    if field == "value" and variable is not None and text_of(variable) in setting.counted:
-        standing.number_only = True
+    if field == "value" and variable is not None:
+        standing.assigned = text_of(variable)
+        standing.number_only = standing.number_only or standing.assigned in setting.counted
 
 
 def _function(node: Node, below: Node, standing: Standing, setting: Setting) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from windlass.model.injection.builtins import COMPARISONS, NUMBERS
+from windlass.model.injection.builtins import COMPARISONS, NUMBERS, judge_in_shell
 from windlass.model.injection.sh_tree import descendants, text_of
 from windlass.model.injection.sh_words import command_words, declaration_words
 from windlass.model.injection.words import Word, names
@@ -42,6 +42,21 @@ def _typed_by(words: list[Word]) -> set[str]:
     if not letters & _ATTRIBUTES and texts[0] not in {"integer", "float", "nameref"}:
         return set()
     return {text.partition("=")[0] for text in texts[1:] if not text.startswith(("-", "+"))}
+
+
+def handed_to(root: Node, variable: str) -> str | None:
+    """Return what is to be said of a script that hands a variable on to something which reads it as code, or None."""
+    mark = re.compile(rf"\$(?:{variable}(?![A-Za-z0-9_])|\{{{variable}[^A-Za-z0-9_])")
+    for command in descendants(root, "command"):
+        words = [word for word, _ in command_words(command, mark)]
+        if words and words[0].has_hole:
+            continue  # the script chooses its command by a variable, and knows it
+        for verdict in judge_in_shell(words).values():
+            if verdict.kind == "refused":
+                return f"is assigned to {variable}, and ${variable} {verdict.reason}"
+            if verdict.kind == "script":
+                return f"is assigned to {variable}, and ${variable} stands in the code of another shell"
+    return None
 
 
 def counted_variables(root: Node) -> frozenset[str]:

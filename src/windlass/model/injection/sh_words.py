@@ -23,15 +23,18 @@ _EXPRESSIONS: Final = frozenset(
 )
 
 
-def command_words(command: Node) -> list[tuple[Word, Node]]:
-    """Return the words of a simple command with their nodes: its name first, redirections and assignments left out."""
+def command_words(command: Node, mark: re.Pattern[str] = PLACEHOLDER) -> list[tuple[Word, Node]]:
+    """Return the words of a simple command with their nodes: its name first, redirections and assignments left out.
+
+    A word in which `mark` is found counts as one with an expression.
+    """
     found: list[tuple[Word, Node]] = []
     for index, child in enumerate(command.children):
         field = command.field_name_for_child(index)
         if field == "name":
-            found.append((_word(child.children[0] if child.children else child), child))
+            found.append((_word(child.children[0] if child.children else child, mark), child))
         elif field == "argument":
-            found.append((_word(child), child))
+            found.append((_word(child, mark), child))
     return found
 
 
@@ -54,12 +57,12 @@ def _leaves(node: Node) -> Iterator[Node]:
             yield child
 
 
-def _word(node: Node) -> Word:
+def _word(node: Node, mark: re.Pattern[str] = PLACEHOLDER) -> Word:
     """Return a node as a word."""
     known: list[str] = []
     for text in _texts(node):
         if text is None:
-            return Word(None, "".join(known), PLACEHOLDER.search(text_of(node)) is not None)
+            return Word(None, "".join(known), mark.search(text_of(node)) is not None)
         known.append(text)
     whole = "".join(known)
     return Word(whole, whole)
