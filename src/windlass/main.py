@@ -114,9 +114,8 @@ def _reach_owner(settings: Settings, end: float) -> Client | None:
 @contextmanager
 def _here(settings: Settings, version: str, *, works: bool) -> Iterator[Client | None]:
     """Open the store on an event loop in this process; None where another process was quicker and listens."""
-    from windlass.api.message import local_admin
+    from windlass.api.message import local_admin, user_name
     from windlass.api.routes.all import route_table
-    from windlass.api.socket import user_name
     from windlass.cli.inprocess import LocalTransport, LoopThread, entered
     from windlass.cli.journal import to_file
     from windlass.client.client import Client

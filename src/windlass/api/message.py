@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -34,6 +36,14 @@ class Principal:
 def local_admin(name: str) -> Principal:
     """Return the owner of the store on their own machine, who may do everything."""
     return Principal(name, frozenset(PERMISSIONS), local=True)
+
+
+def user_name() -> str:
+    """Return the name of the user that this process belongs to; the number where there is no name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import socket
 import struct
@@ -17,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from windlass.api.asgi import Api, Receive, Scope, Send
 from windlass.api.dispatch import encoded
-from windlass.api.message import local_admin
+from windlass.api.message import local_admin, user_name
 from windlass.api.problem import problem
 from windlass.api.table import RouteTable
 
@@ -136,11 +135,3 @@ def _bind(path: Path) -> socket.socket:
     listening.listen(_BACKLOG)
     listening.setblocking(False)  # noqa: FBT003 - the standard library's own signature
     return listening
-
-
-def user_name() -> str:
-    """Return the name of the user that this process belongs to; the number where there is no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

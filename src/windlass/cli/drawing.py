@@ -8,7 +8,7 @@
     ● clean-up
 
 A step stands in its own lane; below it the line goes on in the lanes of its successors. A lane that another line only
-crosses stays whole.
+crosses stays whole. A line is left free where a step stands below another one without following from it.
 """
 
 from __future__ import annotations
@@ -53,10 +53,14 @@ class Line:
 def draw(order: Sequence[str], successors: Mapping[str, Sequence[str]]) -> Iterator[Line]:
     """Yield the lines of a graph whose nodes come in topological order."""
     lanes: list[str | None] = []
+    ended = -1
     for node in order:
-        if node not in lanes:
+        begins = node not in lanes
+        if begins:
             _open_lane(lanes, node, 0)
         at = lanes.index(node)
+        if begins and at == ended:  # nothing leads from the step above to this one
+            yield Line(_verticals([None if lane == node else lane for lane in lanes]).rstrip())
         yield Line(_verticals(lanes[:at]), _verticals(lanes[at + 1 :], leading=True), node)
         before = [lane is not None for lane in lanes]
         lanes[at] = None
@@ -65,6 +69,7 @@ def draw(order: Sequence[str], successors: Mapping[str, Sequence[str]]) -> Itera
             if successor not in lanes:
                 _open_lane(lanes, successor, at)
             targets.append(lanes.index(successor))
+        ended = -1 if targets else at
         between = _between(before, lanes, at, targets)
         if between is not None:
             yield Line(between)
