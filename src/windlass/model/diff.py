@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -11,6 +12,7 @@ import orjson
 Path = tuple[str | int, ...]
 #: A value longer than this is cut in a line.
 _LONGEST: Final = 160
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_$-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,13 @@ def _json(value: Any) -> bytes:
 
 
 def _dotted(path: Path) -> str:
-    """Return a path as people read it: `steps.load.retry.attempts`, `triggers[0].type`."""
+    """Return a path as people read it: `steps.load.retry.attempts`, `triggers[0].type`, `labels["a b"]`."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        if isinstance(part, str) and _PLAIN.fullmatch(part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{part}]" if isinstance(part, int) else f"[{_json(part).decode()}]"
     return text or "job"
 
 

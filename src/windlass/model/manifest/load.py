@@ -81,7 +81,8 @@ class Loaded:
         found = []
         for number, problem in self.problems:
             line, column = problem.mark or _place(places, (number, *problem.path), problem.about)
-            found.append(Finding(problem.level, problem.message, Position(self.file, line, column), problem.path))
+            position = Position(self.file, line, column)
+            found.append(Finding(problem.level, _one_line(problem.message), position, problem.path))
         found.sort(key=_in_order)
         if self.left_out:
             found.append(Finding("error", f"{self.left_out:,} more findings are not shown", Position(self.file, 1, 1)))
@@ -182,6 +183,15 @@ def _place(places: dict[Path, Any], path: Path, about: str) -> tuple[int, int]:
             mark: tuple[int, int] = key if key is not None and about == "key" and exact else value
             return mark
     return (1, 1)
+
+
+def _one_line(message: str) -> str:
+    """Return a sentence without line ends and control characters that came with what it quotes."""
+    if message.isprintable():
+        return message
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in message
+    )
 
 
 def _in_order(finding: Finding) -> tuple[int, int]:
