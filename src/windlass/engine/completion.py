@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.engine import Engine
 from windlass.engine.following import Consequences, end_if_done, follow
 from windlass.engine.report import Report
+from windlass.engine.setting_aside import set_aside
 from windlass.engine.stopping import stop_rest
 from windlass.model.ending import Circumstances, Ending, decide_ending
 from windlass.model.outcome import Completed, Failed, Outcome, Skipped, Waiting
+from windlass.model.storable import storable
 from windlass.store import hot_sqlite as hot
 from windlass.store.artifacts import keep_artifacts
 from windlass.store.rows import AttemptEnd, Held, NewFact, TaskEnd
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, apart
 
 
 def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -> None:
     """Record the ends of attempts; those that lost their fence change nothing but an event.
 
-    The common case, a run of one task that completed, is written in batches; everything else one by one.
+    The common case, a run of one task that completed, is written in batches; everything else one by one, so that a run
+    which cannot go on is set aside alone.
     """
     quick: list[Report] = []
-    for report in reports:
+    for reported in reports:
+        outcome = storable(reported.outcome)
+        report = reported if outcome is reported.outcome else replace(reported, outcome=outcome)
         if (
             report.single
             and type(report.outcome) is Completed
@@ -33,8 +40,10 @@ def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -
             and hot.remove_running(tx, report.queue_id, report.fence)
         ):
             quick.append(report)
-        else:
-            _settle(tx, engine, report)
+            continue
+        failure = apart(tx, partial(_settle, tx, engine, report))
+        if failure is not None:
+            set_aside(tx, report.run_id, failure, report.task)
     if quick:
         _complete_single(tx, quick)
 

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from windlass.clock import Clock, SystemClock
 from windlass.errors import CorruptStore, Unavailable
 from windlass.store.hints import Hints
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, is_trouble
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -298,12 +298,7 @@ def _settle(requests: list[_Request]) -> None:
 
 def _translated(error: Exception) -> Exception:
     """Return an error of the driver as one of ours; others as they are."""
-    cause = getattr(error, "orig", error)
-    if isinstance(cause, (sqlite3.OperationalError, sqlite3.DatabaseError)) and not isinstance(
-        cause, (sqlite3.IntegrityError, sqlite3.ProgrammingError)
-    ):
-        return _unavailable(cause)
-    return error
+    return _unavailable(getattr(error, "orig", error)) if is_trouble(error) else error
 
 
 def _unavailable(error: Exception) -> Unavailable:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from sqlalchemy import Connection
 
 
@@ -23,3 +23,29 @@ class Transaction:
     cursor: sqlite3.Cursor
     #: Hints to give once the unit is committed, by name: `ready`, `stop`, `wake`, `events`.
     hints: set[str] = field(default_factory=set)
+
+
+def apart(tx: Transaction, change: Callable[[], None]) -> Exception | None:
+    """Make `change`; where it fails, undo it alone and return the error: one bad object must not stop the others.
+
+    Raises what is the store's own trouble, such as a full disk: nothing of the unit can be kept then.
+    """
+    tx.cursor.execute("SAVEPOINT apart")
+    failure: Exception | None = None
+    try:
+        change()
+    except Exception as error:
+        if is_trouble(error):
+            raise
+        failure = error
+        tx.cursor.execute("ROLLBACK TO apart")
+    tx.cursor.execute("RELEASE apart")
+    return failure
+
+
+def is_trouble(error: Exception) -> bool:
+    """Say whether an error of the driver is about the database itself, not about what it was asked to do."""
+    cause = getattr(error, "orig", error)
+    return isinstance(cause, sqlite3.DatabaseError) and not isinstance(
+        cause, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError
+    )
