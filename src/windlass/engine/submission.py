@@ -13,7 +13,7 @@ from windlass.clock import SECOND, micros
 from windlass.engine.book import plain_layout, to_json
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.engine import Engine
-from windlass.errors import UserError
+from windlass.errors import Conflict, NotFound, UserError
 from windlass.ids import id_text
 from windlass.model.fanout import Expansion, expand_job, fans_out
 from windlass.model.fanout_axes import axis_values
@@ -71,6 +71,30 @@ async def submit(engine: Engine, prepared: Prepared, submissions: Sequence[Submi
     """
     expanded = [_expansion(engine, prepared.job, submission) for submission in submissions]
     return await engine.store.run(accept, engine, prepared, submissions, expanded)
+
+
+async def submit_known(engine: Engine, prepared: Prepared, submissions: Sequence[Submission]) -> list[Accepted]:
+    """Do the same as `submit` for a job that was prepared a while ago.
+
+    Raises Conflict as well where the job was disabled since then, NotFound where it was deleted.
+    """
+    expanded = [_expansion(engine, prepared.job, submission) for submission in submissions]
+    return await engine.store.run(_accept_known, engine, prepared, submissions, expanded)
+
+
+def _accept_known(
+    tx: Transaction,
+    engine: Engine,
+    prepared: Prepared,
+    submissions: Sequence[Submission],
+    expanded: Sequence[Expansion | None],
+) -> list[Accepted]:
+    deleted, enabled = hot.job_flags(tx, prepared.job.job_id)
+    if deleted:
+        raise NotFound(f'Job "{prepared.job.alias}" was deleted: apply it again to bring it back.')
+    if not enabled:
+        raise Conflict(f'Job "{prepared.job.alias}" is disabled; enable it before starting a run.')
+    return accept(tx, engine, prepared, submissions, expanded)
 
 
 def _expansion(engine: Engine, job: CompiledJob, submission: Submission) -> Expansion | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from windlass.model.outcome import Cancelled
 from windlass.model.steptypes.local import PYTHON
+from windlass.steps import python_call
 from windlass.steps.python_inplace import call_in_place, call_in_thread
 from windlass.steps.python_process import call_in_process
 from windlass.steps.runner_pool import RunnerPool
@@ -24,8 +25,9 @@ class Python:
 
     spec: StepSpec = PYTHON
 
-    def __init__(self) -> None:
-        """Keep no process warm yet."""
+    def __init__(self, find: Callable[[str], Any] = python_call.find) -> None:
+        """Keep no process warm yet; `find` returns the code behind a path for calls inside the worker."""
+        self._find = find
         self._pools: WeakKeyDictionary[ProcessHost, RunnerPool] = WeakKeyDictionary()
 
     async def run(self, context: StepContext, config: Mapping[str, Any]) -> Outcome:
@@ -34,9 +36,9 @@ class Python:
             return Cancelled()
         match config.get("isolation", "process"):
             case "inline":
-                return await call_in_place(context, config)
+                return await call_in_place(context, config, self._find)
             case "thread":
-                return await call_in_thread(context, config)
+                return await call_in_thread(context, config, self._find)
             case _:
                 pool = self._pools.setdefault(context.processes, RunnerPool())
                 return await call_in_process(pool, context, config)

@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 import threading
 import traceback
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from windlass.model.outcome import Cancelled, Failed
@@ -50,7 +50,7 @@ class _Progress:
         report.add_done_callback(self._reports.discard)
 
 
-async def call_in_place(context: StepContext, config: Mapping[str, Any]) -> Outcome:
+async def call_in_place(context: StepContext, config: Mapping[str, Any], find: Callable[[str], Any]) -> Outcome:
     """Await an asynchronous function on the worker's event loop, and return how it ended."""
     function = config["function"]
     if not context.inline:
@@ -58,7 +58,7 @@ async def call_in_place(context: StepContext, config: Mapping[str, Any]) -> Outc
         return Failed("error", text, may_retry=False)
     call: Call | None = None
     try:
-        call = _prepare(context, config, _Progress(context))
+        call = _prepare(context, config, _Progress(context), find)
         if not call.asynchronous:
             text = f'"{function}" is not asynchronous, so it would hold the event loop; use isolation `thread`'
             return Failed("error", text, may_retry=False)
@@ -97,7 +97,7 @@ async def _settled(task: asyncio.Future[Any]) -> None:
     await asyncio.wait([task])
 
 
-async def call_in_thread(context: StepContext, config: Mapping[str, Any]) -> Outcome:
+async def call_in_thread(context: StepContext, config: Mapping[str, Any], find: Callable[[str], Any]) -> Outcome:
     """Call a function in a thread of the worker, and return how it ended.
 
     A thread cannot be killed: a stop raises an exception in it, which waits for a blocking call to return.
@@ -105,7 +105,7 @@ async def call_in_thread(context: StepContext, config: Mapping[str, Any]) -> Out
     progress = _Progress(context)
     call: Call | None = None
     try:
-        call = _prepare(context, config, progress)
+        call = _prepare(context, config, progress, find)
         value, stopped = await _ThreadCall(context, call, progress).finish()
     except Exception as error:  # noqa: BLE001 - whatever the step raises is its failure
         return await _failed(context, call, error)
@@ -187,10 +187,10 @@ class _ThreadCall:
             self._done.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
 
 
-def _prepare(context: StepContext, config: Mapping[str, Any], progress: Any) -> Call:
+def _prepare(context: StepContext, config: Mapping[str, Any], progress: Any, find: Callable[[str], Any]) -> Call:
     path = config["function"]
     arguments = config.get("arguments", context.parameters)
-    return python_call.prepare(python_call.find(path), path, arguments, progress, chosen="arguments" in config)
+    return python_call.prepare(find(path), path, arguments, progress, chosen="arguments" in config)
 
 
 def _completed(context: StepContext, call: Call, value: Any) -> Outcome:

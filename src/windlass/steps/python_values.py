@@ -36,6 +36,9 @@ def build(kind: Any, value: Any, where: str) -> Any:
         return msgspec.convert(value, kind, dec_hook=lambda part, item: _by_hook(part, item, where))
     except msgspec.ValidationError as error:
         raise BadValue(f"{where} does not fit: {_sentence(error)}") from None
+    except NameError as error:
+        name = getattr(kind, "__name__", kind)
+        raise BadValue(f"{where} cannot be made a {name}, whose annotations name what is not there: {error}") from None
     except TypeError:
         return value
 
@@ -48,14 +51,20 @@ def takes_an_object(kind: Any) -> bool:
     )
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, where: str = "the result") -> Any:
     """Return `value` as JSON: dataclasses and models as objects, times and ids as text. Raises BadValue."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     try:
         return json.loads(json.dumps(value, default=_encode))
+    except _Foreign as error:
+        raise BadValue(f"{where} holds a {error}, which JSON does not have") from None
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadValue(f"the result is no JSON: {_sentence(error)}") from None
+        raise BadValue(f"{where} is no JSON: {_sentence(error)}") from None
+
+
+class _Foreign(Exception):
+    """A value of a type, named in the text, that has no JSON."""
 
 
 def _encode(value: Any) -> Any:
@@ -73,7 +82,7 @@ def _encode(value: Any) -> Any:
     isoformat = getattr(value, "isoformat", None)
     if callable(isoformat):
         return isoformat()
-    raise BadValue(f"the result holds a {type(value).__name__}, which JSON does not have")
+    raise _Foreign(type(value).__name__)
 
 
 def _by_model(kind: Any, value: Any, where: str) -> Any:

@@ -47,6 +47,12 @@ _HELD = (
 )
 
 
+def job_flags(tx: Transaction, job_id: bytes) -> tuple[bool, bool]:
+    """Say whether a job is deleted, and whether it is enabled."""
+    row = tx.cursor.execute("SELECT deleted_at IS NOT NULL, enabled FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    return (True, False) if row is None else (bool(row[0]), bool(row[1]))
+
+
 def insert_runs(tx: Transaction, runs: Iterable[NewRun]) -> None:
     """Insert accepted runs."""
     tx.cursor.executemany(_INSERT_RUN, runs)

@@ -1,0 +1,246 @@
+"""Windlass inside an application: a store, a worker, and runs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+
+from windlass.clock import SystemClock, micros, to_text
+from windlass.errors import Unavailable, UserError
+from windlass.sdk.opening import open_backend, read_settings
+from windlass.sdk.registry import Registry
+from windlass.sdk.run import Run
+from windlass.sdk.subscription import Subscription, event_types
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from windlass.sdk.backend import Backend, Options
+    from windlass.sdk.definition import Definition
+    from windlass.sdk.job import Job
+
+Res = TypeVar("Res")
+
+#: Not before: a time (without a zone it is UTC), or how long from now, in seconds or as a `timedelta`.
+When = datetime | timedelta | float
+
+#: Runs that `submit_many` accepts in one transaction.
+BATCH: Final = 1000
+
+
+class Windlass:
+    """A store with a worker in the application's own process; an async context manager.
+
+    `async with Windlass("sqlite:///jobs.db", workers=4) as app` takes the store as its own, and what it runs there goes
+    on where an earlier process left off. Where another process owns the store already, the application works through
+    that one: it submits and follows runs, and the owner does the work. `memory://` keeps everything in memory.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        workers: int | None = None,
+        jobs: Iterable[Any] = (),
+        queues: Sequence[str] | None = None,
+        pool: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        project: str | None = None,
+        home: str | PathLike[str] | None = None,
+        settings: Mapping[str, str] | None = None,
+        wait: float = 10.0,
+    ) -> None:
+        """Prepare; nothing is opened before `async with`.
+
+        Without `url` the store is that of the settings. `workers` is how many attempts run at one time, `jobs` are
+        those whose runs may be waiting in the store already and cannot be imported. `queues`, `pool` and `labels` say
+        what the worker takes, `settings` are further ones by name, as text. `wait` is how many seconds to wait for a
+        store whose owner does not answer.
+        Raises UserError where anything of that is wrong.
+        """
+        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+            raise UserError(f"workers is how many attempts run at one time, from 1; it is {workers!r}.")
+        said = {
+            "worker_slots": None if workers is None else str(workers),
+            "queues": None if queues is None else ",".join(queues),
+            "pool": pool,
+            "labels": None if labels is None else ",".join(f"{name}={value}" for name, value in labels.items()),
+            "project": project,
+            "home": None if home is None else fspath(home),
+            **(settings or {}),
+        }
+        self._settings = read_settings(url, {name: text for name, text in said.items() if text is not None})
+        self._wait = wait
+        self._registry = Registry()
+        self._backend: Backend | None = None
+        #: Subscriptions of which it is not known yet where they begin.
+        self._beginning: set[Any] = set()
+        self.register(*jobs)
+
+    async def __aenter__(self) -> Self:
+        """Open the store and begin to work. Raises Unavailable where it cannot be had."""
+        if self._backend is not None:
+            raise UserError("This application is open already.")
+        self._backend = await open_backend(self._settings, self._registry, wait=self._wait)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take no more work, give what runs the drain grace of the settings to end, and close the store."""
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            await backend.close()
+
+    def register(self, *jobs: Any) -> None:
+        """Make jobs known that were not submitted yet, so that runs of an earlier process find their code.
+
+        Only needed for code that cannot be imported. Raises UserError where one is no job, Conflict where two have the
+        same alias.
+        """
+        for job in jobs:
+            self._registry.add(job)
+
+    @overload
+    async def submit(self, job: type[Job[Any, Res]], context: Any = None, **options: Any) -> Run[Res]: ...
+
+    @overload
+    async def submit(self, job: Callable[..., Any] | str, context: Any = None, **options: Any) -> Run[Any]: ...
+
+    async def submit(self, job: Any, context: Any = None, **options: Any) -> Run[Any]:
+        """Accept a run; it is durable when this returns.
+
+        `job` is a Job class, a function, or the alias of an applied job. `context` is what the job takes: an object of
+        its annotation or a mapping of its fields; of functions with several parameters, and of applied jobs, a mapping
+        of the parameters by name. Options: see `options`.
+        Raises UserError where the context or an option does not fit, NotFound where there is no such job, Conflict
+        where it is disabled, Unavailable where the store cannot take it.
+        """
+        return (await self._submit(job, [context], options_of(**options)))[0]
+
+    @overload
+    async def submit_many(
+        self, job: type[Job[Any, Res]], contexts: Iterable[Any], **options: Any
+    ) -> list[Run[Res]]: ...
+
+    @overload
+    async def submit_many(
+        self, job: Callable[..., Any] | str, contexts: Iterable[Any], **options: Any
+    ) -> list[Run[Any]]: ...
+
+    async def submit_many(self, job: Any, contexts: Iterable[Any], **options: Any) -> list[Run[Any]]:
+        """Accept a run for each context, a thousand in one transaction; return them in order.
+
+        Options are those of `submit`, but for `key`. Raises as `submit` does: of the batch that it was about nothing
+        was accepted then, batches before it stay.
+        """
+        if options.get("key") is not None:
+            raise UserError("A key stands for one run: submit_many takes none.")
+        said = options_of(**options)
+        runs: list[Run[Any]] = []
+        left = iter(contexts)
+        while batch := list(itertools.islice(left, BATCH)):
+            runs += await self._submit(job, batch, said)
+        return runs
+
+    async def get(self, run_id: str) -> Run[Any]:
+        """Return a run that was accepted before, by its id or the beginning of it. Raises NotFound, UserError."""
+        backend = self._open()
+        found = await backend.get(run_id)
+        known = self._registry.named(found["job"])
+        return Run(backend, found["id"], found["job"], dict if known is None else known.result)
+
+    def subscribe(
+        self, types: Iterable[str] = (), *, run: Run[Any] | str | None = None, after: int | None = None
+    ) -> Subscription:
+        """Return the events from now on, to be gone over with `async for`.
+
+        `types` are names or globs such as `run.*`, none for all; `run` is the only run to follow; `after` is the `seq`
+        of the last event seen, to go on behind it. Raises UserError where there is no such type.
+        """
+        wanted = event_types([types] if isinstance(types, str) else types)
+        run_id = run.id if isinstance(run, Run) else run
+        found = Subscription(self._open(), wanted, run_id, after)
+        self._beginning.add(found.begun)
+        found.begun.add_done_callback(self._beginning.discard)
+        return found
+
+    async def _submit(self, job: Any, contexts: Sequence[Any], options: Options) -> list[Run[Any]]:
+        backend = self._open()
+        if self._beginning:  # whoever subscribed before this sees what becomes of it
+            await asyncio.wait(set(self._beginning))
+        known = self._registry.named(job) if isinstance(job, str) else self._registry.add(job)
+        wanted: Definition | str = job if known is None else known
+        ids = await backend.submit(wanted, contexts, options)
+        if isinstance(wanted, str):
+            return [Run(backend, run_id, wanted, dict) for run_id in ids]
+        return [Run(backend, run_id, wanted.alias, wanted.result) for run_id in ids]
+
+    def _open(self) -> Backend:
+        if self._backend is None:
+            raise Unavailable("The application is not open: use `async with Windlass(...) as app`.")
+        return self._backend
+
+
+def options_of(
+    *,
+    priority: str | int | None = None,
+    scheduled_at: When | None = None,
+    start_after: When | None = None,
+    key: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    note: str | None = None,
+    correlation_id: str | None = None,
+) -> Options:
+    """Return the options of a submission.
+
+    `priority` is critical, high, normal, low or 1 to 15; `scheduled_at` and `start_after`, which mean the same, say not
+    before when; `key` makes a second submission with the same content return the first one's run, for a day;
+    `correlation_id` is the current OpenTelemetry trace unless given.
+    Raises UserError where one makes no sense.
+    """
+    from windlass.engine.starting import points  # noqa: PLC0415 - brings in the engine
+    from windlass.sdk.backend import Options  # noqa: PLC0415 - with it
+
+    if scheduled_at is not None and start_after is not None:
+        raise UserError("scheduled_at and start_after are the same option: give one of them.")
+    when = start_after if scheduled_at is None else scheduled_at
+    return Options(
+        priority=None if priority is None else points(priority),
+        scheduled_at=None if when is None else _instant(when),
+        idempotency_key=key,
+        labels=labels,
+        note=note,
+        correlation_id=_current_trace() if correlation_id is None else correlation_id,
+    )
+
+
+def _instant(when: When) -> int:
+    """Return a time in microseconds."""
+    if isinstance(when, datetime):
+        aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+        return round((aware - datetime.fromtimestamp(0, UTC)) / timedelta(microseconds=1))
+    if isinstance(when, timedelta):
+        when = when.total_seconds()
+    if isinstance(when, bool) or not isinstance(when, int | float):
+        raise UserError(f"Not before is a datetime, a timedelta or a number of seconds from now, not {when!r}.")
+    try:
+        at = SystemClock().now() + micros(when)
+        to_text(at)
+    except (ValueError, OverflowError):
+        raise UserError(f"{when!r} seconds from now is no time that there is.") from None
+    return at
+
+
+def _current_trace() -> str | None:
+    """Return the id of the OpenTelemetry trace that the caller is in, where the application uses that."""
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return None
+    current = trace.get_current_span().get_span_context()
+    return f"{current.trace_id:032x}" if current.is_valid else None

@@ -1,0 +1,81 @@
+"""What an application asks of a store, whether it owns that itself or works through the process that does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from windlass.sdk.definition import Definition
+
+#: Where the jobs of applications come from, as provenance says it.
+SOURCE: Final = "python"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a submission says besides its context."""
+
+    #: 1 to 15; None takes the job's.
+    priority: int | None = None
+    #: Not before this time, in microseconds.
+    scheduled_at: int | None = None
+    idempotency_key: str | None = None
+    labels: Mapping[str, str] | None = None
+    note: str | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended."""
+
+    state: str
+    reason: str | None
+    #: `{step, key, reason, message}` of the first failure.
+    error: Mapping[str, Any] | None
+    outputs: Mapping[str, Any]
+
+
+class Backend(Protocol):
+    """A store that can be worked with. Runs are named by the texts of their ids; shapes are those of REST."""
+
+    #: True where the attempts run in this process.
+    works_here: bool
+    #: True once it was closed.
+    closed: bool
+
+    async def submit(self, job: Definition | str, contexts: Sequence[Any], options: Options) -> list[str]:
+        """Accept a run for each context, in one transaction where the store is ours; return their ids.
+
+        Raises UserError where a context does not fit, NotFound and Conflict where the job cannot be started.
+        """
+        ...
+
+    async def get(self, run_id: str) -> dict[str, Any]:
+        """Return a run. Raises NotFound where there is none."""
+        ...
+
+    async def wait(self, run_id: str) -> End:
+        """Return how a run ended, once it has. Raises NotFound where there is none."""
+        ...
+
+    async def cancel(self, run_id: str) -> None:
+        """Ask a run to stop. Raises NotFound where there is none, Conflict where it ended already."""
+        ...
+
+    def logs(self, run_id: str, *, follow: bool) -> AsyncIterator[dict[str, Any]]:
+        """Yield the output of a run in chunks, `data` as bytes; with `follow` to the end of the run."""
+        ...
+
+    async def newest(self) -> int:
+        """Return the cursor after which only events of the future come."""
+        ...
+
+    def events(self, after: int, *, run_id: str | None, types: Collection[str]) -> AsyncIterator[dict[str, Any]]:
+        """Yield events after a cursor, as they come, until it is closed."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the store. A second call does nothing."""
+        ...

@@ -1,0 +1,149 @@
+"""A store that this process owns, with the worker in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from windlass.engine.applying import ApplyOptions, apply
+from windlass.engine.cancellation import cancel
+from windlass.engine.ends import RunEnds
+from windlass.engine.engine import Engine
+from windlass.engine.log_reading import log_chunks
+from windlass.engine.manifests import ManifestText
+from windlass.engine.reading import find_run, get_run
+from windlass.engine.shapes import event_shape
+from windlass.engine.starting import checked, prepare
+from windlass.engine.submission import Prepared, Submission, submit_known
+from windlass.engine.watching import events, newest_cursor
+from windlass.errors import Conflict, InvalidDocument, UserError
+from windlass.ids import id_text, parse_id
+from windlass.model.apply_plan import Provenance
+from windlass.sdk.backend import SOURCE, End, Options
+from windlass.sdk.definition import Definition
+from windlass.store.ends import RunEnd
+from windlass.store.jobs import live_job
+from windlass.store.transaction import Transaction
+
+
+class Embedded:
+    """The engine in this process; see `Backend`."""
+
+    works_here = True
+
+    def __init__(self, engine: Engine, project: str, author: str, stack: AsyncExitStack) -> None:
+        """Take over `stack`, which holds all that is open."""
+        self._engine = engine
+        self._project = project
+        self._author = author
+        self._stack = stack
+        self.closed = False
+        self._ends = RunEnds(engine)
+        self._prepared: dict[Definition, Prepared] = {}
+        self._preparing = asyncio.Lock()
+        self._trigger = {"type": "manual", "by": author}
+
+    async def submit(self, job: Definition | str, contexts: Sequence[Any], options: Options) -> list[str]:
+        """Accept runs in one transaction; see `Backend.submit`."""
+        if isinstance(job, Definition):
+            limit = self._engine.settings.max_parameters
+            parameters = [job.taking.parameters_of(context, job.alias, limit) for context in contexts]
+            prepared = self._prepared.get(job) or await self._keep(job)
+        else:
+            prepared = await self._engine.store.run(prepare, self._engine, self._project, job, None)
+            parameters = [checked(self._engine, prepared.job, _mapping(job, one), {}) for one in contexts]
+        said = asdict(options)
+        submissions = [Submission(parameters=one, trigger=self._trigger, **said) for one in parameters]
+        accepted = await submit_known(self._engine, prepared, submissions)
+        return [id_text(one.run_id) for one in accepted]
+
+    async def _keep(self, job: Definition) -> Prepared:
+        """Store the job as a revision, unless it is there already."""
+        async with self._preparing:
+            if job in self._prepared:
+                return self._prepared[job]
+            await self._engine.store.read(_refuse_other, self._project, job.alias)
+            text = ManifestText(job.path, orjson.dumps(job.manifest(here=True)))
+            options = ApplyOptions(
+                project=self._project, provenance=Provenance(source=SOURCE, path=job.path), author=self._author
+            )
+            try:
+                applied = await apply(self._engine, [text], options)
+            except InvalidDocument as error:
+                raise UserError(
+                    f'Job "{job.alias}": {"; ".join(finding.message for finding in error.findings)}'
+                ) from None
+            number = applied.revisions[job.alias]
+            prepared = await self._engine.store.run(prepare, self._engine, self._project, job.alias, number)
+            self._prepared[job] = prepared
+            return prepared
+
+    async def get(self, run_id: str) -> dict[str, Any]:
+        """Return a run; see `Backend.get`."""
+        return await get_run(self._engine, await self._id(run_id))
+
+    async def wait(self, run_id: str) -> End:
+        """Return how a run ended; see `Backend.wait`."""
+        return _end(await self._ends.wait(await self._id(run_id)))
+
+    async def cancel(self, run_id: str) -> None:
+        """Ask a run to stop; see `Backend.cancel`."""
+        await cancel(self._engine, await self._id(run_id), by=self._author)
+
+    async def logs(self, run_id: str, *, follow: bool) -> AsyncIterator[dict[str, Any]]:
+        """Yield output; see `Backend.logs`."""
+        async for chunk in log_chunks(self._engine, await self._id(run_id), follow=follow):
+            yield chunk
+
+    async def newest(self) -> int:
+        """Return the newest cursor; see `Backend.newest`."""
+        return await newest_cursor(self._engine)
+
+    async def events(self, after: int, *, run_id: str | None, types: Collection[str]) -> AsyncIterator[dict[str, Any]]:
+        """Yield events; see `Backend.events`."""
+        run = None if run_id is None else await self._id(run_id)
+        async for event in events(self._engine, after, run_id=run, types=types):
+            yield event_shape(event)
+
+    async def close(self) -> None:
+        """Stop working and close the store; see `Backend.close`."""
+        self.closed = True
+        await self._ends.close()
+        await self._stack.aclose()
+
+    async def _id(self, text: str) -> bytes:
+        """Return the id behind its text, or behind an unambiguous beginning of it."""
+        found = parse_id(text) if len(text) == 36 else None  # noqa: PLR2004 - the usual text of an id
+        return await find_run(self._engine, text) if found is None else found
+
+
+def _mapping(job: str, context: Any) -> dict[str, Any]:
+    if context is None:
+        return {}
+    if not isinstance(context, dict):
+        raise UserError(f'Job "{job}" is given its parameters as a dict by name, not as a {type(context).__name__}.')
+    return context
+
+
+def _refuse_other(tx: Transaction, project: str, alias: str) -> None:
+    """Raise Conflict where a person's own job has that alias."""
+    found = live_job(tx, project, alias)
+    if found is not None and found.provenance is None:
+        raise Conflict(
+            f'There is a job "{alias}" in project {project} that was applied from a manifest: '
+            "give the Python job another `name`."
+        )
+
+
+def _end(end: RunEnd) -> End:
+    return End(
+        end.state,
+        end.reason,
+        None if end.error is None else orjson.loads(end.error),
+        {} if end.outputs is None else orjson.loads(end.outputs),
+    )

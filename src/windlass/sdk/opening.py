@@ -1,0 +1,173 @@
+"""Opening a store for an application: owned and worked on here, or reached through the process that owns it."""
+# ruff: noqa: PLC0415 - an application that only defines jobs, such as an isolated step, imports nothing of this
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windlass.errors import UserError
+from windlass.model.did_you_mean import suggestion
+from windlass.settings import NAMES, Settings, load_settings
+
+if TYPE_CHECKING:
+    from windlass.engine.engine import Engine
+    from windlass.engine.secret import Secrets
+    from windlass.sdk.backend import Backend
+    from windlass.sdk.registry import Registry
+    from windlass.store.open import OpenStore
+    from windlass.store.owner import Ownership
+    from windlass.supervisor.client import Supervisor
+
+_log = logging.getLogger(__name__)
+
+
+def read_settings(url: str | None, said: Mapping[str, str]) -> Settings:
+    """Return the settings of an application: what it said over the environment, the file and the defaults.
+
+    Raises UserError where one is wrong, or where `url` names what has not landed yet.
+    """
+    if url is not None and url.partition("://")[0] in {"http", "https"}:
+        raise UserError(f"{url}: working with a server on the network lands later; use sqlite:///FILE or memory://.")
+    for name in said:
+        if name not in NAMES:
+            raise UserError(f'There is no setting "{name}"{suggestion(name, NAMES) or "."}')
+    flags = dict(said) if url is None else {**said, "database_url": url}
+    settings = load_settings(os.environ, flags).settings
+    if url is None and settings.url is not None:
+        raise UserError("WINDLASS_URL is set, but working with a server on the network lands later; unset it.")
+    return settings
+
+
+async def open_backend(settings: Settings, registry: Registry, *, wait: float) -> Backend:
+    """Open the store that the settings name, and begin to work where it is ours.
+
+    Raises Unavailable where its owner cannot be reached within `wait` seconds, and what opening a store raises.
+    """
+    from windlass.store.open import open_owned, open_store
+    from windlass.store.owner import Ownership, own_or_find
+    from windlass.store.place import store_place
+
+    ours = version("windlass")
+    path = store_place(settings.database_url).path
+    if path is None:
+        return await _work(await open_store(settings.database_url, version=ours), settings, registry, ours)
+    taken = await own_or_find(path, version=ours, wait=wait)
+    if isinstance(taken, Ownership):
+        return await _work(await open_owned(taken), settings, registry, ours)
+    from windlass.sdk.remote import Remote
+
+    return await Remote.reach(taken, settings.project)
+
+
+async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours: str) -> Backend:
+    """Start a node on an open store; everything is closed again where that fails."""
+    import getpass
+
+    from windlass.clock import SystemClock
+    from windlass.engine.compiled import JobCache
+    from windlass.engine.engine import Engine
+    from windlass.engine.node import prepare_folders, start_node
+    from windlass.engine.pipeline import Workshop
+    from windlass.ids import Uuid7Source
+    from windlass.model.manifest.canonical import to_job
+    from windlass.sdk.embedded import Embedded
+    from windlass.sdk.steps import ApplicationSteps
+    from windlass.supervisor.client import Supervisor
+
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(opened)
+        types = ApplicationSteps(registry)
+        engine = Engine(
+            store=opened.store, ids=Uuid7Source(), settings=settings, jobs=JobCache(to_job), catalog=types.catalog()
+        )
+        workspaces, artifacts = prepare_folders(_files(opened, settings, stack))
+        lock = None if opened.ownership is None else opened.ownership.steps_lock
+        supervisor = Supervisor(instance=opened.id, lock=lock)
+        stack.push_async_callback(supervisor.close)
+        stack.push_async_callback(types.close)
+        await _end_leftovers(engine, supervisor)
+        workshop = Workshop(
+            types=types,
+            processes=supervisor,
+            secrets=_secrets(settings),
+            clock=SystemClock(),
+            workspaces=workspaces,
+            artifacts=artifacts,
+            inline=True,
+        )
+        if opened.ownership is not None:
+            serving = asyncio.create_task(_serve(engine, opened.ownership, supervisor), name="windlass-serving")
+            stack.push_async_callback(_stop_serving, serving)
+        node = await start_node(engine, workshop, version=ours)
+        stack.push_async_callback(node.stop, settings.drain_grace)
+        return Embedded(engine, settings.project, getpass.getuser(), stack.pop_all())
+
+
+async def _end_leftovers(engine: Engine, supervisor: Supervisor) -> None:
+    """Wait for the end of what an earlier owner started, where that owner did not leave in good order.
+
+    Else the supervisor begins with the first process: most applications start none.
+    """
+    from windlass.store import workers
+
+    if await engine.store.read(workers.live):
+        await supervisor.start()
+
+
+def _files(opened: OpenStore, settings: Settings, stack: AsyncExitStack) -> Path:
+    """Return the folder for the files of a store: the home, one beside the database, or one for as long as it lives."""
+    if opened.ownership is None:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="windlass-", ignore_cleanup_errors=True)))
+    path = opened.ownership.database
+    return settings.home if path.parent == settings.home.resolve() else path.with_name(f"{path.name}.files")
+
+
+def _secrets(settings: Settings) -> Secrets:
+    from windlass.engine.secret import Secrets
+    from windlass.engine.secrets.environment import EnvironmentSecrets
+    from windlass.engine.secrets.file import FileSecrets
+
+    allowed = ("*",) if settings.secret_env is None else settings.secret_env
+    return Secrets({"env": EnvironmentSecrets(os.environ, allowed), "file": FileSecrets(settings.secret_dirs)})
+
+
+async def _serve(engine: Engine, ownership: Ownership, supervisor: Supervisor) -> None:
+    """Let commands and other applications use the store through its socket, until this is cancelled.
+
+    What serves is imported beside the work: it takes longer than opening the store.
+    """
+    try:
+        await asyncio.to_thread(_import_server)
+        from windlass.api.routes.all import route_table
+        from windlass.api.socket import SocketServer
+        from windlass.store.owner import socket_place
+
+        place = socket_place(ownership.database)
+        server = SocketServer(route_table(), engine, place, supervisor.owns)
+        await server.start()
+    except Exception:  # noqa: BLE001 - the application works without
+        _log.exception("Other processes cannot use the store %s while this one owns it", ownership.database)
+        return
+    try:
+        ownership.announce(place)
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await server.stop()
+
+
+def _import_server() -> None:
+    import windlass.api.routes.all
+    import windlass.api.socket  # noqa: F401 - for what it brings in
+
+
+async def _stop_serving(serving: asyncio.Task[None]) -> None:
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)

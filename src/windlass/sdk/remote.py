@@ -1,0 +1,231 @@
+"""A store that another process owns, used through that process's socket; the owner does the work."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+from windlass.client.client import Client
+from windlass.client.events import ServerEvent, server_events
+from windlass.client.problem import error_of
+from windlass.client.unix import UnixTransport
+from windlass.clock import to_text
+from windlass.errors import Conflict, InvalidDocument, NotFound, Unavailable, UserError, WindlassError
+from windlass.model.event import RUN_ENDED
+from windlass.model.state import RUN_FINAL
+from windlass.sdk.backend import SOURCE, End, Options
+from windlass.sdk.definition import Definition
+from windlass.store.lockfile import Owner
+
+Result = TypeVar("Result")
+
+#: Largest context, in bytes of JSON: what the owner's settings allow is said by the owner.
+_MOST = 2**31
+
+
+class Remote:
+    """The API of the owner; see `Backend`."""
+
+    works_here = False
+
+    def __init__(self, client: Client, project: str) -> None:
+        """Speak through `client`, which opens a connection for each request."""
+        self._client = client
+        self._project = project
+        self._applied: set[Definition] = set()
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._ends: asyncio.Task[None] | None = None
+        self.closed = False
+
+    @classmethod
+    async def reach(cls, owner: Owner, project: str) -> Self:
+        """Return the backend of a store's owner, once that answers. Raises Unavailable."""
+        if owner.socket is None:
+            raise Unavailable(f"Process {owner.pid} owns the store and listens nowhere: try again, or stop it.")
+        found = cls(Client(UnixTransport(owner.socket)), project)
+        await found.newest()
+        return found
+
+    async def submit(self, job: Definition | str, contexts: Sequence[Any], options: Options) -> list[str]:
+        """Accept runs, one after the other; see `Backend.submit`."""
+        if isinstance(job, Definition):
+            parameters = [job.taking.parameters_of(context, job.alias, _MOST) for context in contexts]
+            alias = job.alias
+            if job not in self._applied:
+                await self._ask(self._keep, job)
+                self._applied.add(job)
+        else:
+            parameters, alias = [context or {} for context in contexts], job
+        bodies = [{"parameters": one, **_said(options)} for one in parameters]
+        return await self._ask(self._start, alias, bodies, options.idempotency_key)
+
+    def _keep(self, job: Definition) -> None:
+        """Apply the manifest of a job, unless a person's own job has its alias."""
+        try:
+            found = self._client.get("jobs", job.alias, project=self._project)
+        except NotFound:
+            found = None
+        if found is not None and found.get("provenance") is None:
+            raise Conflict(
+                f'There is a job "{job.alias}" in project {self._project} that was applied from a manifest: '
+                "give the Python job another `name`."
+            )
+        body = {"definitions": [job.manifest(here=False)], "provenance": {"source": SOURCE, "path": job.path}}
+        try:
+            self._client.post("jobdefs", "apply", body=body, project=self._project)
+        except InvalidDocument as error:
+            wrong = "; ".join(finding.message for finding in error.findings)
+            raise UserError(f'Job "{job.alias}": {wrong}') from None
+
+    def _start(self, alias: str, bodies: Sequence[Mapping[str, Any]], key: str | None) -> list[str]:
+        headers = {} if key is None else {"idempotency-key": key}
+        path, query = ("jobs", alias, "run"), {"project": self._project}
+        return [self._client.call("POST", path, query=query, body=body, headers=headers)["id"] for body in bodies]
+
+    async def get(self, run_id: str) -> dict[str, Any]:
+        """Return a run; see `Backend.get`."""
+        found: dict[str, Any] = await self._ask(self._client.get, "runs", run_id)
+        return found
+
+    async def wait(self, run_id: str) -> End:
+        """Return how a run ended; see `Backend.wait`."""
+        if self._ends is None:
+            after = await self.newest()
+            if self._ends is None:
+                self._ends = asyncio.create_task(self._watch(after), name="windlass-ends")
+        while True:
+            ended = self._waiting.get(run_id)
+            if ended is None:
+                ended = self._waiting[run_id] = asyncio.get_running_loop().create_future()
+            run = await self.get(run_id)
+            if run["state"] in RUN_FINAL:
+                self._waiting.pop(run_id, None)
+                return End(run["state"], run["reason"], run["error"], run["outputs"])
+            await asyncio.shield(ended)
+
+    async def _watch(self, after: int) -> None:
+        """Tell those who wait of each run that ends."""
+        error: WindlassError = Unavailable("The owner of the store has ended; what became of the run is not known yet.")
+        try:
+            async for event in self.events(after, run_id=None, types=RUN_ENDED):
+                ended = self._waiting.pop(event["runId"], None)
+                if ended is not None and not ended.done():
+                    ended.set_result(None)
+        except WindlassError as found:
+            error = found
+        finally:
+            self._ends = None
+            waiting, self._waiting = self._waiting, {}
+            for ended in waiting.values():
+                if not ended.done():
+                    ended.set_exception(error)
+                    ended.exception()  # whoever waits raises it
+
+    async def cancel(self, run_id: str) -> None:
+        """Ask a run to stop; see `Backend.cancel`."""
+        await self._ask(self._client.post, "runs", run_id, "cancel")
+
+    async def logs(self, run_id: str, *, follow: bool) -> AsyncIterator[dict[str, Any]]:
+        """Yield output; see `Backend.logs`."""
+        async for event in self._stream("runs", run_id, "logs", follow=follow, format="events"):
+            chunk = event.json()
+            raw = chunk.pop("base64", None)
+            yield chunk | {"data": chunk["data"].encode() if raw is None else base64.b64decode(raw)}
+
+    async def newest(self) -> int:
+        """Return the newest cursor; see `Backend.newest`."""
+        newest = 0
+        async for event in self._stream("events", project="*", last=1, follow=False):
+            newest = int(event.id or 0)
+        return newest
+
+    async def events(self, after: int, *, run_id: str | None, types: Collection[str]) -> AsyncIterator[dict[str, Any]]:
+        """Yield events; see `Backend.events`."""
+        async for event in self._stream("events", project="*", after=str(after), run=run_id, type=sorted(types)):
+            yield event.json()
+
+    async def close(self) -> None:
+        """Let go; see `Backend.close`."""
+        self.closed = True
+        if self._ends is not None:
+            self._ends.cancel()
+            await asyncio.gather(self._ends, return_exceptions=True)
+        self._client.close()
+
+    async def _ask(self, call: Callable[..., Result], *args: Any) -> Result:
+        if self.closed:
+            raise Unavailable("The application is closed.")
+        return await asyncio.to_thread(call, *args)
+
+    async def _stream(self, *path: str, **query: Any) -> AsyncIterator[ServerEvent]:
+        """Yield server-sent events, read by a thread of their own. Raises the error that ends the stream."""
+        reader = _Reader(self._client, path, query)
+        try:
+            while (event := await reader.next()) is not None:
+                if event.type == "problem":
+                    document = event.json()
+                    raise error_of(int(document.get("status", 500)), document)
+                yield event
+        finally:
+            reader.stop()
+
+
+class _Reader:
+    """Reads one stream in a thread and hands its events to the event loop."""
+
+    def __init__(self, client: Client, path: tuple[str, ...], query: Mapping[str, Any]) -> None:
+        self._client = client
+        self._path = path
+        self._query = query
+        self._loop = asyncio.get_running_loop()
+        self._found: asyncio.Queue[ServerEvent | Exception | None] = asyncio.Queue()
+        #: Noticed at the next thing that comes; the server says something every ten seconds.
+        self._stopped = threading.Event()
+        threading.Thread(target=self._read, name="windlass-stream", daemon=True).start()
+
+    async def next(self) -> ServerEvent | None:
+        """Return the next event, None at the end. Raises what broke the stream."""
+        found = await self._found.get()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def stop(self) -> None:
+        """Have the thread end."""
+        self._stopped.set()
+
+    def _read(self) -> None:
+        end: Exception | None = None
+        try:
+            for event in server_events(self._chunks()):
+                self._give(event)
+        except Exception as error:  # noqa: BLE001 - it belongs to the one who reads
+            end = error
+        self._give(end)
+
+    def _chunks(self) -> Iterator[bytes]:
+        for chunk in self._client.read(*self._path, **self._query):
+            if self._stopped.is_set():
+                return
+            yield chunk
+
+    def _give(self, found: ServerEvent | Exception | None) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._found.put_nowait, found)
+        except RuntimeError:  # the loop is closed: nobody reads any more
+            self._stopped.set()
+
+
+def _said(options: Options) -> dict[str, Any]:
+    """Return options as the body of a start has them."""
+    body = {
+        "priority": options.priority,
+        "scheduledAt": None if options.scheduled_at is None else to_text(options.scheduled_at),
+        "labels": options.labels,
+        "note": options.note,
+        "correlationId": options.correlation_id,
+    }
+    return {name: value for name, value in body.items() if value is not None}

@@ -1,0 +1,107 @@
+"""A run as an application holds it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from windlass.errors import RunNotCompleted, StillRunning
+from windlass.sdk.values import result_of
+
+if TYPE_CHECKING:
+    from windlass.sdk.backend import Backend, End
+
+Res = TypeVar("Res")
+
+#: What became of a run, by its final state.
+_WORDS = {"failed": "failed", "cancelled": "was cancelled", "timeout": "ran out of time"}
+
+
+class Run(Generic[Res]):
+    """A run that was accepted: it goes on whether anybody holds this or not."""
+
+    __slots__ = ("_backend", "_job", "_kind", "id")
+
+    def __init__(self, backend: Backend, run_id: str, job: str, kind: Any) -> None:
+        """Stand for the run `run_id` of the job with the alias `job`, whose result is a `kind`."""
+        self.id = run_id
+        self._backend = backend
+        self._job = job
+        self._kind = kind
+
+    def __repr__(self) -> str:
+        """Return job and id."""
+        return f"<Run {self.id} of {self._job}>"
+
+    async def refresh(self) -> dict[str, Any]:
+        """Return the run as REST has it: `state`, `reason`, `progress`, `outputs`, times and so on."""
+        return await self._backend.get(self.id)
+
+    async def state(self) -> str:
+        """Return its state: scheduled, queued, running, waiting, completed, failed, cancelled or timeout."""
+        found: str = (await self.refresh())["state"]
+        return found
+
+    async def wait(self, timeout: float | None = None) -> Res:  # noqa: ASYNC109 - what every handle of this kind has
+        """Wait for its end and return its result: what the job returned; of other jobs the outputs by name.
+
+        Raises RunNotCompleted, with its state and reason, where it ended in another way; StillRunning, a TimeoutError,
+        where that takes longer than `timeout` seconds: the run goes on then.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                end = await self._backend.wait(self.id)
+        except TimeoutError:
+            raise StillRunning(
+                f'Run {self.id} of job "{self._job}" has not ended after {timeout:g} s; it goes on.'
+            ) from None
+        if end.state != "completed":
+            raise _not_completed(self.id, self._job, end)
+        result: Res = result_of(self._kind, end.outputs)
+        return result
+
+    async def cancel(self) -> None:
+        """Ask it to stop; `wait` tells when it has. A second call stops its clean-up too.
+
+        Raises Conflict where it ended in another way already.
+        """
+        await self._backend.cancel(self.id)
+
+    def logs(self, *, follow: bool = False) -> Logs:
+        """Return its output: `await run.logs()` is all of it as text, `async for chunk in run.logs()` comes in pieces.
+
+        A chunk has `step`, `key`, `attempt`, `seq`, `at`, `stream` and `data`, which is bytes. With `follow` chunks
+        come as they are written, to the end of the run.
+        """
+        return Logs(self._backend.logs(self.id, follow=follow))
+
+
+class Logs:
+    """The output of a run, to be awaited or gone over once."""
+
+    def __init__(self, chunks: AsyncIterator[dict[str, Any]]) -> None:
+        """Read `chunks`."""
+        self._chunks = chunks
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        """Go over the chunks."""
+        return self._chunks
+
+    def __await__(self) -> Generator[Any, None, str]:
+        """Return all as text; bytes that are none are replaced."""
+        return self._read().__await__()
+
+    async def _read(self) -> str:
+        return b"".join([chunk["data"] async for chunk in self._chunks]).decode("utf-8", "replace")
+
+
+def _not_completed(run_id: str, job: str, end: End) -> RunNotCompleted:
+    error = end.error or {}
+    why = error.get("message") or end.reason
+    sentence = f'Run {run_id} of job "{job}" {_WORDS.get(end.state, end.state)}'
+    sentence += f": {why}" if why and why != end.state else ""
+    reason = end.reason or error.get("reason")
+    return RunNotCompleted(
+        sentence if sentence.endswith(".") else f"{sentence}.", run_id=run_id, state=end.state, reason=reason
+    )

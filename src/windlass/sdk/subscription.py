@@ -1,0 +1,69 @@
+"""Events as an application follows them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterable
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Self
+
+from windlass.errors import Unavailable, UserError
+from windlass.model.did_you_mean import suggestion
+from windlass.model.event import EVENT_TYPES
+
+if TYPE_CHECKING:
+    from windlass.sdk.backend import Backend
+
+
+class Subscription:
+    """Events from the moment of the subscription on, in order and without gaps; ends when the application is closed."""
+
+    def __init__(self, backend: Backend, types: Collection[str], run_id: str | None, after: int | None) -> None:
+        """Follow events of `types` (none: all) and of one run (None: of all), those with a `seq` above `after`."""
+        self._backend = backend
+        self._types = types
+        self._run_id = run_id
+        #: Done once it is known where this begins.
+        self.begun: asyncio.Task[int] = asyncio.create_task(_begin(backend, after))
+        self._events: AsyncIterator[dict[str, Any]] | None = None
+
+    def __aiter__(self) -> Self:
+        """Go over the events."""
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        """Return the next event, once there is one: `seq`, `type`, `runId`, `taskId`, `at`, `data`."""
+        try:
+            if self._events is None:
+                after = await asyncio.shield(self.begun)
+                self._events = self._backend.events(after, run_id=self._run_id, types=self._types)
+            return await anext(self._events)
+        except Unavailable:
+            if self._backend.closed:
+                raise StopAsyncIteration from None
+            raise
+
+    async def aclose(self) -> None:
+        """Stop following; a second call does nothing."""
+        self.begun.cancel()
+        close = getattr(self._events, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _begin(backend: Backend, after: int | None) -> int:
+    return await backend.newest() if after is None else after
+
+
+def event_types(wanted: Iterable[str]) -> frozenset[str]:
+    """Return the event types that names and globs stand for.
+
+    Raises UserError where one stands for none.
+    """
+    found: set[str] = set()
+    for name in wanted:
+        fitting = {known for known in EVENT_TYPES if fnmatchcase(known, name)}
+        if not fitting:
+            raise UserError(f'There is no event type "{name[:80]}"{suggestion(name, EVENT_TYPES) or "."}')
+        found |= fitting
+    return frozenset(found)

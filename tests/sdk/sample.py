@@ -1,0 +1,44 @@
+"""Jobs that another process can import."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from windlass import Job, Progress, job
+
+
+@dataclass
+class Order:
+    """What is ordered."""
+
+    item: str
+    count: int = 1
+
+
+class Price(Job[Order, dict[str, int]]):
+    """Say what an order costs."""
+
+    async def execute(self, context: Order, progress: Progress) -> dict[str, int]:
+        """Return the price and who worked it out."""
+        await progress(50, f"pricing {context.item}")
+        print("pricing", context.item)  # noqa: T201 - what a step prints is its log
+        return {"price": 3 * context.count, "pid": os.getpid()}
+
+
+class IsolatedPrice(Price):
+    """Say it in a process of its own."""
+
+    isolation = "process"
+
+
+class InlinePrice(Price):
+    """Say it on the event loop."""
+
+    isolation = "inline"
+
+
+@job
+def double(number: int) -> int:
+    """Return twice the number."""
+    return 2 * number

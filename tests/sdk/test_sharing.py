@@ -1,0 +1,133 @@
+"""One database and several applications: at the same time, and one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sdk import sample
+from windlass import Conflict, NotFound, RunNotCompleted, Unavailable, UserError, Windlass
+from windlass import job as as_job
+from windlass.sdk.remote import Remote
+
+SECONDS = 20.0
+
+
+@pytest.fixture
+def url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    request.node.user_properties.append(("store", "sqlite"))
+    return f"sqlite:///{tmp_path}/jobs.db"
+
+
+@pytest.fixture
+async def guest(sdk: Windlass, url: str) -> AsyncIterator[Windlass]:  # noqa: ARG001 - the owner must be there
+    """Give an application on a store that another one owns."""
+    async with Windlass(url) as app:
+        assert isinstance(app._backend, Remote)
+        yield app
+
+
+async def test_a_second_application_works_through_the_owner(guest: Windlass) -> None:
+    events = guest.subscribe(["run.*"])
+    run = await guest.submit(sample.Price, sample.Order("tea", 2), labels={"who": "guest"}, priority="high")
+    assert (await run.wait(SECONDS))["price"] == 6
+    assert await run.logs() == "pricing tea\n"
+    assert [chunk["data"] async for chunk in run.logs(follow=True)] == [b"pricing tea\n"]
+    shape = await run.refresh()
+    assert (shape["state"], shape["labels"], shape["priority"]) == ("completed", {"who": "guest"}, 10)
+    found = [(await anext(events))["type"] for _ in range(3)]
+    assert found == ["run.created", "run.queued", "run.started"]
+
+
+async def test_a_guest_is_told_how_runs_end_and_can_stop_them(guest: Windlass, sdk: Windlass) -> None:
+    begun = asyncio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    run = await guest.get((await sdk.submit(endless)).id)
+    await begun.wait()
+    await run.cancel()
+    with pytest.raises(RunNotCompleted, match="was cancelled"):
+        await run.wait(SECONDS)
+    done = await guest.submit(sample.double, 1)
+    assert await done.wait(SECONDS) == 2
+    with pytest.raises(Conflict, match="already completed"):
+        await done.cancel()
+    with pytest.raises(NotFound):
+        await guest.get("0" * 32)
+    with pytest.raises(NotFound):
+        await guest.submit("nothing-such")
+
+
+async def test_many_wait_at_the_owner_at_once(guest: Windlass) -> None:
+    runs = await guest.submit_many(sample.double, range(5))
+    assert await asyncio.gather(*(run.wait(SECONDS) for run in runs)) == [0, 2, 4, 6, 8]
+
+
+async def test_code_that_the_owner_cannot_import_is_refused(guest: Windlass) -> None:
+    @as_job
+    def local() -> None: ...
+
+    with pytest.raises(UserError, match=r"which cannot import tests\.sdk\.test_sharing:"):
+        await guest.submit(local)
+    with pytest.raises(UserError, match="another process owns the store"):
+        await guest.submit(sample.InlinePrice, sample.Order("tea"))
+
+
+async def test_an_owner_that_leaves_is_told_of(url: str) -> None:
+    owner = Windlass(url, queues=["none"])
+    await owner.__aenter__()
+    async with Windlass(url) as guest:
+        run = await guest.submit(sample.double, 1)
+        waiting = asyncio.create_task(run.wait(SECONDS))
+        events = guest.subscribe()
+        await events.begun
+        await owner.__aexit__(None, None, None)
+        with pytest.raises(Unavailable):
+            await waiting
+        with pytest.raises(Unavailable):
+            await run.state()
+
+
+@pytest.mark.promise("H07")
+async def test_what_was_accepted_is_run_by_the_next_application(url: str) -> None:
+    ran: list[str] = []
+
+    def make() -> Any:
+        @as_job(name="noted")
+        async def noted(text: str) -> None:
+            ran.append(text)
+
+        return noted
+
+    async with Windlass(url, queues=["none"]) as app:
+        runs = await app.submit_many(make(), ["a", "b"])
+    async with Windlass(url, workers=1, jobs=[make()]) as app:
+        for run in runs:
+            await (await app.get(run.id)).wait(SECONDS)
+    assert ran == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "sentence"),
+    [
+        ("https://windlass.example", {}, "a server on the network lands later"),
+        ("postgresql://x/y", {}, "PostgreSQL has not landed yet"),
+        ("jobs.db", {}, "expected sqlite:///PATH"),
+        ("memory://", {"workers": 0}, "from 1; it is 0"),
+        ("memory://", {"settings": {"leese": "15s"}}, 'There is no setting "leese"; did you mean "lease"?'),
+        ("memory://", {"settings": {"lease": "soon"}}, "expected a duration"),
+    ],
+)
+async def test_a_wrong_opening_is_told_in_one_sentence(url: str, options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError) as caught:
+        async with Windlass(url, **options):
+            pass
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
