@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -10,14 +10,17 @@ from windlass.errors import ExpressionError
 from windlass.model.injection.literals import literal, number, pasted
 from windlass.model.injection.nodes import Frame
 from windlass.model.injection.sh_places import Refused, Setting, Standing, stand
-from windlass.model.injection.sh_tree import node_at, parse
-from windlass.model.injection.sh_uses import counted_variables, handed_to, typed_variables
+from windlass.model.injection.sh_tree import by_kind, node_at, parse
+from windlass.model.injection.sh_uses import Nodes, counted_variables, handed_on, typed_variables
 from windlass.model.injection.sh_words import PLACEHOLDER
 from windlass.model.template import Hole, Piece, carried
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+#: Bytes and expressions of a script that has any, for the time that its judgement takes.
+MAX_SCRIPT: Final = 32 * 1024
+MAX_EXPRESSIONS: Final = 200
 #: Beside these a literal stands as a word of its own.
 _BEFORE: Final = frozenset(" \t\n=(;")
 _AFTER: Final = frozenset(" \t\n;)&|")
@@ -81,12 +84,16 @@ def compile_script(
     judged; the script is None where an expression may not stand where it does.
     """
     placed = _place(pieces, name_for)
+    if len(placed.script) > MAX_SCRIPT or len(placed.spans) > MAX_EXPRESSIONS:
+        limits = f"{MAX_SCRIPT:,} bytes and {MAX_EXPRESSIONS} expressions"
+        raise ExpressionError(f"a script with expressions may have {limits}; put parts of it into files")
     root = parse(placed.script)
     if root.has_error:
         raise ExpressionError(
             f"line {_error_line(root)}: the script cannot be parsed, so its expressions cannot be judged"
         )
-    setting = Setting(shell, typed_variables(root), counted_variables(root))
+    nodes = by_kind(root)
+    setting = Setting(shell, typed_variables(nodes), counted_variables(nodes))
     complaints: list[Complaint] = []
     standings: dict[int, Standing] = {}
     for index, (start, end) in placed.spans.items():
@@ -98,21 +105,23 @@ def compile_script(
             standings[index] = stand(node_at(root, start, end), start, setting)
         except Refused as refusal:
             complaints.append(Complaint(hole, str(refusal)))
-        else:
-            complaints.extend(Complaint(hole, text, is_error=False) for text in _doubts(root, standings[index]))
-    if any(complaint.is_error for complaint in complaints):
+    if complaints:
         return None, complaints
     script = _assemble(pieces, standings, placed, name_for)
     _check_again(script)
-    return script, complaints
+    return script, list(_doubts(pieces, standings, nodes))
 
 
-def _doubts(root: Node, standing: Standing) -> Iterator[str]:
-    """Go over what is to be said of a value that is safe where it stands."""
-    if standing.language is not None:
-        yield f"becomes part of {standing.language}, which is not quoted"
-    if standing.assigned is not None and not standing.number_only and (found := handed_to(root, standing.assigned)):
-        yield found
+def _doubts(pieces: Sequence[Piece], standings: Mapping[int, Standing], nodes: Nodes) -> Iterator[Complaint]:
+    """Go over what is to be said of values that are safe where they stand."""
+    assigned = {one.assigned for one in standings.values() if one.assigned is not None and not one.number_only}
+    found = handed_on(nodes, frozenset(assigned))
+    for index, standing in standings.items():
+        hole = pieces[index]
+        if isinstance(hole, Hole) and standing.language is not None:
+            yield Complaint(hole, f"becomes part of {standing.language}, which is not quoted", is_error=False)
+        if isinstance(hole, Hole) and standing.assigned in found:
+            yield Complaint(hole, found[standing.assigned], is_error=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from windlass.errors import ExpressionError
@@ -13,7 +13,7 @@ from windlass.model.injection.sh_tree import ancestors, descendants, text_of
 from windlass.model.injection.sh_uses import HIDDEN
 from windlass.model.injection.sh_words import command_words, declaration_words, test_words
 from windlass.model.injection.variables import may_not_be_set
-from windlass.model.injection.words import NUMBER, SCRIPT, Word
+from windlass.model.injection.words import NUMBER, SCRIPT, Verdicts, Word
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -47,6 +47,22 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """A command with what its rules say."""
+
+    words: list[Word]
+    #: Where each word begins and ends, in bytes.
+    spans: list[tuple[int, int]]
+    verdicts: Verdicts
+
+    @staticmethod
+    def of(words: list[tuple[Word, Node]]) -> Judged:
+        """Judge a command by its words."""
+        plain = [word for word, _ in words]
+        return Judged(plain, [(node.start_byte, node.end_byte) for _, node in words], judge_in_shell(plain))
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """What holds for a whole script."""
 
@@ -56,6 +72,9 @@ class Setting:
     typed: frozenset[str]
     #: Variables that the script counts with.
     counted: frozenset[str]
+    #: What the rules of a command say of its words, and who reads its input as code: by the id of its node.
+    verdicts: dict[int, Judged] = field(default_factory=dict)
+    readers: dict[int, str | None] = field(default_factory=dict)
 
 
 def stand(leaf: Node, start: int, setting: Setting) -> Standing:
@@ -162,21 +181,22 @@ def _substitution(node: Node, below: Node, standing: Standing, setting: Setting)
 
 
 def _command(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
-    words = command_words(node)
-    index = next((at for at, (_, word) in enumerate(words) if word.id == below.id), None)
+    if below.type == "herestring_redirect":
+        _input(node, setting)
+    elif node.id not in setting.verdicts:
+        setting.verdicts[node.id] = Judged.of(command_words(node))
+    if below.type not in {"herestring_redirect", "variable_assignment", "file_redirect"}:
+        _apply(setting.verdicts[node.id], standing)
+
+
+def _apply(judged: Judged, standing: Standing) -> None:
+    """Hold the word around the placeholder to the rules of its command."""
+    index = next((at for at, (start, end) in enumerate(judged.spans) if start <= standing.start < end), None)
+    verdict = judged.verdicts.get(-1 if index is None else index)
     if index is None:
-        if below.type == "herestring_redirect":
-            _input(node)
-        return
-    _apply([word for word, _ in words], index, standing)
-    del setting
-
-
-def _apply(words: list[Word], index: int, standing: Standing) -> None:
-    """Hold the word at `index` to the rules of its command."""
-    verdict = judge_in_shell(words).get(index)
+        raise Refused("stands in a part of a command that has no rule; assign it to a variable first")
     if verdict is None:
-        standing.language = standing.language or own_language(words).get(index)
+        standing.language = standing.language or own_language(judged.words).get(index)
     elif verdict is NUMBER:
         standing.number_only = True
     elif verdict is SCRIPT:
@@ -186,12 +206,12 @@ def _apply(words: list[Word], index: int, standing: Standing) -> None:
 
 
 def _test(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
-    del below, setting
+    del below
     if not text_of(node).startswith("[") or text_of(node).startswith("[["):
         raise Refused("stands in [[ ]] or ((...)), which reads it as a pattern or as arithmetic; write [ ... ]")
-    words = test_words(node)
-    index = next(at for at, (_, word) in enumerate(words) if word.start_byte <= standing.start < word.end_byte)
-    _apply([word for word, _ in words], index, standing)
+    if node.id not in setting.verdicts:
+        setting.verdicts[node.id] = Judged.of(test_words(node))
+    _apply(setting.verdicts[node.id], standing)
 
 
 def _test_part(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
@@ -259,28 +279,33 @@ def _heredoc_body(node: Node, below: Node, standing: Standing, setting: Setting)
 
 def _redirected(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
     """Look at who gets the input that the value becomes, or the output of the command that it is an argument of."""
-    del standing, setting
+    del standing
     if below.type in {"heredoc_redirect", "herestring_redirect"} or text_of(below).startswith("<"):
-        _input(node)
+        _input(node, setting)
         return
     for redirect in node.children:
         if redirect.type == "heredoc_redirect":  # cat <<EOF | sh: the parser puts the pipeline below the redirection
             for pipeline in descendants(redirect, "pipeline"):
-                _input(pipeline)
+                _input(pipeline, setting)
 
 
-def _input(node: Node) -> None:
+def _input(node: Node, setting: Setting) -> None:
     """Refuse a value that becomes the input of a program which reads its input as code."""
-    for command in descendants(node, "command"):
-        if name := reads_input_as_code([word for word, _ in command_words(command)]):
-            raise Refused(f"becomes input that {name} reads as code; pass it by `env` or as an argument")
+    if node.id not in setting.readers:
+        readers = (
+            reads_input_as_code([word for word, _ in command_words(command)])
+            for command in descendants(node, "command")
+        )
+        setting.readers[node.id] = next((reader for reader in readers if reader is not None), None)
+    if name := setting.readers[node.id]:
+        raise Refused(f"becomes input that {name} reads as code; pass it by `env` or as an argument")
 
 
 def _pipeline(node: Node, below: Node, standing: Standing, setting: Setting) -> None:
-    del standing, setting
+    del standing
     for child in node.children:
-        if child.start_byte >= below.end_byte:
-            _input(child)
+        if child.is_named and child.start_byte >= below.end_byte:
+            _input(child, setting)
 
 
 def _case(node: Node, below: Node, standing: Standing, setting: Setting) -> None:

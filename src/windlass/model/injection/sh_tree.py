@@ -39,6 +39,17 @@ def ancestors(node: Node) -> Iterator[Node]:
         at = at.parent
 
 
+def by_kind(root: Node) -> dict[str, list[Node]]:
+    """Return all nodes of a tree by their kind."""
+    found: dict[str, list[Node]] = {}
+    pending = [root]
+    while pending:
+        one = pending.pop()
+        found.setdefault(one.type, []).append(one)
+        pending.extend(one.children)
+    return found
+
+
 def descendants(node: Node, kind: str) -> Iterator[Node]:
     """Go over all nodes of a kind at or below `node`."""
     pending = [node]

@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from windlass.model.injection.builtins import COMPARISONS, NUMBERS, judge_in_shell
-from windlass.model.injection.sh_tree import descendants, text_of
+from windlass.model.injection.sh_tree import text_of
 from windlass.model.injection.sh_words import command_words, declaration_words
-from windlass.model.injection.words import Word, names
+from windlass.model.injection.words import NUMBER, Word, names
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+#: All nodes of a script by their kind.
+Nodes = Mapping[str, "list[Node]"]
+
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_EXPANDED: Final = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _COMPARES: Final = re.compile(rf"\s(?:{'|'.join(COMPARISONS)})\s")
 _DECLARES: Final = names("declare typeset local readonly export integer float nameref")
 #: Options that make a variable more than a text: a number, another variable's name, an array.
@@ -23,12 +27,12 @@ _ATTRIBUTES: Final = frozenset("aAinEFZLRluTU")
 HIDDEN: Final = re.compile(r"`|\$\(\(|\$\[|\$\{[ \t\n|]")
 
 
-def typed_variables(root: Node) -> frozenset[str]:
+def typed_variables(nodes: Nodes) -> frozenset[str]:
     """Return the variables that a script gives an attribute, such as `declare -i n`; `""` where a name is not known."""
     found: set[str] = set()
-    for command in descendants(root, "declaration_command"):
+    for command in nodes.get("declaration_command", ()):
         found.update(_typed_by([word for word, _ in declaration_words(command)]))
-    for command in descendants(root, "command"):
+    for command in nodes.get("command", ()):
         words = [word for word, _ in command_words(command)]
         if words and words[0].text in _DECLARES:
             found.update(_typed_by(words))
@@ -44,34 +48,36 @@ def _typed_by(words: list[Word]) -> set[str]:
     return {text.partition("=")[0] for text in texts[1:] if not text.startswith(("-", "+"))}
 
 
-def handed_to(root: Node, variable: str) -> str | None:
-    """Return what is to be said of a script that hands a variable on to something which reads it as code, or None."""
-    mark = re.compile(rf"\$(?:{variable}(?![A-Za-z0-9_])|\{{{variable}[^A-Za-z0-9_])")
-    for command in descendants(root, "command"):
-        words = [word for word, _ in command_words(command, mark)]
-        if words and words[0].has_hole:
-            continue  # the script chooses its command by a variable, and knows it
-        for verdict in judge_in_shell(words).values():
-            if verdict.kind == "refused":
-                return f"is assigned to {variable}, and ${variable} {verdict.reason}"
-            if verdict.kind == "script":
-                return f"is assigned to {variable}, and ${variable} stands in the code of another shell"
-    return None
+def handed_on(nodes: Nodes, variables: frozenset[str]) -> dict[str, str]:
+    """Return those of `variables` that a script hands to something which reads them as code, with the sentence."""
+    found: dict[str, str] = {}
+    for command in nodes.get("command", ()) if variables else ():
+        for variable in variables.intersection(_EXPANDED.findall(text_of(command))).difference(found):
+            mark = re.compile(rf"\$(?:{variable}(?![A-Za-z0-9_])|\{{{variable}[^A-Za-z0-9_])")
+            words = [word for word, _ in command_words(command, mark)]
+            if words and words[0].has_hole:
+                continue  # the script chooses its command by a variable, and knows it
+            for verdict in judge_in_shell(words).values():
+                if verdict is not NUMBER:
+                    reason = verdict.reason or "stands in the code of another shell"
+                    found[variable] = f"is assigned to {variable}, and ${variable} {reason}"
+                    break
+    return found
 
 
-def counted_variables(root: Node) -> frozenset[str]:
+def counted_variables(nodes: Nodes) -> frozenset[str]:
     """Return the names that stand in arithmetic, in comparisons of numbers or in indexes anywhere in a script.
 
     A shell evaluates the text of such a variable, so that a value such as `a[$(command)]` runs the command. More names
     than needed do no harm: what is assigned to them must be a number.
     """
-    return frozenset(name for text in _arithmetic(root) for name in _IDENTIFIER.findall(text))
+    return frozenset(name for text in _arithmetic(nodes) for name in _IDENTIFIER.findall(text))
 
 
-def _arithmetic(root: Node) -> Iterator[str]:
+def _arithmetic(nodes: Nodes) -> Iterator[str]:
     """Go over the texts of a script that are arithmetic."""
     for kind, parts in _COUNTING.items():
-        for node in descendants(root, kind):
+        for node in nodes.get(kind, ()):
             yield from parts(node)
 
 

@@ -50,9 +50,11 @@ def declaration_words(command: Node) -> list[tuple[Word, Node]]:
 
 def _leaves(node: Node) -> Iterator[Node]:
     """Go over the words of a test, in order."""
-    for child in node.children:
+    pending = list(reversed(node.children))
+    while pending:
+        child = pending.pop()
         if child.type in _EXPRESSIONS:
-            yield from _leaves(child)
+            pending.extend(reversed(child.children))
         else:
             yield child
 
