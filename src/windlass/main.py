@@ -133,8 +133,11 @@ def _here(settings: Settings, version: str, *, works: bool) -> Iterator[Client |
 
 
 @asynccontextmanager
-async def _owned(settings: Settings, version: str, *, works: bool) -> AsyncIterator[Engine | None]:
-    """Own the store for a while; None where another process owns it and listens."""
+async def _owned(settings: Settings, version: str, *, works: bool, alone: bool = True) -> AsyncIterator[Engine | None]:
+    """Own the store for a while; None where another process owns it and listens.
+
+    With `works` runs are worked on: with `alone` only those of `exec`.
+    """
     from windlass.engine.executing import serving, until_idle
     from windlass.steps.registry import StepTypes
     from windlass.store.open import open_owned, open_store
@@ -154,7 +157,7 @@ async def _owned(settings: Settings, version: str, *, works: bool) -> AsyncItera
     async with opened:
         engine = _engine(opened, settings, types)
         if works:
-            async with _node(serving(engine, alone=True), opened, types, version):
+            async with _node(serving(engine, alone=alone), opened, types, version):
                 yield engine
                 # Other commands may have given their runs to us, for we own the store.
                 await until_idle(engine)

@@ -82,13 +82,20 @@ class Client:
         return self._send("GET", path, query, None, {"accept": "*/*"}).chunks()
 
     def events(self, *path: str, last_event_id: str | None = None, **query: Any) -> Iterator[ServerEvent]:
-        """Yield server-sent events until the server ends the stream; start behind `last_event_id`."""
+        """Yield server-sent events until the server ends the stream; start behind `last_event_id`.
+
+        What the stream breaks with is raised as if the request had.
+        """
         headers = {"accept": "text/event-stream"}
         if last_event_id is not None:
             headers["last-event-id"] = last_event_id
         reply = self._send("GET", path, query, None, headers)
         try:
-            yield from server_events(reply.chunks())
+            for event in server_events(reply.chunks()):
+                if event.type == "problem":
+                    document = event.json()
+                    raise error_of(int(document["status"]), document)
+                yield event
         finally:
             reply.close()
 

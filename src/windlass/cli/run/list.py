@@ -11,6 +11,7 @@ from windlass.cli.session import Session
 from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column
 from windlass.cli.text import ago, between, duration, plain
+from windlass.model.state import RUN_MOVES
 
 _COLUMNS = (
     Column("RUN", lambda row: row["id"]),
@@ -26,7 +27,12 @@ _COLUMNS = (
 
 @make(name="list")
 @click.option("--job", type=JOB, help="Only runs of this job.")
-@click.option("--state", multiple=True, help="Only runs in this state; may be given several times.")
+@click.option(
+    "--state",
+    multiple=True,
+    type=click.Choice(tuple(RUN_MOVES)),
+    help="Only runs in this state; may be given several times.",
+)
 @click.option("--since", metavar="TIME", help="Only runs created at this time or later.")
 @click.option("--until", metavar="TIME", help="Only runs created before this time.")
 @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="Only runs with this label.")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from windlass.cli.watch.plain import follow_plainly
-from windlass.cli.watch.streams import ENDS, check_stream
+from windlass.cli.watch.streams import ENDS
 from windlass.cli.watch.summary import summary_lines
 
 if TYPE_CHECKING:
@@ -52,6 +52,5 @@ def follow_run(
 def wait_for_end(client: Client, run_id: str) -> None:
     """Return once a run is final."""
     for event in client.events("events", run=run_id, project="*", after="0"):
-        check_stream(event)
         if event.type in ENDS:
             return

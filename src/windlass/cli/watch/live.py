@@ -14,7 +14,7 @@ from rich.text import Text
 from windlass.cli.output import Output
 from windlass.cli.watch.loglines import chunk_bytes, shown_line
 from windlass.cli.watch.picture import Picture, rows_of
-from windlass.cli.watch.streams import ENDS, check_stream, in_background
+from windlass.cli.watch.streams import ENDS, in_background
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
@@ -69,7 +69,6 @@ class LiveRun:
     def _read_events(self) -> None:
         try:
             for event in self._client.events("events", run=self._run_id, project="*", after="0"):
-                check_stream(event)
                 if event.type == "task.progress":
                     data = event.json()
                     self.picture.progress[data["taskId"]] = data["data"]
@@ -83,7 +82,6 @@ class LiveRun:
 
     def _read_logs(self) -> None:
         for event in self._client.events("runs", self._run_id, "logs", format="events", follow=True):
-            check_stream(event)
             chunk: dict[str, Any] = event.json()
             task = chunk["taskId"]
             *lines, rest = (self._rests.get(task, b"") + chunk_bytes(chunk)).split(b"\n")

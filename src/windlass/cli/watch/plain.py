@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from windlass.cli.output import Output
 from windlass.cli.text import between, clean, duration, instant, one_line
 from windlass.cli.watch.loglines import LogLines
-from windlass.cli.watch.streams import ENDS, check_stream, in_background, task_names
+from windlass.cli.watch.streams import ENDS, in_background, task_names
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
@@ -32,7 +32,6 @@ def follow_plainly(out: Output, client: Client, run_id: str, *, logs: bool) -> N
     def print_logs() -> None:
         lines = LogLines(write=write)
         for event in client.events("runs", run_id, "logs", format="events", follow=True):
-            check_stream(event)
             lines.take(event.json())
         lines.close()
 
@@ -40,7 +39,6 @@ def follow_plainly(out: Output, client: Client, run_id: str, *, logs: bool) -> N
     teller = Teller(task_names(client.get("runs", run_id, "steps")["items"]), f"run {run_id} of {run['job']}")
     reader = in_background(print_logs, "windlass-logs") if logs else None
     for event in client.events("events", run=run_id, project="*", after="0"):
-        check_stream(event)
         if event.type in ENDS:
             break
         line = teller.line(event.json())

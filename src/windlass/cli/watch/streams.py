@@ -5,23 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from windlass.client.problem import error_of
 from windlass.errors import WindlassError
-
-if TYPE_CHECKING:
-    from windlass.client.events import ServerEvent
 
 #: Ends of a run.
 ENDS: Final = frozenset({"run.completed", "run.failed", "run.cancelled", "run.timeout"})
-
-
-def check_stream(event: ServerEvent) -> None:
-    """Raise the error that a stream broke with, where `event` tells of one."""
-    if event.type == "problem":
-        document = event.json()
-        raise error_of(int(document.get("status", 500)), document)
 
 
 def in_background(work: Callable[[], None], name: str) -> threading.Thread:
