@@ -6,6 +6,7 @@ from windlass.clock import micros
 from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.engine import Engine
 from windlass.engine.following import Consequences, end_if_done
+from windlass.engine.setting_aside import set_aside
 from windlass.engine.stopping import stop_rest
 from windlass.errors import Conflict, NotFound
 from windlass.ids import id_text
@@ -15,7 +16,7 @@ from windlass.store import hot_sqlite as hot
 from windlass.store import timed
 from windlass.store.rows import NewFact
 from windlass.store.runs import revision_of
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, apart
 
 
 async def cancel(engine: Engine, run_id: bytes, *, by: str | None = None) -> None:
@@ -43,8 +44,14 @@ def cancel_run(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -
         )
     again = flags.cancels > 0
     timed.ask_to_cancel(tx, run_id, tx.now + micros(engine.settings.cleanup_grace))
-    book = open_book(tx, engine, run_id, revision)
-    _stop(book, "run.cancel_requested", {"by": by, "again": again}, spare=not again)
+
+    def stop() -> None:
+        book = open_book(tx, engine, run_id, revision)
+        _stop(book, "run.cancel_requested", {"by": by, "again": again}, spare=not again)
+
+    failure = apart(tx, stop)
+    if failure is not None:
+        set_aside(tx, run_id, failure)
 
 
 def expire(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> None:

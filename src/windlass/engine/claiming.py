@@ -11,11 +11,12 @@ from windlass.engine.book import plain_layout
 from windlass.engine.claim import Claim, StepResult
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
+from windlass.engine.setting_aside import set_aside
 from windlass.model.fanout import Expansion
 from windlass.model.graph import TaskLayout
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import NewFact, Ready
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, is_trouble
 
 _NO_VALUES: Mapping[str, Any] = {}
 
@@ -30,8 +31,7 @@ def take(
     claims: list[Claim] = []
     starting: list[Ready] = []
     held: list[Ready] = []
-    for row in rows:
-        claim = _claim(tx, engine, row)
+    for row, claim in _claims(tx, engine, rows):
         claims.append(claim)
         if claim.empty or claim.step.when is not None:
             held.append(row)
@@ -45,6 +45,21 @@ def take(
         hot.claim_and_start(tx, worker_id, starting)
         _tell(tx, worker, starting)
     return claims
+
+
+def _claims(tx: Transaction, engine: Engine, rows: Sequence[Ready]) -> list[tuple[Ready, Claim]]:
+    """Read what the attempts of ready rows need; runs that cannot be read are set aside, the others come back."""
+    found: list[tuple[Ready, Claim]] = []
+    unreadable: set[bytes] = set()
+    for row in rows:
+        try:
+            found.append((row, _claim(tx, engine, row)))
+        except Exception as error:
+            if is_trouble(error):
+                raise
+            unreadable.add(row.run_id)
+            set_aside(tx, row.run_id, error, row.task)
+    return [one for one in found if one[0].run_id not in unreadable]
 
 
 def start(tx: Transaction, claim: Claim, worker: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from windlass.errors import NotFound
+from windlass.errors import NotFound, WindlassError
 from windlass.model.catalog import StepCatalog
 from windlass.model.definition import Job, TriggerRule
 from windlass.model.expressions.paths import same_step
@@ -52,11 +52,17 @@ class CompiledJob:
         return found
 
     def reads(self, number: int, catalog: StepCatalog) -> tuple[int, ...]:
-        """Return the steps whose results a step reads: its predecessors and what its expressions name."""
+        """Return the steps whose results a step reads: its predecessors and what its expressions name.
+
+        Expressions that this program does not understand name none; the attempt will say what is wrong with them.
+        """
         before = self.graph.predecessors[number]
         if not before or self.job.steps[number].type not in catalog:
             return before
-        named = self.step(number, catalog).references.steps
+        try:
+            named = self.step(number, catalog).references.steps
+        except WindlassError:
+            return before
         if not named:
             return before
         others = {other for other, name in enumerate(self.graph.names) if any(same_step(name, one) for one in named)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from windlass.engine.compiled import CompiledJob, compiled
@@ -14,7 +15,9 @@ from windlass.store import runs as stored
 from windlass.store.artifacts import artifacts_of
 from windlass.store.runs import RunFilter
 from windlass.store.tasks import attempts_of, tasks_of
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, is_trouble
+
+_log = logging.getLogger(__name__)
 
 #: Shortest beginning of an id that stands for the whole.
 MIN_PREFIX = 6
@@ -54,7 +57,7 @@ def read_run(tx: Transaction, engine: Engine, run_id: bytes) -> dict[str, Any]:
     """Return a run within a unit of work; see `get_run`."""
     row = _row(tx, run_id)
     counts = None if row.state in RUN_FINAL else stored.live_counts(tx, run_id)
-    return run_shape(row, compiled(tx, engine.jobs, row.revision_id), counts)
+    return run_shape(row, _readable(tx, engine, row.revision_id), counts)
 
 
 async def list_runs(engine: Engine, filters: RunFilter) -> tuple[list[dict[str, Any]], str | None]:
@@ -67,7 +70,7 @@ def _list(tx: Transaction, engine: Engine, filters: RunFilter) -> tuple[list[dic
     shapes = []
     for row in rows:
         counts = None if row.state in RUN_FINAL else stored.live_counts(tx, row.id)
-        shapes.append(run_shape(row, compiled(tx, engine.jobs, row.revision_id), counts))
+        shapes.append(run_shape(row, _readable(tx, engine, row.revision_id), counts))
     more = len(rows) == filters.limit and rows
     return shapes, id_text(rows[-1].id) if more else None
 
@@ -152,6 +155,17 @@ def job_graph(job: CompiledJob) -> dict[str, Any]:
             graph.names[number]: [graph.names[after] for after in graph.successors[number]] for number in order
         },
     }
+
+
+def _readable(tx: Transaction, engine: Engine, revision_id: int) -> CompiledJob | None:
+    """Return the job of a run; None where it cannot be read: one such run must not hide the others."""
+    try:
+        return compiled(tx, engine.jobs, revision_id)
+    except Exception as error:
+        if is_trouble(error):
+            raise
+        _log.exception("Revision %d cannot be read", revision_id)
+        return None
 
 
 def _row(tx: Transaction, run_id: bytes) -> Any:

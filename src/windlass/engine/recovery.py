@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from windlass.clock import micros
 from windlass.engine.completion import end_attempt
 from windlass.engine.engine import Engine
 from windlass.engine.report import Report
+from windlass.engine.setting_aside import set_aside
 from windlass.model.outcome import Failed
 from windlass.store import hot_sqlite as hot
 from windlass.store import workers
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, apart
 
 
 def settle_worker(tx: Transaction, engine: Engine, worker_id: int, name: str) -> int:
@@ -39,7 +41,9 @@ def settle_worker(tx: Transaction, engine: Engine, worker_id: int, name: str) ->
             started_at=row.started_at,
             finished_at=tx.now,
         )
-        end_attempt(tx, engine, row, report)
+        failure = apart(tx, partial(end_attempt, tx, engine, row, report))
+        if failure is not None:
+            set_aside(tx, row.run_id, failure, row.task)
     workers.end(tx, worker_id)
     return lost
 

@@ -21,10 +21,13 @@ from windlass.store.tasks import AttemptRow, TaskRow
 HIDDEN = "***"
 
 
-def run_shape(row: Any, job: CompiledJob, counts: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """Return a run, made of its row, its job and, while it is not final, the live counts of its tasks."""
+def run_shape(row: Any, job: CompiledJob | None, counts: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Return a run, made of its row, its job and, while it is not final, the live counts of its tasks.
+
+    Where its job cannot be read (None), nobody knows which parameters are secret, and none is shown.
+    """
     parameters = _json(row.parameters) or {}
-    secret = secret_names(job)
+    secret = frozenset(parameters) if job is None else secret_names(job)
     progress = _json(row.progress) or {}
     said = progress.get("percent")
     shown_counts = _json(row.counts) or dict(counts or {})

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import orjson
 
+from windlass.clock import micros
 from windlass.engine.book import open_book
 from windlass.engine.cancellation import expire
 from windlass.engine.completion import record_final
 from windlass.engine.engine import Engine
 from windlass.engine.report import Report
+from windlass.engine.setting_aside import set_aside
 from windlass.model.ending import Ending
 from windlass.model.outcome import Completed
 from windlass.store import hot_sqlite as hot
 from windlass.store import timed
 from windlass.store.rows import Held, NewFact
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, apart
 
 #: Rows and runs looked at in one unit of work, so that others get their turn.
 BATCH = 500
@@ -28,10 +32,15 @@ def wake_due(tx: Transaction, engine: Engine) -> int | None:
             continue  # one before it stopped the rest of their run
         if row.state == "scheduled":
             _queue(tx, row)
-        else:
-            _end_wait(tx, engine, row)
+            continue
+        failure = apart(tx, partial(_end_wait, tx, engine, row))
+        if failure is not None:
+            set_aside(tx, row.run_id, failure, row.task)
     for run_id, revision_id in timed.overdue_runs(tx, BATCH):
-        expire(tx, engine, run_id, revision_id)
+        failure = apart(tx, partial(expire, tx, engine, run_id, revision_id))
+        if failure is not None:
+            timed.expire_run(tx, run_id, tx.now + micros(engine.settings.cleanup_grace))
+            set_aside(tx, run_id, failure)
     return timed.next_time(tx)
 
 
