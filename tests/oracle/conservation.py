@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.oracle.snapshot import RunPicture, Snapshot
+from windlass.engine.setting_aside import REASON
 from windlass.model.state import RUN_FINAL
 
 
@@ -35,7 +36,9 @@ def _end(run: RunPicture) -> Iterator[str]:
     if run.row.allowed_failures != sum(task.allowed for task in bad):
         yield f"O8 {run.name}: it counts {run.row.allowed_failures} allowed failures"
     stopped = any(task.state == "cancelled" and task.reason == "cancelled" for task in tasks)
-    if run.row.cancels and stopped:
+    if run.row.reason == REASON:
+        expected = "failed"
+    elif run.row.cancels and stopped:
         expected = "cancelled"
     elif run.row.expired:
         expected = "timeout"
