@@ -14,7 +14,7 @@ FACTS = Facts(project="default", job="nightly", revision="7", run_id="r1", task_
 
 def build(**changes: Any) -> StepEnvironment:
     arguments: dict[str, Any] = {
-        "base": {"PATH": "/bin", "HOME": "/home/of/step"},
+        "base": {"PATH": "/bin", "HOME": "/scratch/home"},
         "facts": FACTS,
         "env": {},
         "carried": {},
@@ -36,7 +36,7 @@ def test_the_whole_environment() -> None:
     )
     assert built.variables == {
         "PATH": "/opt/bin",
-        "HOME": "/home/of/step",
+        "HOME": "/scratch/home",
         "TZ": "UTC",
         "WINDLASS_PROJECT": "default",
         "WINDLASS_JOB": "nightly",
