@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, tuple_, update
 
+from windlass.store.labels import has_label
 from windlass.store.tables import jobs, revisions
 from windlass.store.transaction import Transaction
 
@@ -195,7 +196,7 @@ def _conditions(filters: JobFilter) -> list[ColumnElement[bool]]:
         conditions.append(tuple_(jobs.c.project, jobs.c.alias) > tuple_(*filters.after))
     if filters.enabled is not None:
         conditions.append(jobs.c.enabled == int(filters.enabled))
-    conditions.extend(_has_label(name, value) for name, value in filters.labels.items())
+    conditions.extend(has_label(jobs.c.labels, name, value) for name, value in filters.labels.items())
     if filters.category is not None:
         conditions.append(_text("category") == filters.category)
     if filters.source is not None:
@@ -209,13 +210,6 @@ def _conditions(filters: JobFilter) -> list[ColumnElement[bool]]:
         )
         conditions.append(or_(*(func.lower(place).contains(filters.text.lower(), autoescape=True) for place in places)))
     return conditions
-
-
-def _has_label(name: str, value: str | None) -> ColumnElement[bool]:
-    """Look for the label's own text in the canonical JSON: no other text can hold its quotes."""
-    needle = f"{orjson.dumps(name).decode()}:" + ("" if value is None else orjson.dumps(value).decode())
-    condition: ColumnElement[bool] = func.replace(jobs.c.labels, needle, "") != jobs.c.labels
-    return condition
 
 
 def _text(name: str) -> ColumnElement[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, func, select, update
 
+from windlass.store.labels import has_label
 from windlass.store.tables import jobs, queue, revisions, runs, tasks
 from windlass.store.transaction import Transaction
 
@@ -31,7 +32,7 @@ class RunFilter:
     #: Runs created at or after, and before, these times.
     since: int | None = None
     until: int | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str | None] = field(default_factory=dict)
     parent_id: bytes | None = None
     #: Only runs before this one in the list: the cursor of the page before.
     before: bytes | None = None
@@ -65,8 +66,7 @@ def _conditions(filters: RunFilter) -> list[ColumnElement[bool]]:
         conditions.append(runs.c.parent_id == filters.parent_id)
     if filters.before is not None:
         conditions.append(runs.c.id < filters.before)
-    for name, value in filters.labels.items():
-        conditions.append(func.json_extract(runs.c.labels, f'$."{name}"') == value)
+    conditions.extend(has_label(runs.c.labels, name, value) for name, value in filters.labels.items())
     return conditions
 
 
