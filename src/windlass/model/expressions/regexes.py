@@ -7,7 +7,7 @@ from typing import Final
 
 _PIECE: Final = re.compile(
     r"""(?P<open>\((?:\?[a-zA-Z-]*:|\?P?<[^>]*>)?) | (?P<close>\)) | (?P<class>\[\^?\]?(?:\\.|[^\]\\])*\])
-      | \{(?P<least>[0-9]*)(?:,(?P<most>[0-9]*))?\} | (?P<wide>\\[pPwWdDsS](?:\{[^}]*\})?|\.) | (?P<one>\\.|.)""",
+      | \{(?P<least>[0-9]*)(?:,(?P<most>[0-9]*))?\} | (?P<wide>\\[pP](?:\{[^}]*\}|.)|\\[wWdDsS]|\.) | (?P<one>\\.|.)""",
     re.VERBOSE | re.DOTALL,
 )
 #: A class or a dot stands for many sequences of bytes.
