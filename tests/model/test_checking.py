@@ -46,6 +46,10 @@ def test_an_unknown_parameter_is_a_warning_where_the_job_takes_any() -> None:
     assert message.startswith("${{ parameters.region }}: the job has no `parameters` block")
 
 
+def test_a_parameter_that_may_be_missing_is_no_warning_there() -> None:
+    assert found(shell("echo ${{ default(parameters.region, 'eu') }} ${{ has(parameters.day) }}")) == []
+
+
 @pytest.mark.promise("C02")
 def test_a_step_must_exist_and_come_before() -> None:
     first = Step(name="load-eu", type="shell")

@@ -81,7 +81,11 @@ def _check_name(named: Named, scope: Scope) -> list[Found]:  # noqa: PLR0911 - o
 
     match keys:
         case ("parameters", name, *_) if scope.parameters is None:
-            return say(f'the job has no `parameters` block, so nothing says that a run is given "{name}"', "warning")
+            return (
+                []
+                if named.use.optional
+                else say(f'the job has no `parameters` block, so nothing says that a run is given "{name}"', "warning")
+            )
         case ("parameters", name, *_) if name not in (scope.parameters or {}):
             return say(f'unknown parameter "{name}"{did_you_mean(name, scope.parameters or {})}')
         case ("steps", name, *_):
