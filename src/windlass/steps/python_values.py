@@ -93,6 +93,8 @@ def _by_model(kind: Any, value: Any, where: str) -> Any:
 
 
 def _by_hook(kind: Any, value: Any, where: str) -> Any:
+    if kind is object:
+        return value
     if hasattr(kind, "model_validate"):
         return _by_model(kind, value, where)
     if isinstance(kind, type) and isinstance(value, str) and hasattr(kind, "__fspath__"):
