@@ -58,13 +58,8 @@ class World:
 
     def __post_init__(self) -> None:
         """Open the store."""
-        self._open()
-
-    def _open(self) -> None:
-        store = SqliteStore(self.path, clock=self.clock)
-        upgrade(store, ids=self.ids)
         self.engine = Engine(
-            store=store,
+            store=self._store(),
             ids=self.ids,
             settings=Settings(home=self.home, **self.settings),
             jobs=JobCache(to_job),
@@ -72,10 +67,18 @@ class World:
             chance=lambda: 0.0,
         )
 
+    def _store(self) -> SqliteStore:
+        store = SqliteStore(self.path, clock=self.clock)
+        upgrade(store, ids=self.ids)
+        return store
+
     async def reopen(self) -> None:
-        """Let go of the store in the middle of everything, and open it as the next owner does."""
+        """Let go of the store in the middle of everything, and open it as the next owner does.
+
+        Workers from before go on as ghosts: they still reach the store and must not change anything.
+        """
         await self.engine.store.close()
-        self._open()
+        self.engine.store, self.engine.jobs = self._store(), JobCache(to_job)
         await self.engine.store.run(settle_all, self.engine)
 
     async def close(self) -> None:
