@@ -186,6 +186,13 @@ def test_powershell_literals(value: object, bare: str, quoted: str) -> None:
     assert rendered.variables == {}
 
 
+def test_digits_do_not_join_a_variable_in_powershell() -> None:
+    step = compile_step(
+        Step(name="s", type="any", config={"ps": 'f "$a${{ parameters.v }} ${{ parameters.v }}"'}), SPEC
+    )
+    assert step.render({"parameters": {"v": 5}}).config["ps"] == 'f "$a${env:WINDLASS_EXPR_1} 5"'
+
+
 def test_powershell_null() -> None:
     step = compile_step(Step(name="s", type="any", config={"ps": "f ${{ parameters.v }}"}), SPEC)
     assert step.render({"parameters": {"v": None}}).config["ps"] == "f $null"

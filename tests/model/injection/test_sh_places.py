@@ -269,6 +269,12 @@ def test_a_script_cannot_hold_names_that_are_ours() -> None:
         compile_script(pieces, "sh", lambda _: "WINDLASS_EXPR_1")
 
 
+@pytest.mark.parametrize("script", ['echo "$A[X]"', "echo $A[X]", 'echo "$A[1,X]"'])
+def test_zsh_has_indexes_without_braces(script: str) -> None:
+    assert complaints(script, "bash") == []
+    assert complaints(script, "zsh") == ["stands in the index of an array, which zsh reads as arithmetic"]
+
+
 def test_zsh_has_variables_of_its_own() -> None:
     assert complaints("path=X", "sh") == []
     assert complaints("path=X", "zsh") == [
@@ -344,6 +350,19 @@ def test_a_variable_that_is_handed_on_as_code_is_a_warning(script: str, message:
 )
 def test_a_variable_that_stays_an_argument_is_none(script: str) -> None:
     assert complaints(script) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "runs"),
+    [
+        ('echo "$aX" "${a}X" "$1X" "a X" "aX"', 'echo "$a${V}" "${a}5" "$1${V}" "a 5" "a${V}"'),
+        ("echo $aX X$a X>f 2>X;ls X", 'echo $a"5" "5"$a "5">f 2>"5";ls 5'),
+        ("cat <<EOF\n$aX X\nEOF", "cat <<EOF\n$a${V} 5\nEOF"),
+    ],
+)
+def test_digits_never_join_what_stands_beside_them(script: str, runs: str) -> None:
+    assert render(script, 5) == runs
+    assert render(script, "text").count("${V}") == script.count("X")
 
 
 def test_raw_text_is_pasted_and_what_stands_beside_it_is_still_carried() -> None:

@@ -41,13 +41,15 @@ class Reference:
     hole: Hole
     name: str
     form: Form
+    #: Whether digits would join the name of a variable that stands right before.
+    joins: bool
 
     def render(self, frame: Frame) -> str:
         """Return what stands in the script, and put a text into the frame's variables."""
         value = self.hole.expression.evaluate(frame.context)
         if self.form == "bare" and (value is None or isinstance(value, bool)):
             return {None: "$null", True: "$true", False: "$false"}[value]
-        if isinstance(value, bool | int | float):
+        if isinstance(value, bool | int | float) and not self.joins:
             return as_text(value)
         frame.variables[self.name] = carried(value, self.hole)
         return f"${{env:{self.name}}}"
@@ -91,7 +93,9 @@ def compile_powershell(
         if isinstance(piece, str) or piece.expression.is_raw:
             parts.append(piece)
         else:
-            parts.append(Reference(piece, name_for(piece), "bare" if next(of_hole) == "bare" else "quoted"))
+            before = parts[-1][-1:] if parts and isinstance(parts[-1], str) else ""
+            form: Form = "bare" if next(of_hole) == "bare" else "quoted"
+            parts.append(Reference(piece, name_for(piece), form, before.isalnum() or before in {"_", ":", "?"}))
     return PowerShellScript(tuple(parts)), []
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from windlass.errors import ExpressionError
 from windlass.model.injection.literals import literal, number, pasted
 from windlass.model.injection.nodes import Frame
-from windlass.model.injection.sh_places import Refused, Setting, Standing, stand
+from windlass.model.injection.sh_places import Form, Refused, Setting, Standing, stand
 from windlass.model.injection.sh_tree import by_kind, node_at, parse
 from windlass.model.injection.sh_uses import Nodes, counted_variables, handed_on, typed_variables
 from windlass.model.injection.sh_words import PLACEHOLDER
@@ -25,6 +26,11 @@ MAX_EXPRESSIONS: Final = 200
 _BEFORE: Final = frozenset(" \t\n=(;")
 _AFTER: Final = frozenset(" \t\n;)&|")
 _RAW: Final = "windlass_raw"
+#: Put before a placeholder that would else become part of a variable's name: a reference never does.
+_APART: Final = b"."
+#: `$name[` without a brace is an index in zsh alone.
+_ZSH_INDEX: Final = re.compile(rb"\$[^\s\]]*\[[^\]]*\Z")
+_NAME_BEFORE: Final = re.compile(rb"\$[A-Za-z0-9_]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +40,15 @@ class Reference:
     hole: Hole
     name: str
     standing: Standing
-    #: Whether a number may stand there without quotes.
-    is_apart: bool
+    #: How a number stands there: as it is, in quotes, or in the variable where its digits would join what is before.
+    digits: Literal["plain", "quoted", "carried"]
 
     def render(self, frame: Frame) -> str:
         """Return what stands in the script, and put the value into the frame's variables."""
         value = self.hole.expression.evaluate(frame.context)
-        is_bare = self.standing.form == "bare"
         text = number(value, self.hole, "the shell") if self.standing.number_only else literal(value)
-        if text is not None:
-            return text if self.is_apart or not is_bare else f'"{text}"'
+        if text is not None and self.digits != "carried":
+            return text if self.digits == "plain" else f'"{text}"'
         frame.variables[self.name] = carried(value, self.hole)
         return _reference(self.name, self.standing)
 
@@ -102,6 +107,8 @@ def compile_script(
         try:
             if _is_escaped(placed.script, start):
                 raise Refused("follows a backslash; write $${{ for a literal ${{")  # noqa: TRY301
+            if shell == "zsh" and _ZSH_INDEX.search(placed.script[:start]):
+                raise Refused("stands in the index of an array, which zsh reads as arithmetic")  # noqa: TRY301
             standings[index] = stand(node_at(root, start, end), start, setting)
         except Refused as refusal:
             complaints.append(Complaint(hole, str(refusal)))
@@ -146,6 +153,8 @@ def _place(pieces: Sequence[Piece], name_for: Callable[[Hole], str]) -> _Placed:
             script += piece.encode(errors="replace")
             continue
         text = (_RAW if piece.expression.is_raw else name_for(piece)).encode()
+        if _NAME_BEFORE.search(script):
+            script += _APART
         if not piece.expression.is_raw:
             spans[index] = (len(script), len(script) + len(text))
         script += text
@@ -162,12 +171,19 @@ def _assemble(
             parts.append(piece)
             continue
         start, end = placed.spans[index]
-        before, after = (
-            placed.script[span].decode("latin-1") for span in (slice(start - 1, start), slice(end, end + 1))
-        )
-        is_apart = (not before or before in _BEFORE) and (not after or after in _AFTER)
-        parts.append(Reference(piece, name_for(piece), standings[index], is_apart))
+        before = placed.script[:start].removesuffix(_APART)[-1:].decode("latin-1")
+        after = placed.script[end : end + 1].decode("latin-1")
+        digits = _digits(standings[index].form, before, after)
+        parts.append(Reference(piece, name_for(piece), standings[index], digits))
     return Script(tuple(parts))
+
+
+def _digits(form: Form, before: str, after: str) -> Literal["plain", "quoted", "carried"]:
+    """Return how a number stands between the characters `before` and `after`."""
+    if form == "quoted":
+        return "carried" if before.isalnum() or before == "_" else "plain"
+    is_apart = (not before or before in _BEFORE) and (not after or after in _AFTER)
+    return "plain" if is_apart else "quoted"
 
 
 def _check_again(script: Script) -> None:

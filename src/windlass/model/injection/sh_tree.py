@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tree_sitter import Node, Parser
+    from tree_sitter import Language, Node
 
 
 @cache
-def _parser() -> Parser:
-    """Return the parser."""
+def _language() -> Language:
+    """Return the grammar."""
     import tree_sitter  # noqa: PLC0415 - 14 ms that only scripts with expressions pay
     import tree_sitter_bash  # noqa: PLC0415 - the same
 
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+    return tree_sitter.Language(tree_sitter_bash.language())
 
 
 def parse(script: bytes) -> Node:
     """Return the root of the tree of a script in UTF-8."""
-    return _parser().parse(script).root_node
+    import tree_sitter  # noqa: PLC0415 - as above
+
+    return tree_sitter.Parser(_language()).parse(script).root_node  # a parser has state, so threads share none
 
 
 def node_at(root: Node, start: int, end: int) -> Node:
