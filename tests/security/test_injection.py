@@ -180,6 +180,42 @@ def test_a_variable_arrives_whole(value: Any, tmp_path: Path) -> None:
     assert (tmp_path / "got").read_bytes() == as_bytes(value)
 
 
+#: What a shell does with a value besides passing it on; none of these may read it as arithmetic, a name or an option.
+USES = [
+    '[ "X" = a ]; [ a != X ]; [ X ]; [ -z X ]; [ ! X ]; [ X -nt X ]; [ f -ef X ]; test X = X',
+    "cd X; umask X; type X; command -v X; pushd X; which X",
+    "A=X; B=$A; A=X true; env A=X true; export A=X B=X",
+    'f() { local A=X; echo "$A" "$1"; }; f X',
+    'set -- X; echo "$1" "$#"; for i; do echo "$i"; done',
+    "printf '%s %s' X X; printf %b X; printf %c X; printf '%5s%%' X; printf -- X",
+    "echo -n X; echo -e X; : X; true X",
+    'case X in a*) ;; *) ;; esac; for i in X; do echo "$i"; done',
+    "cat < X; : > X; : 2>> X; exec 5> X",
+    'while read -r a; do echo "$a"; done <<EOF\nX\nEOF',
+    "nohup true X; timeout 1 true X; nice true X; kill -0 X; expr X; seq X",
+    "set -x; echo X; set -u; echo X; set -e; echo X || :",
+    'A=text; echo "$AX" "${A}X" $?X "$$ X" "$A[x]X" ~X *X',
+    'echo "$(echo "$(echo X)")"; (echo X); { echo X; } & wait',
+]
+
+
+@pytest.mark.parametrize("script", USES)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_no_use_of_a_value_runs_it(shell: str, script: str, tmp_path: Path) -> None:
+    config = {"run": script.replace("X", "${{ parameters.v }}"), "shell": interpreter(shell)[:-1]}
+    step = compile_step(Step(name="s", type="shell", config=config), CATALOG["shell"])
+    for value in (
+        "PATH[$(touch marker)]",
+        "1+PATH[$(touch marker)]",
+        "$(touch marker)",
+        "-v a[$(touch marker)]",
+        "`touch marker`",
+    ):
+        rendered = step.render({"parameters": {"v": value}})
+        run(rendered, [*interpreter(shell), rendered.config["run"]], tmp_path)
+        assert not (tmp_path / "marker").exists(), value
+
+
 COUNTING = [
     "[ X -eq 0 ]",
     "test X -gt 3",

@@ -94,9 +94,10 @@ def _test(words: Sequence[Word], start: int) -> Verdicts:
     for at in holes(words[:end], start + 1):
         before = words[at - 1].text if at > start + 1 else None
         after = words[at + 1].text if at + 1 < end else None
+        is_first = before is None or (before == "!" and at == start + 2)
         if {before, after} & (COMPARISONS | {"-t"}):
             found[at] = NUMBER
-        elif not ({before, after} & _BINARY or before in _UNARY or (before is None and at + 1 == end)):
+        elif not ({before, after} & _BINARY or before in _UNARY or (is_first and at + 1 == end)):
             found[at] = refused('could be an operator of test; write [ -n "..." ] or a comparison')
     return found
 
