@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from windlass.engine.secret import SCHEME, Secrets
 from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import context_file, expression_context, step_environment, task_id
 from windlass.engine.workspace import Workspace, make_workspace, remove_workspace
-from windlass.errors import LimitExceeded
+from windlass.errors import LimitExceeded, Unavailable
 from windlass.ids import id_text
 from windlass.model.masking import Masker
 from windlass.model.outcome import Completed, Failed, Outcome, Skipped
@@ -34,6 +35,8 @@ from windlass.supervisor.contract import ProcessHost
 if TYPE_CHECKING:
     from windlass.model.log_quota import Stream
 
+
+_log = logging.getLogger(__name__)
 
 #: Type of the trigger of a run that `exec` started.
 EXEC = "exec"
@@ -151,10 +154,8 @@ async def open_attempt(
     masker = Masker(known)
     rendered = compiled.render(expression_context(claim, parameters), values)
     workspace = make_workspace(shop.workspaces, work=_folder(claim))
-    identity = _identity(claim)
-    log = LogPipe(
-        _Chunks(queue, claim), clock=shop.clock, masker=masker, quota=claim.step.log_quota or engine.settings.log_quota
-    )
+    identity = identity_of(claim)
+    log = open_log(engine, queue, shop, claim, masker)
     progress = PacedProgress(queue, claim, masker)
     environment = step_environment(claim, identity, rendered, parameters, secret, workspace)
     context_file(workspace).write_bytes(orjson.dumps(environment.context))
@@ -186,7 +187,8 @@ def _folder(claim: Claim) -> Path | None:
     return None if folder is None else Path(folder)
 
 
-def _identity(claim: Claim) -> TaskIdentity:
+def identity_of(claim: Claim) -> TaskIdentity:
+    """Return which attempt a claim stands for, as its step is told."""
     return TaskIdentity(
         project=claim.job.project,
         job=claim.job.alias,
@@ -203,6 +205,12 @@ def _choices(job: CompiledJob, step: int) -> tuple[str, ...]:
     if not job.job.steps[step].branch:
         return ()
     return tuple(job.graph.names[after] for after in job.graph.successors[step])
+
+
+def open_log(engine: Engine, queue: Queue, shop: Shop, claim: Claim, masker: Masker) -> LogPipe:
+    """Return the log of an attempt; nothing is stored before something is written."""
+    quota = claim.step.log_quota or engine.settings.log_quota
+    return LogPipe(_Chunks(queue, claim), clock=shop.clock, masker=masker, quota=quota)
 
 
 @dataclass(slots=True)
@@ -252,6 +260,10 @@ class PacedProgress:
             self._late = None
         if self._said is None or self._said == self._told:
             return
-        self._told = self._said
+        told, self._told = self._told, self._said
         self._next = asyncio.get_running_loop().time() + PROGRESS_PAUSE
-        await self._queue.progress(self._claim, *self._told)
+        try:
+            await self._queue.progress(self._claim, *self._said)
+        except Unavailable as error:  # no step fails because nobody could be told how far it is
+            self._told = told
+            _log.warning("Progress of %s was not kept: %s", self._claim.step.name, error)

@@ -63,9 +63,13 @@ def _claims(tx: Transaction, engine: Engine, rows: Sequence[Ready]) -> list[tupl
 
 
 def start(tx: Transaction, claim: Claim, worker: str) -> bool:
-    """Start a claimed task; False where the claim no longer stands."""
+    """Start a claimed task; False where the claim no longer stands.
+
+    Asked again, because the answer was lost, it says the same.
+    """
     if not hot.start(tx, claim.queue_id, claim.fence):
-        return False
+        row = hot.held(tx, claim.queue_id)
+        return row is not None and (row.fence, row.attempt, row.state) == (claim.fence, claim.attempt, "running")
     claim.started_at = tx.now
     claim.first_started_at = claim.first_started_at or tx.now
     flags = hot.run_flags(tx, claim.run_id)

@@ -31,9 +31,11 @@ class Node:
 
     async def stop(self, grace: float) -> None:
         """Stop taking work, give running attempts `grace` seconds, end them, and stop the loops."""
-        await self.worker.drain(grace)
-        for service in self.services:
-            await service.stop()
+        try:
+            await self.worker.drain(grace)
+        finally:
+            for service in self.services:
+                await service.stop()
 
 
 async def start_node(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,12 +21,16 @@ from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.secret import Secrets, SecretUnavailable
 from windlass.engine.step_context import expression_context
 from windlass.engine.worker import StopSignal
-from windlass.errors import ExpressionError, WindlassError
+from windlass.errors import ExpressionError, Unavailable, WindlassError
 from windlass.model.outcome import Cancelled, Failed, Outcome, Skipped, TimedOut
 from windlass.steps.contract import StepType
 from windlass.supervisor.contract import ProcessHost
 
 _log = logging.getLogger(__name__)
+
+#: Seconds between two tries to start what was claimed while the store is away.
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
 
 
 class StepTypes(Protocol):
@@ -70,7 +75,7 @@ class Pipeline:
             early = self._decide(claim, parameters)
             if early is not None:
                 return self._report(claim, Ended(early))
-            if claim.started_at is None and not await self._queue.start(claim):
+            if claim.started_at is None and not await self._start(claim, stop):
                 return None
             ended = await self._attempt(claim, parameters, stop)
         except Exception as error:  # noqa: BLE001 - a defect ends this attempt, never the worker
@@ -78,6 +83,20 @@ class Pipeline:
             message = f"An unexpected {type(error).__name__} in Windlass itself; the worker's log has the details."
             ended = Ended(Failed("error", message, reason="internal_error"))
         return self._report(claim, replace(ended, outcome=_after_stop(ended.outcome, stop)))
+
+    async def _start(self, claim: Claim, stop: StopSignal) -> bool:
+        """Start a claim, however long the store is away; False where it no longer stands or the worker goes away."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await self._queue.start(claim)
+            except Unavailable as error:
+                _log.warning("The start of %s waits for the store: %s", claim.step.name, error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stop.event.wait()
+                    return False
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     def _decide(self, claim: Claim, parameters: Mapping[str, Any]) -> Outcome | None:
         """Return the end of a task that has nothing to do, before anything is started."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from windlass.engine.book import to_json
 from windlass.engine.claim import Claim
+from windlass.model.storable import clean
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import NewFact
 from windlass.store.runs import set_progress
@@ -15,7 +18,9 @@ def note_progress(tx: Transaction, claim: Claim, percent: float | None, message:
     row = hot.held(tx, claim.queue_id)
     if row is None or row.fence != claim.fence or row.state != "running":
         return False
-    said = {"percent": percent, "message": message}
+    if percent is not None:
+        percent = min(max(percent, 0.0), 100.0) if math.isfinite(percent) else None
+    said = {"percent": percent, "message": None if message is None else clean(message)}
     if claim.single:
         set_progress(tx, claim.run_id, to_json(said))
     types = "task.progress,run.progress" if claim.single else "task.progress"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from windlass.engine.claim import Claim
+from windlass.engine.claim import Claim, Exchange
 from windlass.engine.heartbeat import Heartbeat
 from windlass.engine.queue import Queue
 from windlass.engine.report import Report
@@ -21,17 +20,38 @@ POLL = 1.0
 MAX_BACKOFF = 5.0
 
 
-@dataclass(slots=True)
 class StopSignal:
     """Tells a running attempt to stop, and why."""
 
-    why: str | None = None
-    event: asyncio.Event = field(default_factory=asyncio.Event)
+    __slots__ = ("_event", "_listener", "why")
+
+    def __init__(self) -> None:
+        """Start with nobody having asked."""
+        self.why: str | None = None
+        self._event: asyncio.Event | None = None
+        self._listener: Callable[[], object] | None = None
+
+    @property
+    def event(self) -> asyncio.Event:
+        """Set once the attempt is to stop; made when it is first asked for, as most attempts never do."""
+        if self._event is None:
+            self._event = asyncio.Event()
+            if self.why is not None:
+                self._event.set()
+        return self._event
+
+    def listen(self, listener: Callable[[], object] | None) -> None:
+        """Have `listener` called at the first request to stop from now on; None takes it back."""
+        self._listener = listener
 
     def set(self, why: str) -> None:
-        """Ask to stop; the first reason stays unless the worker itself goes away."""
+        """Ask to stop; the first reason stays."""
         self.why = self.why or why
-        self.event.set()
+        if self._event is not None:
+            self._event.set()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener()
 
 
 class Runner(Protocol):
@@ -55,6 +75,9 @@ class Worker:
         self._reports: list[Report] = []
         self._wake = asyncio.Event()
         self._draining = False
+        self._hurried = False
+        #: Held while tasks are being taken: whoever drains must know of them all.
+        self._exchanging = asyncio.Lock()
         self._loop_task: asyncio.Task[None] | None = None
         self._backoff = 0.0
         self._idle_listeners: list[Callable[[], None]] = []
@@ -77,12 +100,15 @@ class Worker:
     async def drain(self, grace: float) -> None:
         """Stop taking work; give what runs `grace` seconds to end, then stop it; leave. A second call has no grace."""
         if self._draining:
+            self._hurried = True
             for _, stop, _ in self._active.values():
                 stop.set("drain")
             return
         self._draining = True
         self._wake.set()
-        if self._active:
+        async with self._exchanging:
+            pass  # what was being taken has arrived, and no more will
+        if self._active and not self._hurried:
             await asyncio.wait([task for _, _, task in self._active.values()], timeout=grace)
         for _, stop, _ in self._active.values():
             stop.set("drain")
@@ -105,18 +131,25 @@ class Worker:
 
     async def _exchange(self) -> None:
         """Hand in the ends that have gathered and take what there is for the free slots."""
-        reports, self._reports = self._reports, []
-        capacity = 0 if self._draining else max(self.slots - len(self._active), 0)
-        try:
-            exchange = await self._queue.exchange(reports, capacity)
-        except Unavailable as error:
-            self._reports = reports + self._reports
-            self._backoff = min(max(self._backoff * 2, 0.1), MAX_BACKOFF)
-            _log.warning("The store cannot be reached, next try in %.1f s: %s", self._backoff, error)
+        async with self._exchanging:
+            reports, self._reports = self._reports, []
+            capacity = 0 if self._draining else max(self.slots - len(self._active), 0)
+            try:
+                exchange = await self._queue.exchange(reports, capacity)
+            except Exception as error:  # noqa: BLE001 - a worker that ends here would leave its tasks running for ever
+                self._reports = reports + self._reports
+                self._backoff = min(max(self._backoff * 2, 0.1), MAX_BACKOFF)
+                known = isinstance(error, Unavailable)
+                text = "The store cannot be reached, next try in %.1f s: %s"
+                _log.warning(text, self._backoff, error, exc_info=None if known else error)
+            else:
+                self._backoff = 0.0
+                self._apply(exchange)
+        if self._backoff:
             await asyncio.sleep(self._backoff)
             self._wake.set()
-            return
-        self._backoff = 0.0
+
+    def _apply(self, exchange: Exchange) -> None:
         for claim in exchange.claims:
             self._begin(claim)
         for queue_id, fence, why in exchange.stops:
