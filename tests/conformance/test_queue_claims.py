@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -142,7 +143,7 @@ async def test_a_claim_starts_once_however_often_it_is_asked_for(world: World) -
     worker = await world.worker()
     claim = await worker.take_one()
     assert await worker.queue.start(claim)
-    await worker.queue.start(claim)
+    assert await worker.queue.start(claim), "the first answer may have been lost"
     assert (await world.told(run_id)).count("task.started 0") == 1
     await worker.end(claim)
     assert not await worker.queue.start(claim)
@@ -211,6 +212,19 @@ async def test_progress_is_kept_and_told(world: World) -> None:
     assert (of_run.type, of_run.data) == ("run.progress", {"percent": 40, "message": "half way"})
     await worker.end(claim)
     assert (await world.run(run_id))["progress"]["percent"] == 100
+
+
+@pytest.mark.parametrize(
+    ("percent", "kept"), [(-5.0, 0.0), (250.0, 100.0), (math.nan, 0.0), (math.inf, 0.0), (None, 0.0)]
+)
+async def test_progress_that_is_none_harms_nobody(world: World, percent: float | None, kept: float) -> None:
+    run_id = await world.submit(await world.define(steps={"a": {}}))
+    worker = await world.worker()
+    claim = await worker.take_one()
+    await worker.queue.progress(claim, percent, "half a letter: \udcff")
+    said = (await world.run(run_id))["progress"]
+    assert (said["percent"], said["message"]) == (kept, "half a letter: ?")
+    await worker.end(claim)
 
 
 async def test_progress_of_one_of_many_steps_is_not_that_of_the_run(world: World) -> None:

@@ -1,0 +1,289 @@
+"""The worker's loop: slots, reports, stops, draining, and a queue that is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.oracle.world import World
+from windlass.engine.claim import Claim, Exchange
+from windlass.engine.heartbeat import Heartbeat
+from windlass.engine.report import Ended, Report, report_on
+from windlass.engine.worker import StopSignal, Worker
+from windlass.errors import Unavailable
+from windlass.model.outcome import Cancelled, Completed, Failed, Outcome
+from windlass.store.logs import NewChunk
+
+_DEADLINE = 20
+
+
+@dataclass
+class ScriptedQueue:
+    """A queue in the hands of a test; everything that the worker says is written down."""
+
+    claims: list[Claim] = field(default_factory=list)
+    stops: list[tuple[int, int, str]] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    capacities: list[int] = field(default_factory=list)
+    trouble: list[Exception] = field(default_factory=list)
+    left: bool = False
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    #: What an exchange waits for before it answers.
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Answer at once unless a test closes the gate."""
+        self.gate.set()
+
+    async def exchange(self, reports: Sequence[Report], capacity: int) -> Exchange:
+        async with self.changed:
+            self.capacities.append(capacity)
+            self.changed.notify_all()
+        await self.gate.wait()
+        if self.trouble:
+            raise self.trouble.pop(0)
+        given, self.claims = self.claims[:capacity], self.claims[capacity:]
+        async with self.changed:
+            self.reports.extend(reports)
+            self.changed.notify_all()
+        return Exchange(given, self.stops)
+
+    async def start(self, claim: Claim) -> bool:
+        return claim.started_at is not None
+
+    async def append(self, chunks: Sequence[NewChunk]) -> int:
+        return len(chunks)
+
+    async def progress(self, claim: Claim, percent: float | None, message: str | None) -> None:
+        del claim, percent, message
+
+    async def leave(self, unstarted: Sequence[tuple[int, int]]) -> None:
+        del unstarted
+        self.left = True
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(_DEADLINE), self.changed:
+            await self.changed.wait_for(condition)
+
+
+@dataclass
+class ScriptedRunner:
+    """Runs attempts that last until a test ends them, or until they are asked to stop."""
+
+    running: dict[int, tuple[Claim, StopSignal]] = field(default_factory=dict)
+    ends: dict[int, asyncio.Future[Outcome | None]] = field(default_factory=dict)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    stubborn: bool = False
+
+    async def run(self, claim: Claim, stop: StopSignal) -> Report | None:
+        self.running[claim.task] = (claim, stop)
+        end = self.ends[claim.task] = asyncio.get_running_loop().create_future()
+        self.started.set()
+        stopped = asyncio.create_task(stop.event.wait())
+        await asyncio.wait([end] if self.stubborn else [end, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        del self.running[claim.task]
+        outcome = end.result() if end.done() else Cancelled()
+        return None if outcome is None else report_on(claim, Ended(outcome), worker="w", finished_at=0)
+
+    async def until_running(self, count: int) -> None:
+        async with asyncio.timeout(_DEADLINE):
+            while len(self.running) < count:
+                self.started.clear()
+                await self.started.wait()
+
+
+@dataclass
+class Bench:
+    """A worker with two slots between a queue and a runner."""
+
+    queue: ScriptedQueue
+    runner: ScriptedRunner
+    worker: Worker
+
+
+@pytest.fixture
+async def claims(world: World) -> list[Claim]:
+    """Return six real claims."""
+    job = await world.define(steps={"m": {"matrix": {"n": list(range(6))}}})
+    await world.submit(job)
+    return await (await world.worker()).take()
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """Give a started worker; it is drained at the end."""
+    queue, runner = ScriptedQueue(), ScriptedRunner()
+    heartbeat = Heartbeat(lambda: True, interval=60, on_lost=lambda: None)
+    worker = Worker(queue, runner, heartbeat, slots=2)
+    await worker.start()
+    yield Bench(queue, runner, worker)
+    queue.gate.set()
+    runner.stubborn = False
+    for end in runner.ends.values():
+        if not end.done():
+            end.set_result(None)
+    async with asyncio.timeout(_DEADLINE):
+        await worker.drain(0)
+
+
+def give(bench: Bench, claims: list[Claim]) -> None:
+    bench.queue.claims.extend(claims)
+    bench.worker.hint()
+
+
+async def test_it_takes_as_much_as_it_has_slots_and_more_when_one_is_free(bench: Bench, claims: list[Claim]) -> None:
+    give(bench, claims)
+    await bench.runner.until_running(2)
+    assert (set(bench.runner.running), bench.worker.busy) == ({0, 1}, 2)
+    bench.runner.ends[0].set_result(Completed({"n": 1}))
+    await bench.queue.until(lambda: bool(bench.queue.reports))
+    await bench.runner.until_running(2)
+    assert set(bench.runner.running) == {1, 2}
+    assert max(bench.queue.capacities) == 2
+    assert [(report.task, report.outcome) for report in bench.queue.reports] == [(0, Completed({"n": 1}))]
+
+
+async def test_an_attempt_that_never_started_is_not_reported(bench: Bench, claims: list[Claim]) -> None:
+    give(bench, claims[:2])
+    await bench.runner.until_running(2)
+    bench.runner.ends[0].set_result(None)
+    bench.runner.ends[1].set_result(Completed())
+    await bench.queue.until(lambda: bool(bench.queue.reports))
+    assert [report.task for report in bench.queue.reports] == [1]
+
+
+async def test_it_stops_what_is_to_stop_and_nothing_else(bench: Bench, claims: list[Claim]) -> None:
+    give(bench, claims[:2])
+    await bench.runner.until_running(2)
+    other = bench.runner.running[1][1]
+    bench.queue.stops = [(claims[0].queue_id, claims[0].fence, "cancel"), (99, 1, "cancel")]
+    bench.worker.hint()
+    await bench.queue.until(lambda: bool(bench.queue.reports))
+    assert bench.queue.reports[0].outcome == Cancelled()
+    assert not other.event.is_set()
+
+
+@pytest.mark.parametrize("trouble", [Unavailable("away"), ValueError("a defect"), KeyError("another")])
+async def test_reports_survive_a_queue_that_is_away(bench: Bench, claims: list[Claim], trouble: Exception) -> None:
+    give(bench, claims[:1])
+    await bench.runner.until_running(1)
+    bench.queue.trouble = [trouble, Unavailable("still away")]
+    bench.runner.ends[0].set_result(Completed())
+    await bench.queue.until(lambda: bool(bench.queue.reports))
+    assert [report.task for report in bench.queue.reports] == [0]
+    give(bench, claims[1:2])
+    await bench.runner.until_running(1)
+
+
+async def test_draining_waits_for_what_runs_and_takes_nothing_more(bench: Bench, claims: list[Claim]) -> None:
+    give(bench, claims)
+    await bench.runner.until_running(2)
+    draining = asyncio.create_task(bench.worker.drain(_DEADLINE))
+    await bench.queue.until(lambda: bench.queue.capacities[-1] == 0)
+    for task in (0, 1):
+        bench.runner.ends[task].set_result(Completed())
+    async with asyncio.timeout(_DEADLINE):
+        await draining
+    assert [(report.task, report.outcome) for report in bench.queue.reports] == [(0, Completed()), (1, Completed())]
+    assert (bench.queue.left, len(bench.queue.claims), bench.worker.busy) == (True, 4, 0)
+
+
+async def test_after_the_grace_what_runs_is_stopped(bench: Bench, claims: list[Claim]) -> None:
+    give(bench, claims[:1])
+    await bench.runner.until_running(1)
+    stop = bench.runner.running[0][1]
+    async with asyncio.timeout(_DEADLINE):
+        await bench.worker.drain(0)
+    assert stop.why == "drain"
+    assert [report.outcome for report in bench.queue.reports] == [Cancelled()]
+
+
+async def test_a_second_drain_does_not_wait(bench: Bench, claims: list[Claim]) -> None:
+    give(bench, claims[:1])
+    await bench.runner.until_running(1)
+    draining = asyncio.create_task(bench.worker.drain(3600))
+    await bench.queue.until(lambda: bench.queue.capacities[-1] == 0)
+    await bench.worker.drain(3600)
+    async with asyncio.timeout(_DEADLINE):
+        await draining
+    assert bench.queue.left
+
+
+async def test_tasks_that_arrive_while_it_begins_to_drain_are_not_forgotten(bench: Bench, claims: list[Claim]) -> None:
+    await bench.queue.until(lambda: bool(bench.queue.capacities))
+    bench.queue.gate.clear()
+    bench.queue.claims = claims[:2]
+    seen = len(bench.queue.capacities)
+    bench.worker.hint()
+    await bench.queue.until(lambda: len(bench.queue.capacities) > seen)
+    draining = asyncio.create_task(bench.worker.drain(0))
+    await asyncio.wait([draining], timeout=0)
+    bench.queue.gate.set()
+    async with asyncio.timeout(_DEADLINE):
+        await draining
+    assert [report.outcome for report in bench.queue.reports] == [Cancelled(), Cancelled()]
+
+
+async def test_a_cancel_reaches_an_attempt_that_has_its_grace(bench: Bench, claims: list[Claim]) -> None:
+    give(bench, claims[:1])
+    await bench.runner.until_running(1)
+    stop = bench.runner.running[0][1]
+    draining = asyncio.create_task(bench.worker.drain(3600))
+    await bench.queue.until(lambda: bench.queue.capacities[-1] == 0)
+    bench.queue.stops = [(claims[0].queue_id, claims[0].fence, "cancel")]
+    bench.worker.hint()
+    async with asyncio.timeout(_DEADLINE):
+        await draining
+    assert stop.why == "cancel"
+
+
+async def test_it_may_be_drained_without_having_started() -> None:
+    queue = ScriptedQueue()
+    worker = Worker(queue, ScriptedRunner(), Heartbeat(lambda: True, interval=1, on_lost=lambda: None), slots=1)
+    async with asyncio.timeout(_DEADLINE):
+        await worker.drain(1)
+    assert queue.left
+
+
+async def test_the_first_reason_to_stop_stays() -> None:
+    stop = StopSignal()
+    stop.set("cancel")
+    stop.set("drain")
+    assert (stop.why, stop.event.is_set()) == ("cancel", True)
+
+
+@pytest.mark.parametrize("answers", [[False], [Unavailable("away")], [ValueError("a defect")]])
+async def test_the_heart_beats_on_whatever_it_hears(answers: list[Any]) -> None:
+    loop, beats, lost = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    said = [*answers, True]
+
+    def renew() -> bool:
+        if not said:
+            loop.call_soon_threadsafe(beats.set)
+            return True
+        answer = said.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return bool(answer)
+
+    heartbeat = Heartbeat(renew, interval=0.001, on_lost=lambda: loop.call_soon_threadsafe(lost.set))
+    heartbeat.start()
+    heartbeat.start()
+    async with asyncio.timeout(_DEADLINE):
+        await beats.wait()
+    heartbeat.stop()
+    heartbeat.stop()
+    assert lost.is_set() is (answers == [False])
+
+
+async def test_a_failed_attempt_is_reported_like_any_other(bench: Bench, claims: list[Claim]) -> None:
+    give(bench, claims[:1])
+    await bench.runner.until_running(1)
+    bench.runner.ends[0].set_result(Failed("exit", "no", 1))
+    await bench.queue.until(lambda: bool(bench.queue.reports))
+    assert bench.queue.reports[0].outcome == Failed("exit", "no", 1)
