@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
 
 #: Words longer than this are no typing mistakes, and comparing them costs time.
 _LONGEST = 64
+#: Among more words than this no likely one is looked for.
+_MOST = 1000
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word nearest to `word`, or None where none is near."""
     if len(word) > _LONGEST:
         return None
-    names = list(known)
+    names = list(islice(known, _MOST + 1))
+    if len(names) > _MOST:
+        return None
     plain = {_plain(name): name for name in reversed(names)}
     if _plain(word) in plain:
         return plain[_plain(word)]

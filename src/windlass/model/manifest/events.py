@@ -41,6 +41,8 @@ class _Frame:
     nodes: int = 1
     aliases: int = 0
     height: int = 1
+    #: Characters of all texts inside.
+    length: int = 0
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class _Anchored:
     nodes: int
     aliases: int
     height: int
+    length: int
 
 
 class _Stop(Exception):
@@ -112,6 +115,7 @@ class _Composer:
         self.open_anchors: set[str] = set()
         self.nodes = 0
         self.aliases = 0
+        self.repeated = 0
 
     def run(self, text: str) -> None:
         """Read the whole stream."""
@@ -175,7 +179,9 @@ class _Composer:
         if "\0" in event.value:
             self.error(event, _NUL)
         if event.anchor is not None:
-            self.anchors[event.anchor] = _Anchored(value, 1, 0, 0)
+            self.anchors[event.anchor] = _Anchored(value, 1, 0, 0, len(event.value))
+        if self.stack:
+            self.stack[-1].length += len(event.value)
         self.add(event, value)
 
     def add(self, event: Any, value: Any) -> None:
@@ -228,17 +234,18 @@ class _Composer:
         frame = self.stack.pop()
         if frame.anchor is not None:
             self.open_anchors.discard(frame.anchor)
-            self.anchors[frame.anchor] = _Anchored(frame.value, frame.nodes, frame.aliases, frame.height)
-        self.account(frame.nodes - 1, frame.aliases, frame.height)
+            self.anchors[frame.anchor] = _Anchored(frame.value, frame.nodes, frame.aliases, frame.height, frame.length)
+        self.account(frame.nodes - 1, frame.aliases, frame.height, frame.length)
         self.add(event, frame.value)
 
-    def account(self, nodes: int, aliases: int, height: int) -> None:
+    def account(self, nodes: int, aliases: int, height: int, length: int) -> None:
         """Count what a finished value holds into the container around it."""
         if self.stack:
             outer = self.stack[-1]
             outer.nodes += nodes
             outer.aliases += aliases
             outer.height = max(outer.height, height + 1)
+            outer.length += length
 
     def alias(self, event: Any) -> None:
         """Replace an alias by what it stands for."""
@@ -258,7 +265,10 @@ class _Composer:
         if len(self.stack) + found.height > self.limits.depth:
             self.stop(event, f"values are nested more than {self.limits.depth} deep, the limit")
         self.count(event, found.nodes)
-        self.account(found.nodes - 1, found.aliases + 1, found.height)
+        self.repeated += found.length
+        if self.repeated > self.limits.document_bytes:
+            self.stop(event, f"aliases repeat more than {self.limits.document_bytes:,} characters, the limit")
+        self.account(found.nodes - 1, found.aliases + 1, found.height, found.length)
         self.add(event, found.value)
 
 

@@ -19,6 +19,8 @@ from windlass.model.manifest.events import Parsed
 from windlass.model.manifest.json_text import is_within
 from windlass.model.manifest.limits import Limits
 
+#: The expression for lines takes memory by the length of a line: longer texts go the other way.
+_LONGEST = 256 * 1024
 _MARKER = re.compile(r"^---$", re.MULTILINE)
 #: What may stand before the first marker without being a document.
 _NOTHING = re.compile(r"(?: *(?:#[^\n]*)?\n)*")
@@ -26,7 +28,7 @@ _NOTHING = re.compile(r"(?: *(?:#[^\n]*)?\n)*")
 
 def parse_fast(text: str, limits: Limits) -> Parsed | None:
     """Return the documents of a plain text, or None where only the positioned parser may judge it."""
-    if not _is_ready() or not _is_plain(text):
+    if len(text) > _LONGEST or not _is_ready() or not _is_plain(text):
         return None
     import yaml_rs  # noqa: PLC0415 - see _is_ready
 
@@ -91,7 +93,13 @@ def _starts(text: str) -> list[tuple[int, int]]:
         return [(1, 1)]
     nothing = _NOTHING.match(text)
     first = [] if nothing is not None and nothing.end() >= markers[0] else [(1, 1)]
-    return first + [(text.count("\n", 0, marker) + 1, 1) for marker in markers]
+    line = 1
+    at = 0
+    for marker in markers:
+        line += text.count("\n", at, marker)
+        at = marker
+        first.append((line, 1))
+    return first
 
 
 @lru_cache(maxsize=1)

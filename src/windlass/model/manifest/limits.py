@@ -13,6 +13,8 @@ class Limits:
 
     #: Bytes of one text.
     document_bytes: int = 8 * MIB
+    #: Bytes of the canonical content of one job, with the defaults put into every step.
+    canonical_bytes: int = 32 * MIB
     #: Mappings and lists inside each other.
     depth: int = 64
     #: Times that aliases are replaced by what they stand for, those inside of replaced ones counted again.
@@ -25,7 +27,7 @@ class Limits:
     fan_out: int = 20_000
     #: Bytes of a run's parameters as JSON.
     parameter_bytes: int = 256 * 1024
-    #: Findings told of one text; a note says how many more there are.
+    #: Errors in one document after which checking stops; as many warnings are told.
     findings: int = 200
     #: Longest timeout of one attempt, in seconds.
     max_timeout: float = 24 * 3600

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from windlass.model.catalog import StepCatalog
 from windlass.model.definition import Job
 from windlass.model.did_you_mean import suggestion
-from windlass.model.finding import Finding, Position
+from windlass.model.finding import Finding, Level, Position
 from windlass.model.manifest.canonical import digest_of, to_job, to_json
 from windlass.model.manifest.draft import Draft
 from windlass.model.manifest.events import Parsed, parse
@@ -21,11 +21,13 @@ from windlass.model.manifest.limits import Limits
 from windlass.model.manifest.lint import lint
 from windlass.model.manifest.locate import locate
 from windlass.model.manifest.normalise import normalise
-from windlass.model.manifest.problem import Notes, Path, Problem
+from windlass.model.manifest.problem import Enough, Notes, Path, Problem
 from windlass.model.manifest.text import decode
 from windlass.model.manifest.written import written
 
 _LIMITS = Limits()
+#: Findings of one text after which its further documents are not looked at.
+_FINDINGS_IN_ALL = 2000
 #: Kinds of documents that Windlass knows; only jobs are in force.
 OTHER_KINDS = (
     "Intent", "JobRegistry", "JobBinding", "Component", "Target", "TargetGroup", "Credential", "JobTemplate", "Recipe",
@@ -65,8 +67,8 @@ class Loaded:
     documents: tuple[Document, ...]
     #: What is wrong, each with the number of its document.
     problems: tuple[tuple[int, Problem], ...]
-    #: How many more findings there are than are kept.
-    left_out: int = 0
+    #: What is not among the problems, because there are too many.
+    rest: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -83,9 +85,9 @@ class Loaded:
             line, column = problem.mark or _place(places, (number, *problem.path), problem.about)
             position = Position(self.file, line, column)
             found.append(Finding(problem.level, _one_line(problem.message), position, problem.path))
+        level: Level = "warning" if self.ok else "error"
+        found.extend(Finding(level, message, Position(self.file, 1, 1)) for message in self.rest)
         found.sort(key=_in_order)
-        if self.left_out:
-            found.append(Finding("error", f"{self.left_out:,} more findings are not shown", Position(self.file, 1, 1)))
         return tuple(found)
 
     @property
@@ -121,32 +123,40 @@ def load(data: bytes | str, file: str, catalog: StepCatalog, limits: Limits = _L
 def _checked(file: str, text: str, parsed: Parsed, catalog: StepCatalog, limits: Limits) -> Loaded:
     """Check every document of a parsed text."""
     problems = [(0, problem) for problem in parsed.problems]
-    left_out = 0
+    rest: list[str] = []
     documents: list[Document] = []
+    lines: dict[Any, int] = {}
     for number, content in enumerate(parsed.documents):
         if content is None:
             continue
         notes = Notes(limits.findings)
-        draft = _job(content, catalog, limits, notes)
-        if draft is not None:
-            _note_twin(draft, documents, notes)
+        draft: Draft | None = None
+        try:
+            draft = _job(content, catalog, limits, notes)
+            if draft is not None:
+                _note_twin(draft, lines, parsed.starts[number][0], notes)
+        except Enough:
+            rest.append(f"checking stopped after {notes.errors:,} errors")
         problems.extend((number, replace(one, path=written(content, one.path))) for one in notes.problems)
-        left_out += notes.left_out
+        if notes.left_out:
+            rest.append(f"{notes.left_out:,} more warnings are not shown")
+        if len(problems) >= _FINDINGS_IN_ALL:
+            rest.append(f"{len(parsed.documents) - number - 1:,} more documents were not checked")
+            break
         if draft is not None and not notes.errors and not parsed.problems:
             line = parsed.starts[number][0]
             documents.append(Document(number, draft.canonical, digest_of(draft.json), line, tuple(notes.problems)))
     if not problems and not documents:
         problems.append((0, Problem("error", "the text holds no document", mark=(1, 1))))
-    return Loaded(file, text, tuple(documents), tuple(problems), left_out)
+    return Loaded(file, text, tuple(documents), tuple(problems), tuple(rest))
 
 
-def _note_twin(draft: Draft, documents: Sequence[Document], notes: Notes) -> None:
-    """Note that an earlier document of the text is the same job."""
+def _note_twin(draft: Draft, lines: dict[Any, int], line: int, notes: Notes) -> None:
+    """Note that an earlier document of the text is the same job; `lines` are those of the jobs before."""
     alias = draft.canonical["metadata"].get("alias")
-    for other in documents:
-        if other.alias == alias:
-            message = f'the job "{alias}" stands in this text twice, first at line {other.line}'
-            notes.error(("metadata", "alias"), message)
+    first = lines.setdefault(alias, line)
+    if alias is not None and first != line:
+        notes.error(("metadata", "alias"), f'the job "{alias}" stands in this text twice, first at line {first}')
 
 
 def _job(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> Draft | None:
@@ -164,11 +174,15 @@ def _job(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> Dr
         if "steps" not in content:
             return None
         content = {**content, "kind": "Job"}
-    found = normalise(content, catalog, notes)
+    found = normalise(content, catalog, limits, notes)
     if found is None:
         return None
     canonical, numbers = found
-    draft = Draft(canonical, numbers, catalog, limits, to_json(canonical))
+    json = to_json(canonical)
+    if len(json) > limits.canonical_bytes:
+        notes.error((), f"the job has {len(json):,} bytes, over the limit of {limits.canonical_bytes:,}")
+        return None
+    draft = Draft(canonical, numbers, catalog, limits, json)
     lint(draft, notes)
     return draft
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from windlass.model.catalog import StepCatalog
 from windlass.model.definition import NORMAL_PRIORITY
@@ -11,6 +13,7 @@ from windlass.model.in_force import NOT_ACTED_ON
 from windlass.model.manifest.edges import take_edges
 from windlass.model.manifest.job_fields import JOB, LIFTED
 from windlass.model.manifest.kinds import INVALID
+from windlass.model.manifest.limits import Limits
 from windlass.model.manifest.problem import Notes, Path
 from windlass.model.manifest.retry_fields import take_retry
 from windlass.model.manifest.step_shape import StepContext, shape_step
@@ -24,7 +27,9 @@ _TOP = (
 )  # fmt: skip
 
 
-def normalise(document: Any, catalog: StepCatalog, notes: Notes) -> tuple[dict[str, Any], list[int]] | None:
+def normalise(
+    document: Any, catalog: StepCatalog, limits: Limits, notes: Notes
+) -> tuple[dict[str, Any], list[int]] | None:
     """Return the canonical content of a job as far as it could be read, and the index in the file of each step.
 
     What is wrong is added to `notes`. Canonical content has one spelling for each thing, its fields in one order,
@@ -38,7 +43,7 @@ def normalise(document: Any, catalog: StepCatalog, notes: Notes) -> tuple[dict[s
         notes.error(("from",), "from is known but job templates have not landed yet; write the steps out", "key")
     metadata = job.pop("metadata", {})
     _lift(job, metadata, notes)
-    steps, numbers = _steps(job, metadata, document, catalog, notes)
+    steps, numbers = _steps(job, metadata, document, catalog, limits, notes)
     _triggers(job, notes)
     _without_defaults(job)
     canonical: dict[str, Any] = {"apiVersion": "v1", "kind": "Job"}
@@ -105,19 +110,37 @@ def _once(target: dict[str, Any], name: str, value: Any, what: str, notes: Notes
 
 
 def _steps(
-    job: dict[str, Any], metadata: dict[str, Any], document: Mapping[str, Any], catalog: StepCatalog, notes: Notes
+    job: dict[str, Any],
+    metadata: dict[str, Any],
+    document: Mapping[str, Any],
+    catalog: StepCatalog,
+    limits: Limits,
+    notes: Notes,
 ) -> tuple[list[dict[str, Any]], list[int]]:
     """Return the canonical steps and their indexes in the file."""
     numbered = job.pop("steps", [])
     before = take_edges(numbered, _step_names(document.get("steps")), notes, ("steps",))
-    volumes = Volumes(job.pop("volumes", []), notes, ("volumes",))
-    context = StepContext(catalog, document.get("steps"), _defaults(job, metadata, notes), volumes)
+    defaults, volumes = _defaults(job, metadata, notes), job.pop("volumes", [])
+    repeated = _repeated(defaults, volumes, numbered)
+    if repeated > limits.canonical_bytes:
+        message = f"defaults and volumes, put into every step, have {repeated:,} bytes"
+        notes.error(("steps",), f"{message}, over the limit of {limits.canonical_bytes:,}", "key")
+        return [], []
+    context = StepContext(catalog, document.get("steps"), defaults, Volumes(volumes, notes, ("volumes",)))
     steps = []
     for (index, fields), names in zip(numbered, before, strict=True):
         if names is not None:
             fields["dependsOn"] = names
         steps.append(shape_step(fields, context, notes, ("steps", index)))
     return steps, [index for index, _ in numbered]
+
+
+def _repeated(defaults: Any, volumes: Any, numbered: Sequence[tuple[int, Mapping[str, Any]]]) -> int:
+    """Return how many bytes it takes, about, to put the defaults into every step and the volumes into their mounts."""
+    if not defaults and not volumes:
+        return 0
+    mounts = sum(len(fields.get("volumeMounts", ())) for _, fields in numbered)
+    return len(orjson.dumps(defaults)) * len(numbered) + len(orjson.dumps(volumes)) * mounts
 
 
 def _step_names(raw: Any) -> frozenset[str]:
