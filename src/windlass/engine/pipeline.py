@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +13,11 @@ from typing import Any, Protocol
 import orjson
 
 from windlass.clock import Clock
-from windlass.engine.attempt import Attempt, open_attempt
+from windlass.engine.attempt import open_attempt
 from windlass.engine.claim import Claim
+from windlass.engine.compiled import CompiledJob
 from windlass.engine.engine import Engine
+from windlass.engine.light_attempt import OpenLightAttempt, light_call
 from windlass.engine.queue import Queue
 from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.secret import Secrets, SecretUnavailable
@@ -24,6 +26,7 @@ from windlass.engine.worker import StopSignal
 from windlass.errors import ExpressionError, Unavailable, WindlassError
 from windlass.model.outcome import Cancelled, Failed, Outcome, Skipped, TimedOut
 from windlass.steps.contract import StepType
+from windlass.steps.light import LightCall
 from windlass.supervisor.contract import ProcessHost
 
 _log = logging.getLogger(__name__)
@@ -31,6 +34,18 @@ _log = logging.getLogger(__name__)
 #: Seconds between two tries to start what was claimed while the store is away.
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+
+
+#: Jobs of which it is known which steps are light; more than are in use at a time.
+_MOST_LIGHTS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Lights:
+    """What runs the light steps of a compiled job, by their numbers; None where a step is not light."""
+
+    job: CompiledJob
+    calls: dict[int, LightCall | None]
 
 
 class StepTypes(Protocol):
@@ -67,22 +82,56 @@ class Pipeline:
         self._queue = queue
         self._shop = workshop
         self._worker = worker
+        self._lights: dict[int, _Lights] = {}
 
     async def run(self, claim: Claim, stop: StopSignal) -> Report | None:
         """Run the attempt of `claim`; None where it was never started and nothing is to be reported."""
         try:
             parameters = orjson.loads(claim.parameters)
-            early = self._decide(claim, parameters)
-            if early is not None:
-                return self._report(claim, Ended(early))
-            if claim.started_at is None and not await self._start(claim, stop):
-                return None
-            ended = await self._attempt(claim, parameters, stop)
+            light = self._light(claim)
+            if light is not None:
+                ended = await self._light_attempt(claim, parameters, light, stop)
+            else:
+                early = self._decide(claim, parameters)
+                if early is not None:
+                    return self._report(claim, Ended(early))
+                if claim.started_at is None and not await self._start(claim, stop):
+                    return None
+                ended = await self._attempt(claim, parameters, stop)
         except Exception as error:  # noqa: BLE001 - a defect ends this attempt, never the worker
             _log.exception("An attempt of %s failed in an unexpected way", claim.step.name)
             message = f"An unexpected {type(error).__name__} in Windlass itself; the worker's log has the details."
             ended = Ended(Failed("error", message, reason="internal_error"))
-        return self._report(claim, replace(ended, outcome=_after_stop(ended.outcome, stop)))
+        outcome = _after_stop(ended.outcome, stop)
+        return self._report(claim, ended if outcome is ended.outcome else replace(ended, outcome=outcome))
+
+    def _light(self, claim: Claim) -> LightCall | None:
+        """Return what runs the attempt of a started claim whose step is light; None where it needs all there is."""
+        if claim.started_at is None:
+            return None
+        lights = self._lights.get(claim.job.revision_id)
+        if lights is None or lights.job is not claim.job:
+            if len(self._lights) >= _MOST_LIGHTS:
+                self._lights.clear()
+            lights = self._lights[claim.job.revision_id] = _Lights(claim.job, {})
+        if claim.step_number not in lights.calls:
+            lights.calls[claim.step_number] = self._find_light(claim)
+        return lights.calls[claim.step_number]
+
+    def _find_light(self, claim: Claim) -> LightCall | None:
+        try:
+            step_type = self._shop.types.get(claim.step.type)
+            return light_call(self._engine, claim, step_type, inline=self._shop.inline)
+        except WindlassError:
+            return None  # the whole way says what is wrong
+
+    async def _light_attempt(
+        self, claim: Claim, parameters: Mapping[str, Any], light: LightCall, stop: StopSignal
+    ) -> Ended:
+        """Run an attempt of a light step and return what it leaves."""
+        attempt = OpenLightAttempt(self._engine, self._queue, self._shop, claim, parameters, stop)
+        outcome = await self._within_timeout(claim, light(attempt))
+        return Ended(outcome, await attempt.close())
 
     async def _start(self, claim: Claim, stop: StopSignal) -> bool:
         """Start a claim, however long the store is away; False where it no longer stands or the worker goes away."""
@@ -124,17 +173,18 @@ class Pipeline:
         except WindlassError as error:
             return Ended(Failed("error", str(error)))
         try:
-            return await attempt.close(await self._execute(claim, step_type, attempt))
+            working = step_type.run(attempt.context, attempt.config)
+            return await attempt.close(await self._within_timeout(claim, working))
         finally:
             await attempt.remove()
 
-    async def _execute(self, claim: Claim, step_type: StepType, attempt: Attempt) -> Outcome:
-        """Let the step type work, within the attempt's timeout."""
+    async def _within_timeout(self, claim: Claim, working: Awaitable[Outcome]) -> Outcome:
+        """Let a step type work, within the attempt's timeout."""
         settings = self._engine.settings
         seconds = min(claim.step.timeout or settings.default_timeout, settings.max_timeout)
         try:
             async with asyncio.timeout(seconds) as limit:
-                return await step_type.run(attempt.context, attempt.config)
+                return await working
         except Exception as error:  # noqa: BLE001 - whatever a step type raises is its step's failure
             if limit.expired():
                 return TimedOut(seconds)
