@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from tools import state_machine
+from windlass.model.catalog import StepCatalog
+from windlass.model.manifest.reference import schema_markdown
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 
 #: File below docs/ and what makes its text.
 GENERATED: Final[Mapping[str, Callable[[], str]]] = {
+    "guide/fields.md": lambda: schema_markdown(StepCatalog()),
     "state-machine.md": state_machine.render,
 }
 
