@@ -193,7 +193,8 @@ async def test_an_attempt_that_finds_nothing_to_do_is_still_an_attempt(world: Wo
 
 
 async def test_a_matrix_makes_a_task_for_each_cell_and_joins_wait_for_all(world: World) -> None:
-    steps: dict[str, Any] = {"m": {"matrix": {"v": ["x", "y"], "n": [1, 2]}}, "join": {}}
+    named = {"config": {"message": "${{ steps.m.state }}"}}
+    steps: dict[str, Any] = {"m": {"matrix": {"v": ["x", "y"], "n": [1, 2]}}, "join": named}
     run_id = await world.submit(await world.define(steps=steps))
     worker = await world.worker()
     claims = await worker.take()

@@ -10,8 +10,9 @@ import orjson
 
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
+from windlass.engine.fan import Fan
 from windlass.model.definition import Step
-from windlass.model.fanout import Cell, Expansion
+from windlass.model.fanout import Cell
 from windlass.model.graph import TaskLayout, layout_of
 from windlass.model.progress import Tally
 from windlass.store import hot_sqlite as hot
@@ -36,8 +37,7 @@ class Book:
     flags: RunFlags
     job: CompiledJob
     layout: TaskLayout
-    expansion: Expansion | None
-    _step_of: list[int] | None = None
+    fan: Fan | None
 
     @property
     def stopping(self) -> bool:
@@ -46,11 +46,7 @@ class Book:
 
     def step_number(self, task: int) -> int:
         """Return the number of the step that a task stands for."""
-        if self.expansion is None:
-            return task
-        if self._step_of is None:
-            self._step_of = [step for step in range(len(self.job.job.steps)) for _ in self.layout.tasks(step)]
-        return self._step_of[task]
+        return task if self.fan is None else self.fan.step_number(task)
 
     def step(self, task: int) -> Step:
         """Return the step that a task stands for."""
@@ -58,9 +54,7 @@ class Book:
 
     def cell(self, task: int) -> Cell:
         """Return the matrix cell of a task; an empty one where its step makes one task."""
-        step = self.step_number(task)
-        cells = None if self.expansion is None else self.expansion.cells[step]
-        return _EMPTY if not cells else cells[task - self.layout.first[step]]
+        return (None if self.fan is None else self.fan.cell(task)) or _EMPTY
 
     def span(self, step: int) -> tuple[int, int]:
         """Return the first and the last task of a step."""
@@ -94,9 +88,9 @@ def open_book(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) 
     if flags is None:
         raise LookupError(f"run {run_id.hex()} has a queue row and no run row")
     job = compiled(tx, engine.jobs, revision_id)
-    expansion = None if flags.expansion is None else Expansion.from_json(orjson.loads(flags.expansion))
-    layout = plain_layout(len(job.job.steps)) if expansion is None else expansion.layout()
-    return Book(tx, run_id, flags, job, layout, expansion)
+    fan = engine.fans.get(tx, run_id) if flags.fanned else None
+    layout = plain_layout(len(job.job.steps)) if fan is None else fan.layout
+    return Book(tx, run_id, flags, job, layout, fan)
 
 
 def tally_of(counts: list[tuple[str, int, int]]) -> Tally:

@@ -7,13 +7,11 @@ from typing import Any
 
 import orjson
 
-from windlass.engine.book import plain_layout
 from windlass.engine.claim import Claim, StepResult
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
+from windlass.engine.fan import Fan
 from windlass.engine.setting_aside import set_aside
-from windlass.model.fanout import Expansion
-from windlass.model.graph import TaskLayout
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import NewFact, Ready
 from windlass.store.transaction import Transaction, is_trouble
@@ -104,20 +102,9 @@ def _data(worker: str, attempt: int) -> str:
 
 def _claim(tx: Transaction, engine: Engine, row: Ready) -> Claim:
     job = compiled(tx, engine.jobs, row.revision_id)
-    step, key, values, empty = row.task, "", _NO_VALUES, False
-    expansion = None
-    if row.expansion is not None:
-        expansion = Expansion.from_json(orjson.loads(row.expansion))
-        layout = expansion.layout()
-        step = next(number for number in range(len(job.rules)) if row.task in layout.tasks(number))
-        cells = expansion.cells[step]
-        if cells is not None:
-            empty = not cells
-            if cells:
-                cell = cells[row.task - layout.first[step]]
-                key, values = cell.key, cell.values
-    else:
-        layout = plain_layout(len(job.rules))
+    fan = engine.fans.get(tx, row.run_id) if row.fanned else None
+    step = row.task if fan is None else fan.step_number(row.task)
+    cell = None if fan is None else fan.cell(row.task)
     return Claim(
         queue_id=row.id,
         fence=row.fence + 1,
@@ -126,8 +113,8 @@ def _claim(tx: Transaction, engine: Engine, row: Ready) -> Claim:
         attempt=row.attempt + 1,
         job=job,
         step_number=step,
-        key=key,
-        values=values,
+        key="" if cell is None else cell.key,
+        values=_NO_VALUES if cell is None else cell.values,
         parameters=row.parameters,
         created_at=row.created_at,
         queued_at=row.queued_at,
@@ -135,42 +122,43 @@ def _claim(tx: Transaction, engine: Engine, row: Ready) -> Claim:
         started_at=None,
         trigger=row.trigger,
         correlation_id=row.correlation_id,
-        single=layout.size == 1,
-        empty=empty,
-        results=_results(tx, engine, row.run_id, job, step, layout, expansion),
+        single=(len(job.rules) if fan is None else fan.layout.size) == 1,
+        empty=fan is not None and fan.cells[step] == (),
+        results=_results(tx, engine, row.run_id, job, step, fan),
     )
 
 
 def _results(
-    tx: Transaction,
-    engine: Engine,
-    run_id: bytes,
-    job: CompiledJob,
-    step: int,
-    layout: TaskLayout,
-    expansion: Expansion | None,
+    tx: Transaction, engine: Engine, run_id: bytes, job: CompiledJob, step: int, fan: Fan | None
 ) -> Mapping[str, StepResult]:
-    """Read the results of the steps that `step` may ask for."""
+    """Read the results of the steps before `step` and of those that its expressions name.
+
+    Of fanned-out steps these are read only where they are named: nothing else of an attempt shows them.
+    """
     found: dict[str, StepResult] = {}
-    for other in job.reads(step, engine.catalog):
-        cells = None if expansion is None else expansion.cells[other]
-        results = {task: _result(tx, run_id, task) for task in layout.tasks(other)}
-        if cells is None:
-            single = results[layout.first[other]]
-            if single is not None:
-                found[job.graph.names[other]] = single
+    before = job.graph.predecessors[step]
+    named = job.named(step, engine.catalog) if before else frozenset()
+    for other in sorted(named.union(before)):
+        cells = None if fan is None else fan.cells[other]
+        if cells is not None and other not in named:
             continue
-        items = {cell.key: result for cell, result in zip(cells, results.values(), strict=False) if result is not None}
+        first = other if fan is None else fan.layout.first[other]
+        if cells is None:
+            single = _read(tx, run_id, first, first)
+            if single:
+                found[job.graph.names[other]] = single[first]
+            continue
+        results = _read(tx, run_id, first, first + len(cells) - 1)
+        items = {cells[task - first].key: result for task, result in results.items()}
         found[job.graph.names[other]] = StepResult(_joint_state(items), {}, None, items)
     return found
 
 
-def _result(tx: Transaction, run_id: bytes, task: int) -> StepResult | None:
-    row = hot.task_result(tx, run_id, task)
-    if row is None:
-        return None
-    state, outputs, _, exit_code = row
-    return StepResult(state, orjson.loads(outputs) if outputs else {}, exit_code)
+def _read(tx: Transaction, run_id: bytes, first: int, last: int) -> dict[int, StepResult]:
+    return {
+        task: StepResult(state, orjson.loads(outputs) if outputs else {}, exit_code)
+        for task, state, outputs, exit_code in hot.task_results(tx, run_id, first, last)
+    }
 
 
 def _joint_state(items: Mapping[str, StepResult]) -> str:

@@ -13,7 +13,6 @@ import orjson
 from windlass.errors import NotFound, WindlassError
 from windlass.model.catalog import StepCatalog
 from windlass.model.definition import Job, TriggerRule
-from windlass.model.expressions.paths import same_step
 from windlass.model.graph import StepGraph, step_graph
 from windlass.model.rendering import CompiledStep, compile_step
 from windlass.store.revisions import revision
@@ -39,6 +38,8 @@ class CompiledJob:
     rules: tuple[TriggerRule, ...]
     #: Steps compiled for rendering, made when they are first needed.
     _steps: dict[int, CompiledStep] = field(default_factory=dict, repr=False)
+    #: Numbers of steps by name, made when they are first needed.
+    _numbers: dict[str, int] = field(default_factory=dict, repr=False)
 
     def step(self, number: int, catalog: StepCatalog) -> CompiledStep:
         """Return a step ready to be rendered. Raises NotFound where its type is not known."""
@@ -51,22 +52,23 @@ class CompiledJob:
             found = self._steps[number] = compile_step(step, spec)
         return found
 
-    def reads(self, number: int, catalog: StepCatalog) -> tuple[int, ...]:
-        """Return the steps whose results a step reads: its predecessors and what its expressions name.
+    def named(self, number: int, catalog: StepCatalog) -> frozenset[int]:
+        """Return the steps whose results the expressions of a step name.
 
         Expressions that this program does not understand name none; the attempt will say what is wrong with them.
         """
-        before = self.graph.predecessors[number]
-        if not before or self.job.steps[number].type not in catalog:
-            return before
+        if not self._numbers:
+            self._numbers.update({_spelled(name): other for other, name in enumerate(self.graph.names)})
         try:
-            named = self.step(number, catalog).references.steps
+            names = self.step(number, catalog).references.steps
         except WindlassError:
-            return before
-        if not named:
-            return before
-        others = {other for other, name in enumerate(self.graph.names) if any(same_step(name, one) for one in named)}
-        return tuple(sorted(others.union(before)))
+            return frozenset()
+        return frozenset(self._numbers[_spelled(name)] for name in names if _spelled(name) in self._numbers)
+
+
+def _spelled(name: str) -> str:
+    """Return the one spelling of a step's name: in expressions `load_eu` is `load-eu`."""
+    return name.replace("-", "_")
 
 
 class JobCache:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from windlass.engine.compiled import JobCache
+from windlass.engine.fan import FanCache
 from windlass.ids import IdSource
 from windlass.model.catalog import StepCatalog
 from windlass.settings import Settings
@@ -22,6 +23,7 @@ class Engine:
     settings: Settings
     jobs: JobCache
     catalog: StepCatalog
+    fans: FanCache = field(default_factory=FanCache)
     #: Numbers in [0, 1) that spread retries.
     chance: Callable[[], float] = field(default=random.random)
 

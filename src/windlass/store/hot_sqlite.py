@@ -37,8 +37,8 @@ _INSERT_ATTEMPT = (
 )
 _READY = (
     "SELECT q.id, q.run_id, q.task, q.revision_id, q.priority, q.due, q.attempt, q.losses, q.fence, q.queued_at, "
-    "q.first_started_at, q.rank, r.state, r.parameters, r.expansion, r.created_at, r.trigger, r.correlation_id "
-    "FROM queue q JOIN runs r ON r.id = q.run_id "
+    "q.first_started_at, q.rank, r.state, r.parameters, r.expansion IS NOT NULL, r.created_at, r.trigger, "
+    "r.correlation_id FROM queue q JOIN runs r ON r.id = q.run_id "
     "WHERE q.route_id = ? AND q.state = 'queued' AND q.worker_id IS NULL ORDER BY q.rank, q.id LIMIT ?"
 )
 _HELD = (
@@ -232,6 +232,16 @@ def ended_counts(tx: Transaction, run_id: bytes, first: int, last: int) -> list[
     ).fetchall()
 
 
+def task_results(
+    tx: Transaction, run_id: bytes, first: int, last: int
+) -> list[tuple[int, str, str | None, int | None]]:
+    """Return `(task, state, outputs, exit code)` of the final ones among the tasks `first` to `last`, in order."""
+    return tx.cursor.execute(
+        "SELECT task, state, outputs, exit_code FROM tasks WHERE run_id = ? AND task BETWEEN ? AND ? ORDER BY task",
+        (run_id, first, last),
+    ).fetchall()
+
+
 def stopped_by_cancel(tx: Transaction, run_id: bytes) -> int:
     """Return how many final tasks of a run were stopped, or never started, because of a cancel."""
     row = tx.cursor.execute(
@@ -274,9 +284,14 @@ def asked_to_stop(tx: Transaction, worker_id: int) -> list[tuple[int, int, str]]
 def run_flags(tx: Transaction, run_id: bytes) -> RunFlags | None:
     """Return what of a run decides about its tasks."""
     row = tx.cursor.execute(
-        "SELECT state, cancels, expired, deadline, expansion, project FROM runs WHERE id = ?", (run_id,)
+        "SELECT state, cancels, expired, deadline, expansion IS NOT NULL, project FROM runs WHERE id = ?", (run_id,)
     ).fetchone()
     return RunFlags._make(row) if row else None
+
+
+def expansion(tx: Transaction, run_id: bytes) -> str:
+    """Return the text of a run's expansion."""
+    return str(tx.cursor.execute("SELECT expansion FROM runs WHERE id = ?", (run_id,)).fetchone()[0])
 
 
 def runs_completed(tx: Transaction, ends: Iterable[tuple[int, str | None, bytes]]) -> None:

@@ -73,7 +73,8 @@ class Ready(NamedTuple):
     rank: int
     run_state: str
     parameters: str
-    expansion: str | None
+    #: 1 where the run has an expansion.
+    fanned: int
     created_at: int
     trigger: str | None
     correlation_id: str | None
@@ -152,5 +153,6 @@ class RunFlags(NamedTuple):
     cancels: int
     expired: int
     deadline: int
-    expansion: str | None
+    #: 1 where the run has an expansion.
+    fanned: int
     project: str
