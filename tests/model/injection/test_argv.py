@@ -67,6 +67,8 @@ def test_an_argument_is_passed_as_it_is(text: str) -> None:
         ("awk {print_X} f", 1, "stands in the code of awk"),
         ("gawk -F , X f", 3, "stands in the code of gawk"),
         ("cmd.exe /c echo_X", 2, "is an argument of cmd, which reads its arguments as one command line"),
+        ("C:\\Windows\\CMD.EXE X", 1, "is an argument of cmd"),
+        ("PowerShell.EXE -c X", 2, "stands in the code of PowerShell"),
         ("powershell -NoProfile -Command X", 3, "stands in the code of PowerShell"),
         ("pwsh X", 1, "stands in the code of PowerShell"),
         ("ssh host X", 2, "is an argument of ssh"),

@@ -16,7 +16,7 @@ _NAME: Final = "reads its arguments as names of variables, and runs the command 
 _ARITHMETIC: Final = "is arithmetic and runs the command in a value such as a[$(command)]"
 _CODE: Final = "can run its arguments as code"
 _REFUSED: Final[Mapping[str, str]] = {
-    **dict.fromkeys(names("eval trap source . alias fc history jobs coproc emulate sched bindkey zle bind"), _CODE),
+    **dict.fromkeys(names("eval trap alias fc history jobs coproc emulate sched bindkey zle bind"), _CODE),
     **dict.fromkeys(names("mapfile readarray complete compgen compopt enable hash zmodload autoload functions"), _CODE),
     **dict.fromkeys(names("zcompile ztcp add-zsh-hook"), _CODE),
     **dict.fromkeys(names("read unset getopts vared nameref unalias unfunction zparseopts setvar wait"), _NAME),
@@ -75,6 +75,12 @@ def _harmless(words: Sequence[Word], start: int) -> Verdicts:
     """Judge what only prints or ignores its arguments."""
     del words, start
     return {}
+
+
+def _source(words: Sequence[Word], start: int) -> Verdicts:
+    """Judge `. FILE`: a value may choose among files of a folder, as it may for `bash ./FILE`."""
+    verdict = refused(f"would be the file that {words[start].text} runs; write a folder before it, such as ./")
+    return {at: verdict for at in holes(words, start + 1) if at == start + 1 and "/" not in words[at].prefix}
 
 
 def _set(words: Sequence[Word], start: int) -> Verdicts:
@@ -136,6 +142,8 @@ def _directives(text: str) -> list[str]:
 _BUILTINS: Final[Mapping[str, Callable[[Sequence[Word], int], Verdicts]]] = {
     **dict.fromkeys(names("echo : true false logger cd pushd type which umask"), _harmless),
     "set": _set,
+    ".": _source,
+    "source": _source,
     "test": _test,
     "[": _test,
     "printf": _printf,

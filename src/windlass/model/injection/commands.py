@@ -10,16 +10,19 @@ from typing import Final
 
 from windlass.model.injection.programs import (
     ALL_ARGUMENTS,
+    CARRIERS,
     CODE_OPTIONS,
     COMMAND_OPTIONS,
     GIT_TRANSPORT,
     GUARDED,
-    OWN_LANGUAGE,
+    LANGUAGES,
     POSIX_SHELLS,
     POWERSHELLS,
     READS_COMMANDS,
     REMOTE_PATHS,
     SHELLS,
+    SQL_CLIENTS,
+    SQL_OPTIONS,
     STARTERS,
     Interpreter,
     Starter,
@@ -54,23 +57,50 @@ def judge(words: Sequence[Word], start: int = 0, *, keeps_env: bool = True) -> V
 
 def own_language(words: Sequence[Word]) -> Mapping[int, str]:
     """Return the words with expressions that a program reads in a language of its own, with the name of that."""
-    for start, word in enumerate(words):
-        name = program_name(word)
-        if name is not None and name in OWN_LANGUAGE:
-            inside = [
-                index for index in holes(words, start + 1) if words[index].prefix or words[index - 1].text == "-e"
-            ]
-            return dict.fromkeys(inside, OWN_LANGUAGE[name])
+    for start in _commands(words):
+        name = program_name(words[start]) or ""
+        if name in LANGUAGES:
+            inside = [at for at in holes(words, start + 1) if _is_program(words, at, start)]
+            return dict.fromkeys(inside, f"the program of {LANGUAGES[name]}")
+        if name in SQL_CLIENTS:
+            return dict.fromkeys([at for at in holes(words, start + 1) if _is_sql(words, at)], "SQL or code")
     return {}
+
+
+def _is_program(words: Sequence[Word], at: int, start: int) -> bool:
+    """Say whether a word is a part of a program rather than a file or the value of an argument."""
+    before = [word.text for word in words[max(at - 2, start) : at]]
+    if "-e" in before[-1:] or words[at].prefix.startswith(("-e", "--expression=")):
+        return True
+    operands = [word for word in words[start + 1 : at] if not word.prefix.startswith("-")]
+    return not operands and not words[at].prefix.startswith("-") and before[:1] != ["--arg"]
+
+
+def _is_sql(words: Sequence[Word], at: int) -> bool:
+    """Say whether a word is SQL: it follows an option for it, or has blanks of its own."""
+    option = words[at].prefix.partition("=")[0]
+    return words[at - 1].text in SQL_OPTIONS or option in SQL_OPTIONS or " " in words[at].prefix
+
+
+def _commands(words: Sequence[Word]) -> list[int]:
+    """Return where in `words` a command may begin: at the start, and anywhere behind what starts another one."""
+    found = [0] if words else []
+    for at, word in enumerate(words[:-1]):
+        name = program_name(word)
+        if at in found and (name is None or name in STARTERS or name in CARRIERS or name == "find"):
+            return [*found, *range(at + 1, len(words))]
+    return found
 
 
 def reads_input_as_code(words: Sequence[Word]) -> str | None:
     """Return the name of the program that takes its standard input for code, or None where the command has none."""
-    for start, word in enumerate(words):
-        name = program_name(word)
-        if name in ALL_ARGUMENTS or name in READS_COMMANDS:
+    for start in _commands(words):
+        name = program_name(words[start])
+        if name is None:
+            continue
+        if name in ALL_ARGUMENTS or (name in READS_COMMANDS and start == 0):
             return name
-        if name is None or not runs_code(name):
+        if not runs_code(name):
             continue
         texts = [one.text for one in words[start + 1 :]]
         operands = [text for text in texts if text is None or not text.startswith("-")]
@@ -211,6 +241,8 @@ def _starter_option(words: Sequence[Word], at: int, rules: Starter, found: Verdi
 def _whole(words: Sequence[Word], start: int) -> Verdicts:
     """Judge a program of which no argument is safe."""
     name = program_name(words[start]) or ""
+    if words[start].text == "cmd" and not any(word.prefix.startswith("/") for word in words[start + 1 :]):
+        return _unknown(words, start)  # no option of the Windows program, so it is another one of that name
     verdict = refused(f"is an argument of {name}, {ALL_ARGUMENTS[name]}; pass the value by a file or by its input")
     return dict.fromkeys(holes(words, start), verdict)
 
@@ -289,18 +321,20 @@ def _prints(words: Sequence[Word], start: int) -> Verdicts:
 def _unknown(words: Sequence[Word], start: int) -> Verdicts:
     """Judge a command of which we know nothing: a shell or interpreter may stand among its arguments."""
     found: Verdicts = {}
-    could_run_code = words[start].text is None
+    name = program_name(words[start])
+    is_carrier = name is None or name in CARRIERS
+    could_run_code = name is None
     for at in range(start + 1, len(words)):
         before = words[at - 1].text or ""
         if words[at].has_hole:
             if could_run_code and before in CODE_OPTIONS:
                 found.setdefault(at, _in_code_of(f"what comes before {before}"))
             continue
-        name = program_name(words[at])
-        if name is None or not runs_code(name):
+        inner = program_name(words[at])
+        if inner is None or not runs_code(inner):
             continue
         could_run_code = True
-        for key, verdict in judge(words, at, keeps_env=False).items():
+        for key, verdict in judge(words, at, keeps_env=False).items() if is_carrier else ():
             found.setdefault(key, verdict)
         if not found and _has_known_code(words, at):
             break  # what follows are arguments of that code

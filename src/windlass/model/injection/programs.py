@@ -69,15 +69,19 @@ ALL_ARGUMENTS: Final[Mapping[str, str]] = {
     "crontab": "which installs commands",
 }
 #: Programs that take commands from their standard input, besides shells and interpreters.
-READS_COMMANDS: Final = names("at batch source . eval bc ftp sftp")
-#: Programs with a language of their own: a value inside its text is not safe there, but no shell reads it.
-OWN_LANGUAGE: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("sed", "gsed"), "sed's program"),
-    **dict.fromkeys(("jq", "yq"), "jq's program"),
-    **dict.fromkeys(("psql", "mysql", "mariadb", "sqlite3", "sqlcmd"), "SQL"),
-    "mongosh": "the code of mongosh",
-}
-
+READS_COMMANDS: Final = names("at batch source . eval bc ftp sftp crontab")
+#: Programs that start what their arguments name, often elsewhere and in ways of their own.
+CARRIERS: Final = names("""
+    docker podman nerdctl kubectl oc lxc incus crictl ctr nomad machinectl systemd-nspawn firejail bwrap proot fakeroot
+    apptainer singularity srun mpirun mpiexec conda mamba poetry pipenv uv npx bundle rbenv pyenv direnv vagrant heroku
+    flyctl gcloud salt pssh ansible
+""")
+#: SQL clients, and their options for SQL.
+SQL_CLIENTS: Final = names("psql mysql mariadb sqlite3 sqlcmd mongosh")
+SQL_OPTIONS: Final = names("-c -e -q -Q --command --execute --eval -cmd")
+#: Programs whose first operand is a program in their own language: a value inside it is not safe there, but no shell
+#: reads it.
+LANGUAGES: Final[Mapping[str, str]] = {"sed": "sed", "gsed": "sed", "jq": "jq", "gojq": "jq", "yq": "yq"}
 
 #: Options, by program, whose argument is a command line.
 COMMAND_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
@@ -98,7 +102,15 @@ COMMAND_OPTIONS: Final[Mapping[str, frozenset[str]]] = {
 }
 #: Programs to which one argument that looks like an option is enough to run a command, with the letters of their
 #: options whose argument is just a name.
-GUARDED: Final[Mapping[str, str]] = {"rsync": "", "scp": "iPl", "sftp": "iPl", "tar": "fCTX", "wget": "OPU", "zip": ""}
+GUARDED: Final[Mapping[str, str]] = {
+    "rsync": "",
+    "scp": "iPl",
+    "sftp": "iPl",
+    "tar": "fCTX",
+    "wget": "OPU",
+    "zip": "",
+    "git": "C",
+}
 #: Commands of git that talk to another repository, by a program that an option names.
 GIT_TRANSPORT: Final = names("clone fetch pull push ls-remote archive submodule remote")
 #: Programs that hand the part of an argument behind the colon to a remote shell.

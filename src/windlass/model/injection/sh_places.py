@@ -97,6 +97,8 @@ def _form(leaf: Node) -> Form:
     match leaf.type:
         case "word":
             return "bare"
+        case "extglob_pattern" if _is_word_of_test(leaf):
+            return "bare"
         case "string_content" | "string" | "heredoc_body" | "heredoc_content":
             return "quoted"
         case "raw_string":
@@ -111,6 +113,14 @@ def _form(leaf: Node) -> Form:
     raise Refused(_OTHERWISE.get(leaf.type, f"stands in a part of the script that has no rule ({leaf.type})"))
 
 
+def _is_word_of_test(leaf: Node) -> bool:
+    """Say whether a pattern is in truth a plain word: `[ a != b ]`, which the parser reads as `[[ a != b ]]`."""
+    above = next(node for node in ancestors(leaf) if node.type not in _TEST_PARTS and node is not leaf)
+    is_test = above.type == "test_command" and not text_of(above).startswith(("[[", "(("))
+    return is_test and not set(text_of(leaf)) & set("'\"\\$`()|<>&; \t\n")
+
+
+_TEST_PARTS: Final = frozenset({"binary_expression", "unary_expression", "parenthesized_expression"})
 _OTHERWISE: Final[Mapping[str, str]] = {
     "arithmetic_expansion": f"stands in $((...)), which {_ARITHMETIC}; {_COMPUTE}",
     **dict.fromkeys(
@@ -218,7 +228,7 @@ def _test_part(node: Node, below: Node, standing: Standing, setting: Setting) ->
     """Allow the parts of `[ ... ]`, which `_test` looks at as a whole."""
     del below, standing, setting
     for above in ancestors(node):
-        if above.type not in {"binary_expression", "unary_expression", "parenthesized_expression"}:
+        if above.type not in _TEST_PARTS:
             if above.type == "test_command":
                 return
             break

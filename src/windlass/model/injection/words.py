@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+_WINDOWS: Final = frozenset({"cmd", "powershell", "pwsh"})
 _VERSION: Final = re.compile(r"[-.0-9]+\Z")
 
 
@@ -62,7 +63,9 @@ def program_name(word: Word) -> str | None:
     """Return the name of the program that a command word starts: no folder, no `.exe`; None where it is not known."""
     if word.text is None:
         return None
-    return word.text.replace("\\", "/").rpartition("/")[2].removesuffix(".exe")
+    name = word.text.replace("\\", "/").rpartition("/")[2]
+    lower = name.lower()  # names of Windows know no case
+    return lower.removesuffix(".exe") if lower.endswith(".exe") or lower in _WINDOWS else name
 
 
 def without_version(name: str) -> str:
