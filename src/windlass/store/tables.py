@@ -43,10 +43,10 @@ metadata = MetaData(
 
 
 def _one_of(column: str, values: frozenset[str] | set[str]) -> str:
-    return f"{column} IN ({', '.join(repr(value) for value in sorted(values))})"
+    # Not IN: SQLite makes a table of its list anew for every row that is written, which doubles the time of a write.
+    return f"({' OR '.join(f'{column} = {value!r}' for value in sorted(values))})"
 
 
-_RUN_LIVE = set(RUN_MOVES) - RUN_FINAL
 _TASK_LIVE = set(TASK_MOVES) - TASK_FINAL
 
 store_info = Table(
@@ -156,14 +156,14 @@ runs = Table(
     Column("expansion", Json),
     PrimaryKeyConstraint("id"),
     CheckConstraint(_one_of("state", set(RUN_MOVES)), name="state"),
-    CheckConstraint(f"({_one_of('state', RUN_FINAL)}) = (finished_at IS NOT NULL)", name="finished"),
+    CheckConstraint(f"{_one_of('state', RUN_FINAL)} = (finished_at IS NOT NULL)", name="finished"),
     Index("ix_runs_job", "job_id", "id"),
     Index("ix_runs_state", "project", "state", "id"),
     Index(
         "ix_runs_deadline",
         "deadline",
-        sqlite_where=text(_one_of("state", _RUN_LIVE)),
-        postgresql_where=text(_one_of("state", _RUN_LIVE)),
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
     ),
     sqlite_with_rowid=False,
 )

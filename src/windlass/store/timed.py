@@ -12,7 +12,7 @@ def next_time(tx: Transaction) -> int | None:
     """Return when the next row or run must be looked at; None where nothing waits for a time."""
     found = tx.cursor.execute(
         "SELECT min(at) FROM (SELECT min(wake_at) AS at FROM queue WHERE wake_at IS NOT NULL UNION ALL "
-        "SELECT min(deadline) FROM runs WHERE state IN ('queued', 'running', 'scheduled', 'waiting'))"
+        "SELECT min(deadline) FROM runs WHERE finished_at IS NULL)"
     ).fetchone()
     return found[0] if found else None
 
@@ -47,8 +47,7 @@ def queue_run(tx: Transaction, run_id: bytes) -> bool:
 def overdue_runs(tx: Transaction, limit: int) -> list[tuple[bytes, int]]:
     """Return `(id, revision id)` of up to `limit` runs past their deadline."""
     return tx.cursor.execute(
-        "SELECT id, revision_id FROM runs "
-        "WHERE deadline <= ? AND state IN ('queued', 'running', 'scheduled', 'waiting') ORDER BY deadline LIMIT ?",
+        "SELECT id, revision_id FROM runs WHERE deadline <= ? AND finished_at IS NULL ORDER BY deadline LIMIT ?",
         (tx.now, limit),
     ).fetchall()
 

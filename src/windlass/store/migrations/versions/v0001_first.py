@@ -128,7 +128,8 @@ def upgrade() -> None:
             "state <> 'running' OR (worker_id IS NOT NULL AND started_at IS NOT NULL)", name=op.f("ck_queue_running")
         ),
         sa.CheckConstraint(
-            "state IN ('pending', 'queued', 'running', 'scheduled', 'waiting')", name=op.f("ck_queue_state")
+            "(state = 'pending' OR state = 'queued' OR state = 'running' OR state = 'scheduled' OR state = 'waiting')",
+            name=op.f("ck_queue_state"),
         ),
         sa.CheckConstraint("state NOT IN ('scheduled', 'waiting') OR wake_at IS NOT NULL", name=op.f("ck_queue_wake")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_queue")),
@@ -212,11 +213,13 @@ def upgrade() -> None:
         sa.Column("outputs", sa.Text(), nullable=True),
         sa.Column("expansion", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "(state IN ('cancelled', 'completed', 'failed', 'timeout')) = (finished_at IS NOT NULL)",
+            "(state = 'cancelled' OR state = 'completed' OR state = 'failed' OR state = 'timeout') "
+            "= (finished_at IS NOT NULL)",
             name=op.f("ck_runs_finished"),
         ),
         sa.CheckConstraint(
-            "state IN ('cancelled', 'completed', 'failed', 'queued', 'running', 'scheduled', 'timeout', 'waiting')",
+            "(state = 'cancelled' OR state = 'completed' OR state = 'failed' OR state = 'queued' OR state = 'running' "
+            "OR state = 'scheduled' OR state = 'timeout' OR state = 'waiting')",
             name=op.f("ck_runs_state"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
@@ -227,8 +230,8 @@ def upgrade() -> None:
         "runs",
         ["deadline"],
         unique=False,
-        sqlite_where=sa.text("state IN ('queued', 'running', 'scheduled', 'waiting')"),
-        postgresql_where=sa.text("state IN ('queued', 'running', 'scheduled', 'waiting')"),
+        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
     )
     op.create_index("ix_runs_job", "runs", ["job_id", "id"], unique=False)
     op.create_index("ix_runs_state", "runs", ["project", "state", "id"], unique=False)
@@ -262,7 +265,9 @@ def upgrade() -> None:
         sa.Column("bytes_out", sa.BigInteger(), nullable=True),
         sa.Column("log_bytes", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
-            "state IN ('cancelled', 'completed', 'failed', 'skipped', 'timeout')", name=op.f("ck_tasks_state")
+            "(state = 'cancelled' OR state = 'completed' OR state = 'failed' OR state = 'skipped' "
+            "OR state = 'timeout')",
+            name=op.f("ck_tasks_state"),
         ),
         sa.PrimaryKeyConstraint("run_id", "task", name=op.f("pk_tasks")),
         sqlite_with_rowid=False,
