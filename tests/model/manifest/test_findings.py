@@ -61,7 +61,7 @@ def test_findings_come_in_the_order_of_the_text_and_only_so_many(loaded: Callabl
     findings = loaded(text).findings
     lines = [finding.position.line for finding in findings if finding.position]
     assert lines == sorted(lines)
-    assert "f:1:1: checking stopped after 200 errors" in map(str, findings)
+    assert str(findings[-1]).endswith(": checking stopped after 200 errors")
     assert len(findings) == 201
 
 
@@ -72,4 +72,4 @@ def test_many_warnings_refuse_nothing(loaded: Callable[[str], Loaded]) -> None:
     found = loaded(HEAD + "steps:\n" + steps)
     assert found.ok
     assert len(found.documents) == 1
-    assert "f:1:1: warning: 100 more warnings are not shown" in map(str, found.findings)
+    assert str(found.findings[-1]).endswith(": warning: 100 more warnings are not shown")

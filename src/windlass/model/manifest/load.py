@@ -85,10 +85,10 @@ class Loaded:
             line, column = problem.mark or _place(places, (number, *problem.path), problem.about)
             position = Position(self.file, line, column)
             found.append(Finding(problem.level, _one_line(problem.message), position, problem.path))
-        level: Level = "warning" if self.ok else "error"
-        found.extend(Finding(level, message, Position(self.file, 1, 1)) for message in self.rest)
         found.sort(key=_in_order)
-        return tuple(found)
+        level: Level = "warning" if self.ok else "error"
+        last = found[-1].position if found else None
+        return (*found, *(Finding(level, message, last) for message in self.rest))
 
     @property
     def errors(self) -> tuple[Finding, ...]:

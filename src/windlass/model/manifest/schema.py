@@ -12,6 +12,7 @@ from windlass.model.manifest.parameter_fields import PARAMETER
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EXPRESSION: Schema = {"$ref": "#/$defs/expression"}
+_LIST_AS_TEXT: Schema = {"type": "string", "pattern": r"^\s*\[", "description": "a JSON list"}
 #: What a step must have one of, to do anything.
 _DOING = ("run", "command", "image", "uses", "type")
 
@@ -62,6 +63,8 @@ def _config(schema: Mapping[str, Any], summary: str) -> Schema:
     result = {key: value for key, value in schema.items() if key not in ("required", "oneOf")}
     result["description"] = summary
     result["properties"] = {name: _relaxed(value) for name, value in schema.get("properties", {}).items()}
+    if "anyOf" in result["properties"].get("command", {}):
+        result["properties"]["command"]["anyOf"].append(_LIST_AS_TEXT)
     return result
 
 
