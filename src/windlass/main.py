@@ -157,7 +157,7 @@ async def _owned(settings: Settings, version: str, *, works: bool, alone: bool =
     async with opened:
         engine = _engine(opened, settings, types)
         if works:
-            async with _node(serving(engine, alone=alone), opened, types, version):
+            async with _node(serving(engine, alone=alone), opened, types, version, grace=0):
                 yield engine
                 # Other commands may have given their runs to us, for we own the store.
                 await until_idle(engine)
@@ -177,8 +177,13 @@ def _engine(opened: OpenStore, settings: Settings, types: StepTypes) -> Engine:
 
 
 @asynccontextmanager
-async def _node(engine: Engine, opened: OpenStore, types: StepTypes, version: str) -> AsyncIterator[Node]:
-    """Work, and serve the store on its socket: from the end of an earlier owner's steps to the end of our own."""
+async def _node(
+    engine: Engine, opened: OpenStore, types: StepTypes, version: str, *, grace: float
+) -> AsyncIterator[Node]:
+    """Work, and serve the store on its socket: from the end of an earlier owner's steps to the end of our own.
+
+    What still runs at the end has `grace` seconds.
+    """
     from windlass.api.routes.all import route_table
     from windlass.api.socket import SocketServer
     from windlass.clock import SystemClock
@@ -208,7 +213,7 @@ async def _node(engine: Engine, opened: OpenStore, types: StepTypes, version: st
             stack.push_async_callback(server.stop)
             ownership.announce(place)
         node = await start_node(engine, workshop, version=version)
-        stack.push_async_callback(node.stop, engine.settings.drain_grace)
+        stack.push_async_callback(node.stop, grace)
         yield node
 
 
@@ -252,7 +257,7 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
         if opened.ownership is None:
             raise UserError("A store in memory cannot be served; set WINDLASS_DATABASE_URL to sqlite:///FILE.")
         engine = serving(_engine(opened, settings, types), alone=False)
-        async with _node(engine, opened, types, version) as node:
+        async with _node(engine, opened, types, version, grace=settings.drain_grace) as node:
             ready(f"unix://{opened.ownership.note.socket}")
             await asked.wait()
             hurry = asyncio.create_task(_hurry(again, node))

@@ -37,6 +37,13 @@ class Command(click.Command):
         super().__init__(*args, **more)
         self.params.extend(common_options(formats))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command; an interrupt ends it without the empty line that click would print."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.Abort from None
+
 
 class LazyGroup(click.Group):
     """A group that knows its commands' names and summaries, and loads only the one that is called."""

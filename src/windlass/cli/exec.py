@@ -11,11 +11,14 @@ from windlass.cli.command import make
 from windlass.cli.manifest_files import find_manifests
 from windlass.cli.options import pairs
 from windlass.cli.session import Session
-from windlass.errors import Conflict, UserError
+from windlass.errors import Conflict, Unavailable, UserError
 
 if TYPE_CHECKING:
+    from windlass.cli.watch.follow import View
     from windlass.client.client import Client
 
+#: How often the store may go to another owner while a run is followed.
+_MOVES = 5
 #: Interrupts after which the command ends, whatever still runs.
 _PATIENCE = 2
 
@@ -51,13 +54,44 @@ def command(
     }
     given = {"priority": priority, "labels": pairs(label, "label") or None, "note": note}
     body |= {name: value for name, value in given.items() if value is not None}
-    from windlass.cli.watch.follow import follow_run  # noqa: PLC0415 - a mistake above is told without it
+    return _Execution(session, body).run()
 
-    with session.program.connect(session.settings, works=True) as client:
-        run = client.post("runs", body=body, project=session.project)
-        for warning in run["warnings"]:
-            session.out.error(warning)
-        return follow_run(session, client, run["id"], logs=True, on_interrupt=_Interrupts(session, client, run["id"]))
+
+class _Execution:
+    """A run that is started once, and followed wherever it goes on."""
+
+    def __init__(self, session: Session, body: dict[str, Any]) -> None:
+        self._session = session
+        self._body = body
+        self._run_id: str | None = None
+        self._view: View | None = None
+
+    def run(self) -> int:
+        """Start the run and follow it to its end.
+
+        Where another process owned the store, and went away meanwhile, this one goes on in its place.
+        """
+        moves = 0
+        while True:
+            try:
+                with self._session.program.connect(self._session.settings, works=True) as client:
+                    return self._follow(client)
+            except Unavailable:
+                moves += 1
+                if self._run_id is None or moves > _MOVES:
+                    raise
+
+    def _follow(self, client: Client) -> int:
+        from windlass.cli.watch.follow import follow_run, view_of  # noqa: PLC0415 - a mistake is told without it
+
+        if self._run_id is None or self._view is None:
+            run = client.post("runs", body=self._body, project=self._session.project)
+            for warning in run["warnings"]:
+                self._session.out.error(warning)
+            self._run_id = str(run["id"])
+            self._view = view_of(self._session, self._run_id, logs=True)
+        interrupts = _Interrupts(self._session, client, self._run_id)
+        return follow_run(self._session, client, self._run_id, view=self._view, on_interrupt=interrupts)
 
 
 class _Interrupts:

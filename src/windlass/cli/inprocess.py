@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
@@ -26,11 +27,19 @@ class LoopThread:
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run `work` on the loop and return its result; an interrupt meanwhile cancels it and waits for its end."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        promised: Future[Result] = Future()
+        tasks: list[asyncio.Task[Result]] = []
+
+        def begin() -> None:
+            tasks.append(self._loop.create_task(work))
+            tasks[0].add_done_callback(lambda task: _hand_over(task, promised))
+
+        self._loop.call_soon_threadsafe(begin)
         try:
-            return future.result()
+            return promised.result()
         except KeyboardInterrupt:
-            future.cancel()
+            self._loop.call_soon_threadsafe(tasks[0].cancel)
+            wait([promised])
             raise
 
     def close(self) -> None:
@@ -48,6 +57,17 @@ class LoopThread:
         await asyncio.gather(*left, return_exceptions=True)
         await asyncio.get_running_loop().shutdown_asyncgens()
         await asyncio.get_running_loop().shutdown_default_executor()
+
+
+def _hand_over(task: asyncio.Task[Result], promised: Future[Result]) -> None:
+    if task.cancelled():
+        promised.set_exception(CancelledError())
+        return
+    error = task.exception()
+    if error is not None:
+        promised.set_exception(error)
+    else:
+        promised.set_result(task.result())
 
 
 @contextmanager

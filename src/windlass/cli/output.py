@@ -54,6 +54,7 @@ class Output:
             case _:
                 for line in show():
                     self.line(line)
+        self.stdout.flush()
 
     def compact(self, value: Any) -> None:
         """Print a value of a stream: JSON on one line, or a YAML document."""

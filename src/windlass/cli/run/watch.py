@@ -17,8 +17,8 @@ def command(session: Session, *, run: str, logs: bool) -> int:
 
     Exit status 1: the run did not complete. Ctrl-C stops watching, not the run.
     """
-    from windlass.cli.watch.follow import follow_run  # noqa: PLC0415 - its imports take longer than most commands
+    from windlass.cli.watch.follow import follow_run, view_of  # noqa: PLC0415 - its imports take longer than most commands
 
     with session.connect() as client:
         found = client.get("runs", run)
-        return follow_run(session, client, found["id"], logs=logs)
+        return follow_run(session, client, found["id"], view=view_of(session, found["id"], logs=logs))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from windlass.cli.watch.plain import follow_plainly
-from windlass.cli.watch.streams import ENDS
+from windlass.cli.watch.plain import PlainView
+from windlass.cli.watch.streams import follow_events
 from windlass.cli.watch.summary import summary_lines
 
 if TYPE_CHECKING:
@@ -17,40 +17,68 @@ if TYPE_CHECKING:
 OnInterrupt = Callable[[], bool]
 
 
-def follow_run(
-    session: Session, client: Client, run_id: str, *, logs: bool = False, on_interrupt: OnInterrupt | None = None
-) -> int:
-    """Follow a run until it is final; return 0 where it completed, else 1.
+class View(Protocol):
+    """Shows a run while it moves."""
 
-    With `logs` the output of its steps is printed too where no terminal is. `on_interrupt` is called at Ctrl-C and says
-    whether to go on; without it the interrupt is raised.
-    """
+    def follow(self, client: Client) -> None:
+        """Show the run until it is final; called again, it goes on where it broke off."""
+        ...
+
+    @property
+    def shows_output(self) -> bool:
+        """True where the output of the steps was shown as it came."""
+        ...
+
+
+class SilentView:
+    """Shows nothing: a machine reads, or nobody."""
+
+    shows_output = True
+
+    def __init__(self, run_id: str) -> None:
+        """Wait for the run with this id."""
+        self._run_id = run_id
+
+    def follow(self, client: Client) -> None:
+        """Return once the run is final; see `View.follow`."""
+        for _ in follow_events(client, self._run_id, None):
+            pass
+
+
+def view_of(session: Session, run_id: str, *, logs: bool) -> View:
+    """Return the view that fits: moving on a terminal, line by line elsewhere, with `logs` the output of steps too."""
     out = session.out
-    live = out.format == "table" and not out.quiet and out.terminal
-    printed = False
+    if out.format != "table" or out.quiet:
+        return SilentView(run_id)
+    if out.terminal:
+        from windlass.cli.watch.live import LiveView  # noqa: PLC0415 - rich costs time
+
+        return LiveView(out, run_id)
+    return PlainView(out, run_id, logs=logs)
+
+
+def follow_run(
+    session: Session,
+    client: Client,
+    run_id: str,
+    *,
+    view: View | None = None,
+    on_interrupt: OnInterrupt | None = None,
+) -> int:
+    """Follow a run until it is final, and tell how it ended; return 0 where it completed, else 1.
+
+    `on_interrupt` is called at Ctrl-C and says whether to go on; without it the interrupt is raised.
+    """
+    view = view or view_of(session, run_id, logs=False)
     while True:
         try:
-            if live:
-                from windlass.cli.watch.live import follow_live  # noqa: PLC0415 - rich costs time
-
-                follow_live(out, client, run_id)
-            elif out.format == "table" and not out.quiet:
-                printed = logs
-                follow_plainly(out, client, run_id, logs=logs)
-            else:
-                wait_for_end(client, run_id)
+            view.follow(client)
             break
         except KeyboardInterrupt:
             if on_interrupt is None or not on_interrupt():
                 raise
+    out = session.out
     run = client.get("runs", run_id)
     tasks = client.get("runs", run_id, "steps")["items"] if out.format == "table" else []
-    out.value(run, lambda: summary_lines(run, tasks, out, client=None if printed else client))
+    out.value(run, lambda: summary_lines(run, tasks, out, client=None if view.shows_output else client))
     return 0 if run["state"] == "completed" else 1
-
-
-def wait_for_end(client: Client, run_id: str) -> None:
-    """Return once a run is final."""
-    for event in client.events("events", run=run_id, project="*", after="0"):
-        if event.type in ENDS:
-            return

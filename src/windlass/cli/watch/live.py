@@ -14,7 +14,7 @@ from rich.text import Text
 from windlass.cli.output import Output
 from windlass.cli.watch.loglines import chunk_bytes, shown_line
 from windlass.cli.watch.picture import Picture, rows_of
-from windlass.cli.watch.streams import ENDS, in_background
+from windlass.cli.watch.streams import follow_events, in_background
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
@@ -68,13 +68,11 @@ class LiveRun:
 
     def _read_events(self) -> None:
         try:
-            for event in self._client.events("events", run=self._run_id, project="*", after="0"):
+            for event in follow_events(self._client, self._run_id, None):
                 if event.type == "task.progress":
                     data = event.json()
                     self.picture.progress[data["taskId"]] = data["data"]
                 self._changed.set()
-                if event.type in ENDS:
-                    return
         except Exception as error:  # noqa: BLE001 - the main thread raises it
             self._error = error
         finally:
@@ -91,22 +89,31 @@ class LiveRun:
                 self.picture.last_lines[task] = shown_line(last[-_LONGEST:].decode("utf-8", "replace"))
 
 
-def follow_live(out: Output, client: Client, run_id: str) -> None:
-    """Show a run as it moves until it is final; the last picture stays."""
-    live_run = LiveRun(client, run_id)
-    console = Console(file=out.stdout, no_color=not out.colours, highlight=False, soft_wrap=True)
+class LiveView:
+    """Shows a run as it moves; the last picture stays."""
 
-    def frame() -> Text:
-        width, height = console.size
-        rows = rows_of(live_run.picture, now=datetime.now(UTC), width=width - 1, height=height)
-        parts = [Text.assemble(*((text, style) for text, style in row)) for row in rows]
-        return Text("\n").join(parts)
+    shows_output = False
 
-    live_run.follow()
-    with Live(frame(), console=console, auto_refresh=False, transient=False, vertical_overflow="crop") as live:
-        while not live_run.wait(_FRAME):
-            live_run.refresh()
-            live.update(frame(), refresh=True)
-        live_run.picture.run = client.get("runs", run_id)
-        live_run.picture.tasks = client.get("runs", run_id, "steps")["items"]
-        live.update(frame(), refresh=True)
+    def __init__(self, out: Output, run_id: str) -> None:
+        """Show the run with this id on the terminal of `out`."""
+        self._console = Console(file=out.stdout, no_color=not out.colours, highlight=False, soft_wrap=True)
+        self._run_id = run_id
+
+    def follow(self, client: Client) -> None:
+        """Show the run until it is final; see `View.follow`."""
+        run = LiveRun(client, self._run_id)
+        run.follow()
+        with Live(
+            self._frame(run.picture), console=self._console, auto_refresh=False, vertical_overflow="crop"
+        ) as live:
+            while not run.wait(_FRAME):
+                run.refresh()
+                live.update(self._frame(run.picture), refresh=True)
+            run.picture.run = client.get("runs", self._run_id)
+            run.picture.tasks = client.get("runs", self._run_id, "steps")["items"]
+            live.update(self._frame(run.picture), refresh=True)
+
+    def _frame(self, picture: Picture) -> Text:
+        width, height = self._console.size
+        rows = rows_of(picture, now=datetime.now(UTC), width=width - 1, height=height)
+        return Text("\n").join([Text.assemble(*row) for row in rows])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from windlass.cli.output import Output
 from windlass.cli.text import between, clean, duration, instant, one_line
 from windlass.cli.watch.loglines import LogLines
-from windlass.cli.watch.streams import ENDS, in_background, task_names
+from windlass.cli.watch.streams import follow_events, in_background, task_names
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
@@ -20,32 +20,48 @@ _PATIENCE: Final = 10.0
 _ENDS: Final = {"completed": "completed", "failed": "failed", "timeout": "timed out", "cancelled": "was cancelled"}
 
 
-def follow_plainly(out: Output, client: Client, run_id: str, *, logs: bool) -> None:
-    """Print what happens to a run until it is final, and with `logs` the output of its steps."""
-    printing = threading.Lock()
+class PlainView:
+    """Prints what happens to a run, and the output of its steps where that is asked for."""
 
-    def write(text: str) -> None:
-        with printing:
-            out.write(text)
-            out.stdout.flush()
+    def __init__(self, out: Output, run_id: str, *, logs: bool) -> None:
+        """Print the run with this id to `out`."""
+        self._out = out
+        self._run_id = run_id
+        self.shows_output = logs
+        self._printing = threading.Lock()
+        self._lines = LogLines(write=self._write)
+        self._teller: Teller | None = None
+        self._last_event: str | None = None
+        self._last_chunk: str | None = None
+        self._reader: threading.Thread | None = None
 
-    def print_logs() -> None:
-        lines = LogLines(write=write)
-        for event in client.events("runs", run_id, "logs", format="events", follow=True):
-            lines.take(event.json())
-        lines.close()
+    def follow(self, client: Client) -> None:
+        """Print until the run is final; see `View.follow`."""
+        if self._teller is None:
+            run = client.get("runs", self._run_id)
+            tasks = client.get("runs", self._run_id, "steps")["items"]
+            self._teller = Teller(task_names(tasks), f"run {self._run_id} of {run['job']}")
+        if self.shows_output and (self._reader is None or not self._reader.is_alive()):
+            self._reader = in_background(lambda: self._read_output(client), "windlass-logs")
+        for event in follow_events(client, self._run_id, self._last_event):
+            line = self._teller.line(event.json())
+            if line is not None:
+                self._write(f"{line}\n")
+            self._last_event = event.id
+        if self._reader is not None:
+            self._reader.join(_PATIENCE)
 
-    run = client.get("runs", run_id)
-    teller = Teller(task_names(client.get("runs", run_id, "steps")["items"]), f"run {run_id} of {run['job']}")
-    reader = in_background(print_logs, "windlass-logs") if logs else None
-    for event in client.events("events", run=run_id, project="*", after="0"):
-        if event.type in ENDS:
-            break
-        line = teller.line(event.json())
-        if line is not None:
-            write(f"{line}\n")
-    if reader is not None:
-        reader.join(_PATIENCE)
+    def _read_output(self, client: Client) -> None:
+        path = ("runs", self._run_id, "logs")
+        for event in client.events(*path, format="events", follow=True, last_event_id=self._last_chunk):
+            self._lines.take(event.json())
+            self._last_chunk = event.id
+        self._lines.close()
+
+    def _write(self, text: str) -> None:
+        with self._printing:
+            self._out.write(text)
+            self._out.stdout.flush()
 
 
 @dataclass(slots=True)

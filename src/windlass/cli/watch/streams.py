@@ -1,16 +1,27 @@
-"""What the readers of a run's streams share."""
+"""Reading the streams of a run: its events to the end of it, in the foreground or beside it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from windlass.errors import WindlassError
 
-#: Ends of a run.
-ENDS: Final = frozenset({"run.completed", "run.failed", "run.cancelled", "run.timeout"})
+if TYPE_CHECKING:
+    from windlass.client.client import Client
+    from windlass.client.events import ServerEvent
+
+_ENDS: Final = frozenset({"run.completed", "run.failed", "run.cancelled", "run.timeout"})
+
+
+def follow_events(client: Client, run_id: str, after: str | None) -> Iterator[ServerEvent]:
+    """Yield the events of a run behind the id `after`, or all of them, up to its end."""
+    for event in client.events("events", run=run_id, project="*", last_event_id=after or "0"):
+        if event.type in _ENDS:
+            return
+        yield event
 
 
 def in_background(work: Callable[[], None], name: str) -> threading.Thread:
