@@ -7,7 +7,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint check test bench promises docs lock
+.PHONY: help setup demo lint check test bench promises docs picture lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ promises: setup ## Show which promises the last whole run of the suite kept
 
 docs: setup ## Write the documents that are made from the code
 	@$(BIN)/python -m tools.generated_docs
+
+picture: setup ## Record the moving picture of the README
+	@$(BIN)/python -m tools.recording
 
 # `make lock UPGRADE=1` takes the newest versions; without it only what pyproject.toml asks for changes.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
