@@ -66,7 +66,7 @@ def _blocks(terminal: int) -> Iterator[tuple[float, bytes]]:
 
 
 def frames_of(blocks: Sequence[tuple[float, bytes]], columns: int) -> Iterator[Frame]:
-    """Yield what stands on the terminal after each block (seconds, what was written); a picture paints the last over."""
+    """Yield what stands on the terminal after each block: seconds, and what was written then."""
     live = ""
     for at, block in blocks:
         text = _CURSOR.sub("", block.decode()).replace("\r\n", "\n")
