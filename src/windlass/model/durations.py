@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _DURATION = re.compile(
     r"(?:(?P<d>\d+(?:\.\d+)?)d)?(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?"
@@ -15,9 +16,12 @@ _BYTES = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES |= {f"{letter}i": 1024**power for power, letter in enumerate("KMGT", 1)} | {"ki": 1024}
 #: No duration is longer: a hundred years.
 LONGEST = 100 * 366 * 86400
+#: No size is larger: what 64 bits hold.
+LARGEST = 2**63 - 1
 _LONGEST_TEXT = 40
 
 
+@lru_cache(maxsize=1024)
 def parse_duration(text: str) -> int | float:
     """Return the seconds of `30s`, `15m`, `1h30m`, `2d`, `250ms` or a plain number of seconds.
 
@@ -41,19 +45,25 @@ def parse_duration(text: str) -> int | float:
 def parse_size(text: str) -> int:
     """Return the bytes of `1024`, `64MiB`, `1.5GB`.
 
-    Raises ValueError where `text` is no size.
+    Raises ValueError where `text` is no size, or larger than 64 bits hold.
     """
     text = text.strip()
     found = _SIZE.fullmatch(text) if len(text) <= _LONGEST_TEXT and text.isascii() else None
     if not found:
         raise ValueError("not a size")
     number, unit = found.groups()
-    return round(float(number) * _BYTES[unit or ""])
+    size = round(float(number) * _BYTES[unit or ""])
+    if size > LARGEST:
+        raise ValueError("too large")
+    return size
 
 
 def whole(number: float) -> int | float:
-    """Return a number without a fraction as an int, so that `5` and `5.0` are the same content."""
-    return int(number) if number == int(number) else number
+    """Return a number without a fraction as an int, so that `5` and `5.0` are the same content.
+
+    Numbers beyond 64 bits stay as they are.
+    """
+    return int(number) if abs(number) <= LARGEST and number == int(number) else number
 
 
 def duration_text(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ _EXPRESSION = "${{"
 #: Compiled steps that are kept for each type, and the bytes of one above which it is not.
 _KEPT = 1024
 _LARGEST_KEPT = 8192
-_UNITS = {
+_UNITS: Mapping[str, tuple[str, Callable[[str], int | float]]] = {
     "seconds": ("a duration such as 30s, 15m or 1h30m", parse_duration),
     "bytes": ("a size such as 64MiB", parse_size),
 }

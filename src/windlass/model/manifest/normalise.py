@@ -9,7 +9,6 @@ import orjson
 
 from windlass.model.catalog import StepCatalog
 from windlass.model.definition import NORMAL_PRIORITY
-from windlass.model.in_force import NOT_ACTED_ON
 from windlass.model.manifest.edges import take_edges
 from windlass.model.manifest.job_fields import JOB, LIFTED
 from windlass.model.manifest.kinds import INVALID
@@ -20,11 +19,8 @@ from windlass.model.manifest.step_shape import StepContext, shape_step
 from windlass.model.manifest.volumes import Volumes
 
 _EMPTY: dict[str, Any] = {}
-_METADATA = ("alias", "title", "labels", "annotations", "category", *NOT_ACTED_ON)
-_TOP = (
-    "description", "parameters", "triggers", "callbacks", "queue", "requires", "priority", "timeout", "concurrency",
-    "rateLimits", "sla", "maxParallelTasks", "failFast", "retention",
-)  # fmt: skip
+#: Fields that say nothing about the job's content.
+_SAID = ("$schema", "apiVersion", "kind", "from")
 
 
 def normalise(
@@ -46,11 +42,10 @@ def normalise(
     steps, numbers = _steps(job, metadata, document, catalog, limits, notes)
     _triggers(job, notes)
     _without_defaults(job)
-    canonical: dict[str, Any] = {"apiVersion": "v1", "kind": "Job"}
-    canonical["metadata"] = {name: metadata[name] for name in _METADATA if metadata.get(name, _EMPTY) != _EMPTY}
-    for name in _TOP:
-        if name in job:
-            canonical[name] = job[name]
+    for name in _SAID:
+        job.pop(name, None)
+    labelled = {name: value for name, value in metadata.items() if value != _EMPTY}
+    canonical: dict[str, Any] = {"apiVersion": "v1", "kind": "Job", "metadata": labelled, **job}
     canonical["steps"] = steps
     return canonical, numbers
 

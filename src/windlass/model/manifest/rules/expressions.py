@@ -10,7 +10,7 @@ import orjson
 from windlass.model.checking import Scope, check_compiled
 from windlass.model.manifest.config import ConfigChecker
 from windlass.model.manifest.draft import Draft, Findings, Found
-from windlass.model.manifest.problem import Path
+from windlass.model.manifest.problem import Path, texts
 from windlass.model.steptype import StepSpec
 
 #: Stands for places where nothing interprets a text.
@@ -27,7 +27,7 @@ def expressions_are_sound(draft: Draft) -> Findings:
     for number, step in enumerate(draft.steps):
         parts = {part: step[part] for part in ("config", "env", "when") if part in step}
         json = orjson.dumps(parts)
-        aside = "matrix" in step or "cache" in step or "artifacts" in step
+        aside = "matrix" in step or "cache" in step
         if not (aside or _MARK in json):
             continue
         matrix = frozenset(step["matrix"]) if "matrix" in step else None
@@ -51,8 +51,6 @@ def _aside(step: Mapping[str, Any], path: Path, scope: Scope) -> Findings:
             yield from _plain(values, (*path, "matrix", name), Scope(parameters=scope.parameters, steps={}))
     for index, text in enumerate(step.get("cache", {}).get("key", ())):
         yield from _plain(text, (*path, "cache", "key", index), scope)
-    for index, text in enumerate(step.get("artifacts", ())):
-        yield from _plain(text, (*path, "artifacts", index), scope)
 
 
 def _plain(text: str, path: Path, scope: Scope) -> Iterator[Found]:
@@ -62,4 +60,23 @@ def _plain(text: str, path: Path, scope: Scope) -> Iterator[Found]:
             yield Found(path, message, level)
 
 
-RULES = (expressions_are_sound,)
+def expressions_stand_where_they_count(draft: Draft) -> Findings:
+    """Warn of expressions in places that are taken as they are written."""
+    if _MARK not in draft.json:
+        return
+    for path, text in texts(draft.canonical):
+        if "${{" in text and not _counts(path):
+            yield Found(path, "an expression is not evaluated here; the text is taken as it is", "warning")
+
+
+def _counts(path: Path) -> bool:
+    """Say whether expressions at a canonical path are evaluated."""
+    match path:
+        case ("concurrency", "key"):
+            return True
+        case ("steps", _, "config" | "env" | "when" | "matrix" | "cache" | "targets", *_):
+            return True
+    return False
+
+
+RULES = (expressions_are_sound, expressions_stand_where_they_count)

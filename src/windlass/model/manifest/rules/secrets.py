@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from windlass.model.manifest.draft import Draft, Findings, Found
-from windlass.model.manifest.problem import Path
+from windlass.model.manifest.problem import Path, texts
 from windlass.model.secret_reference import SCHEME, reference_error
 
 _EXPRESSION = "${{"
@@ -22,7 +22,7 @@ def references_are_valid(draft: Draft) -> Findings:
     """Every `secret://` reference has a source and a name."""
     if SCHEME.encode() not in draft.json:
         return
-    for path, text in _texts(draft.canonical):
+    for path, text in texts(draft.canonical):
         if text.startswith(SCHEME) and _EXPRESSION not in text:
             wrong = reference_error(text)
             if wrong:
@@ -52,19 +52,6 @@ def _where_secrets_belong(draft: Draft) -> Iterator[tuple[Path, str, Any]]:
     for name, schema in draft.canonical.get("parameters", {}).items():
         if schema.get("secret") is True:
             yield ("parameters", name, "default"), f"the default of {name}", schema.get("default")
-
-
-def _texts(value: Any) -> Iterator[tuple[Path, str]]:
-    """Yield every text of canonical content with its path."""
-    pending: list[tuple[Path, Any]] = [((), value)]
-    while pending:
-        path, one = pending.pop()
-        if isinstance(one, str):
-            yield path, one
-        elif isinstance(one, Mapping):
-            pending.extend(((*path, key), item) for key, item in one.items())
-        elif isinstance(one, list):
-            pending.extend(((*path, index), item) for index, item in enumerate(one))
 
 
 RULES = (references_are_valid, no_literal_secrets)
