@@ -1,0 +1,219 @@
+"""`windlass up` in a process of its own that is killed again and again, and a user who does not give up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from tests.fixtures.program import PROGRAM, program_environment
+from tests.oracle.history import check_history
+from tests.oracle.ledger import Ledger
+from windlass.client.client import Client
+from windlass.client.unix import UnixTransport
+from windlass.engine.compiled import JobCache
+from windlass.engine.engine import Engine
+from windlass.errors import Unavailable
+from windlass.ids import Uuid7Source, parse_id
+from windlass.model.catalog import StepCatalog
+from windlass.model.manifest.canonical import to_job
+from windlass.model.state import RUN_FINAL, RUN_MOVES
+from windlass.settings import Settings
+from windlass.store.check import check_now
+from windlass.store.lockfile import find_owner, steps_lock_path
+from windlass.store.sqlite import SqliteStore
+from windlass.supervisor.holding import is_held
+from windlass.supervisor.procfs import processes
+
+#: Seconds within which what must happen has to.
+PATIENCE: Final = 60.0
+#: Seconds between two looks at a condition that tells nobody when it comes true.
+_PACE: Final = 0.005
+
+
+def until(condition: Callable[[], bool], what: str, *, patience: float = PATIENCE, pace: float = _PACE) -> None:
+    """Return once `condition` holds; fail where it does not in time."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, f"{what} did not come about within {patience:g} s"
+        select.select([], [], [], pace)
+
+
+class Victim:
+    """An embedded store with an owner that may be killed at any moment."""
+
+    def __init__(self, folder: Path, ledger: Ledger, **settings: str) -> None:
+        """Prepare; `settings` are variables without their prefix."""
+        self.home = folder / "home"
+        self.ledger = ledger
+        self._folder = folder
+        self._env = program_environment(self.home, folder) | ledger.environment()
+        self._env |= {f"WINDLASS_{name.upper()}": value for name, value in settings.items()}
+        self._process: subprocess.Popen[str] | None = None
+        self._stderr = (folder / "stderr").open("a")
+
+    @property
+    def database(self) -> Path:
+        """Where the store is."""
+        return self.home / "windlass.db"
+
+    def start(self) -> Client:
+        """Start the owner; return a client of it once it is ready."""
+        self._process = subprocess.Popen(
+            [PROGRAM, "up"], env=self._env, cwd=self._folder, stdout=subprocess.PIPE, stderr=self._stderr, text=True
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line.startswith("ready "), f"it said {line!r}: {(self._folder / 'stderr').read_text()[-2000:]}"
+        owner = find_owner(self.database)
+        assert owner is not None
+        assert owner.socket is not None
+        return Client(UnixTransport(owner.socket))
+
+    def apply(self, *manifests: Path) -> None:
+        """Store jobs by the command line."""
+        command = [PROGRAM, "job", "apply", *manifests]
+        subprocess.run(command, env=self._env, cwd=self._folder, check=True, timeout=PATIENCE, capture_output=True)
+
+    def pids(self) -> dict[str, int]:
+        """Return the pids of the owner, its supervisor and the guard between them, as far as they live."""
+        assert self._process is not None
+        found = {"owner": self._process.pid}
+        table = processes()
+        for name, above in (("guard", "owner"), ("supervisor", "guard")):
+            for one in table.values():
+                if above in found and one.parent == found[above] and _runs_supervisor(one.pid):
+                    found[name] = one.pid
+        return found
+
+    def kill(self, *names: str) -> None:
+        """Kill some of owner, guard and supervisor at once; with the owner, return once the steps' lock is free."""
+        assert self._process is not None
+        pids = self.pids()
+        doomed = [pids[name] for name in names if name in pids]
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first, so that none can act on another's end
+            for pid in doomed:
+                os.kill(pid, number)
+        if "owner" in names:
+            self._process.communicate(timeout=PATIENCE)
+            until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
+
+    def stop(self) -> int:
+        """Ask the owner to end; return its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        self._process.communicate(timeout=PATIENCE)
+        return self._process.returncode
+
+    def close(self) -> None:
+        """End everything that still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate(timeout=PATIENCE)
+            until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
+        self._stderr.close()
+
+    def problems(self, accepted: list[bytes], *, at_rest: bool = False) -> list[str]:
+        """Return what the oracle finds in a copy of the store; nobody may own the store meanwhile."""
+        with self._copy() as path:
+            return [*asyncio.run(_examine(path, accepted, self.ledger, at_rest=at_rest)), *self.ledger.problems()]
+
+    @contextmanager
+    def _copy(self) -> Iterator[Path]:
+        """Give a copy of the database as it lies there: looking at it must not mend it."""
+        copy = self._folder / "copy"
+        copy.mkdir()
+        for file in self.home.glob("windlass.db*"):
+            if file.suffix in {".db", ".db-wal"}:
+                shutil.copy(file, copy)
+        yield copy / "windlass.db"
+        shutil.rmtree(copy)
+
+
+def _runs_supervisor(pid: int) -> bool:
+    try:
+        return b"supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+async def _examine(path: Path, accepted: list[bytes], ledger: Ledger, *, at_rest: bool) -> list[str]:
+    store = SqliteStore(str(path))
+    settings = Settings(home=path.parent)
+    engine = Engine(store=store, ids=Uuid7Source(), settings=settings, jobs=JobCache(to_job), catalog=StepCatalog())
+    effects = {(one.run_id, one.task, one.attempt) for one in ledger.read()}
+    try:
+        found = list((await store.read(check_now)).problems)
+        return found + await check_history(engine, accepted=accepted, effects=effects, at_rest=at_rest)
+    finally:
+        await store.close()
+
+
+class User:
+    """Starts and cancels runs, and asks again under the same key where there was no answer."""
+
+    def __init__(self, jobs: list[str], dice: random.Random) -> None:
+        """Know the aliases of jobs that may be started."""
+        self._jobs = jobs
+        self._dice = dice
+        self._unanswered: list[tuple[str, str, dict[str, Any]]] = []
+        self._keys = 0
+        #: Runs that were answered for.
+        self.accepted: list[bytes] = []
+
+    def act(self, client: Client) -> None:
+        """Do one thing; an owner that is gone meanwhile is no surprise."""
+        try:
+            if self._unanswered:
+                self._ask(client)
+            elif self.accepted and self._dice.random() < 0.2:
+                client.post("runs", _text(self._dice.choice(self.accepted)), "cancel")
+            else:
+                self._keys += 1
+                self._unanswered.append((self._dice.choice(self._jobs), f"key-{self._keys}", {}))
+                self._ask(client)
+        except (Unavailable, OSError):
+            return
+        except Exception as error:
+            if getattr(error, "status", None) != _CONFLICT:
+                raise
+
+    def _ask(self, client: Client) -> None:
+        job, key, body = self._unanswered[-1]
+        run = client.call("POST", ("jobs", job, "run"), body=body, headers={"Idempotency-Key": key})
+        run_id = parse_id(run["id"])
+        assert run_id is not None
+        self.accepted.append(run_id)
+        self._unanswered.pop()
+
+    def finish(self, client: Client) -> None:
+        """Get the last answers, and cancel what does not end by itself."""
+        while self._unanswered:
+            self._ask(client)
+        for run_id in self.accepted:
+            run = client.get("runs", _text(run_id))
+            if run["state"] not in RUN_FINAL and run["job"] == "endless":
+                client.post("runs", _text(run_id), "cancel")
+
+
+def open_runs(client: Client) -> list[str]:
+    """Return the runs that are not final, as `job state`."""
+    states = sorted(set(RUN_MOVES) - RUN_FINAL)
+    return [f"{run['job']} {run['state']}" for run in client.pages("runs", state=states)]
+
+
+_CONFLICT: Final = 409
+
+
+def _text(run_id: bytes) -> str:
+    digits = run_id.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
