@@ -17,6 +17,7 @@ from windlass.store.rows import NewFact, Ready
 from windlass.store.transaction import Transaction, is_trouble
 
 _NO_VALUES: Mapping[str, Any] = {}
+_NO_RESULTS: Mapping[str, StepResult] = {}
 
 
 def take(
@@ -49,9 +50,13 @@ def _claims(tx: Transaction, engine: Engine, rows: Sequence[Ready]) -> list[tupl
     """Read what the attempts of ready rows need; runs that cannot be read are set aside, the others come back."""
     found: list[tuple[Ready, Claim]] = []
     unreadable: set[bytes] = set()
+    jobs: dict[int, CompiledJob] = {}
     for row in rows:
         try:
-            found.append((row, _claim(tx, engine, row)))
+            job = jobs.get(row.revision_id)
+            if job is None:
+                job = jobs[row.revision_id] = compiled(tx, engine.jobs, row.revision_id)
+            found.append((row, _claim(tx, engine, row, job)))
         except Exception as error:
             if is_trouble(error):
                 raise
@@ -100,8 +105,7 @@ def _data(worker: str, attempt: int) -> str:
     return orjson.dumps({"attempt": attempt, "worker": worker}).decode()
 
 
-def _claim(tx: Transaction, engine: Engine, row: Ready) -> Claim:
-    job = compiled(tx, engine.jobs, row.revision_id)
+def _claim(tx: Transaction, engine: Engine, row: Ready, job: CompiledJob) -> Claim:
     fan = engine.fans.get(tx, row.run_id) if row.fanned else None
     step = row.task if fan is None else fan.step_number(row.task)
     cell = None if fan is None else fan.cell(row.task)
@@ -135,9 +139,11 @@ def _results(
 
     Of fanned-out steps these are read only where they are named: nothing else of an attempt shows them.
     """
-    found: dict[str, StepResult] = {}
     before = job.graph.predecessors[step]
-    named = job.named(step, engine.catalog) if before else frozenset()
+    if not before:
+        return _NO_RESULTS
+    found: dict[str, StepResult] = {}
+    named = job.named(step, engine.catalog)
     for other in sorted(named.union(before)):
         cells = None if fan is None else fan.cells[other]
         if cells is not None and other not in named:

@@ -29,18 +29,17 @@ def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -
     which cannot go on is set aside alone.
     """
     quick: list[Report] = []
+    others: list[Report] = []
     for reported in reports:
         outcome = storable(reported.outcome)
         report = reported if outcome is reported.outcome else replace(reported, outcome=outcome)
-        if (
-            report.single
-            and type(report.outcome) is Completed
-            and report.outcome.branches is None
-            and not report.artifacts
-            and hot.remove_running(tx, report.queue_id, report.fence)
-        ):
-            quick.append(report)
-            continue
+        plain = type(outcome) is Completed and outcome.branches is None and not report.artifacts
+        (quick if plain and report.single else others).append(report)
+    if quick and not hot.remove_all_running(tx, [(report.queue_id, report.fence) for report in quick]):
+        still = [hot.remove_running(tx, report.queue_id, report.fence) for report in quick]
+        others += [report for report, stood in zip(quick, still, strict=True) if not stood]
+        quick = [report for report, stood in zip(quick, still, strict=True) if stood]
+    for report in others:
         failure = apart(tx, partial(_settle, tx, engine, report))
         if failure is not None:
             set_aside(tx, report.run_id, failure, report.task)

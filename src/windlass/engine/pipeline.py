@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from windlass.clock import Clock
 from windlass.engine.attempt import open_attempt
 from windlass.engine.claim import Claim
 from windlass.engine.compiled import CompiledJob
+from windlass.engine.deadline import DeadlinePassed, within
 from windlass.engine.engine import Engine
 from windlass.engine.light_attempt import OpenLightAttempt, light_call
 from windlass.engine.queue import Queue
@@ -178,16 +179,15 @@ class Pipeline:
         finally:
             await attempt.remove()
 
-    async def _within_timeout(self, claim: Claim, working: Awaitable[Outcome]) -> Outcome:
+    async def _within_timeout(self, claim: Claim, working: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Let a step type work, within the attempt's timeout."""
         settings = self._engine.settings
         seconds = min(claim.step.timeout or settings.default_timeout, settings.max_timeout)
         try:
-            async with asyncio.timeout(seconds) as limit:
-                return await working
+            return await within(working, seconds)
+        except DeadlinePassed:
+            return TimedOut(seconds)
         except Exception as error:  # noqa: BLE001 - whatever a step type raises is its step's failure
-            if limit.expired():
-                return TimedOut(seconds)
             return Failed("error", f"{type(error).__name__}: {error}")
 
     def _report(self, claim: Claim, ended: Ended) -> Report:

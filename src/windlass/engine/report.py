@@ -33,7 +33,7 @@ class KeptFile:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every attempt, and freezing is most of what that costs
 class Report:
     """The end of one attempt, or of a claim that was never started."""
 
@@ -56,7 +56,7 @@ class Report:
     first_started_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as Report
 class Ended:
     """What an attempt leaves: how it ended, what it used, and the files kept of it."""
 

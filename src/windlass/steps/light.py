@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class LightAttempt(LightContext, Protocol):
         ...
 
 
-LightCall = Callable[[LightAttempt], Awaitable["Outcome"]]
+LightCall = Callable[[LightAttempt], Coroutine[Any, Any, "Outcome"]]
 
 
 class LightType(Protocol):

@@ -41,6 +41,7 @@ _READY = (
     "r.correlation_id FROM queue q JOIN runs r ON r.id = q.run_id "
     "WHERE q.route_id = ? AND q.state = 'queued' AND q.worker_id IS NULL ORDER BY q.rank, q.id LIMIT ?"
 )
+_REMOVE_RUNNING = "DELETE FROM queue WHERE id = ? AND fence = ? AND state = 'running' AND stop IS NULL"
 _HELD = (
     "SELECT id, run_id, task, revision_id, state, priority, due, attempt, losses, losses_in_row, fence, worker_id, "
     "queued_at, first_started_at, started_at, stop, detail FROM queue"
@@ -114,11 +115,23 @@ def runs_started(tx: Transaction, run_ids: Iterable[bytes]) -> None:
     )
 
 
+def remove_all_running(tx: Transaction, claims: Sequence[tuple[int, int]]) -> bool:
+    """Remove running rows that nobody asked to stop, by `(queue id, fence)`.
+
+    False, and nothing removed, where one of them is no longer so.
+    """
+    tx.cursor.execute("SAVEPOINT removal")
+    tx.cursor.executemany(_REMOVE_RUNNING, claims)
+    all_stood: bool = tx.cursor.rowcount == len(claims)
+    if not all_stood:
+        tx.cursor.execute("ROLLBACK TO removal")
+    tx.cursor.execute("RELEASE removal")
+    return all_stood
+
+
 def remove_running(tx: Transaction, queue_id: int, fence: int) -> bool:
     """Remove a running row that nobody asked to stop; False where there is none under `fence`."""
-    tx.cursor.execute(
-        "DELETE FROM queue WHERE id = ? AND fence = ? AND state = 'running' AND stop IS NULL", (queue_id, fence)
-    )
+    tx.cursor.execute(_REMOVE_RUNNING, (queue_id, fence))
     return tx.cursor.rowcount == 1
 
 
