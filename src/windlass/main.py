@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +44,14 @@ class WindlassProgram:
         from windlass.steps.registry import StepTypes
 
         return StepTypes().catalog()
+
+    def broken_step_types(self) -> Mapping[str, str]:
+        """Return why installed step types cannot be used, by name."""
+        from windlass.steps.registry import StepTypes
+
+        types = StepTypes()
+        types.catalog()
+        return types.broken
 
     def openapi(self) -> dict[str, object]:
         """Return the description of the API."""
@@ -172,7 +181,11 @@ def _engine(opened: OpenStore, settings: Settings, types: StepTypes) -> Engine:
     from windlass.model.manifest.canonical import to_job
 
     return Engine(
-        store=opened.store, ids=Uuid7Source(), settings=settings, jobs=JobCache(to_job), catalog=types.catalog()
+        store=opened.store,
+        ids=Uuid7Source(),
+        settings=replace(settings, home=_files_of(settings, opened)),
+        jobs=JobCache(to_job),
+        catalog=types.catalog(),
     )
 
 
@@ -193,7 +206,7 @@ async def _node(
     from windlass.supervisor.client import Supervisor
 
     ownership = opened.ownership
-    workspaces, artifacts = prepare_folders(_files_of(engine.settings, opened))
+    workspaces, artifacts = prepare_folders(engine.settings.home)
     async with AsyncExitStack() as stack:
         lock = None if ownership is None else ownership.steps_lock
         supervisor = await stack.enter_async_context(Supervisor(instance=opened.id, lock=lock))

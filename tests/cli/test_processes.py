@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import IO
 
 import pytest
 
-from tests.fixtures.program import Windlass
+from tests.fixtures.program import PROGRAM, Windlass
 
 SLOW = """\
 apiVersion: v1
@@ -188,11 +187,10 @@ def test_commands_at_once_wait_for_each_other(windlass: Windlass) -> None:
 
 
 def test_a_step_may_not_use_the_store_that_runs_it(windlass: Windlass, home: Path) -> None:
-    nested = QUICK.replace('echo "hello $WINDLASS_PROJECT"', f"WINDLASS_HOME={home} windlass job list")
-    said = windlass(
-        "exec", "-", stdin=nested.replace("steps:", "defaults: {env: {PATH: " + os.environ["PATH"] + "}}\nsteps:")
-    )
+    command = f"WINDLASS_HOME={home} {PROGRAM} job list"
+    said = windlass("exec", "-", stdin=QUICK.replace('echo "hello $WINDLASS_PROJECT"', command))
     assert said.code == 1
+    assert "A step may not use the store that runs it" in said.stdout
 
 
 def test_the_server_ends_running_steps_after_its_grace(windlass: Windlass) -> None:

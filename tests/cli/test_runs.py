@@ -237,3 +237,24 @@ def test_exec_of_what_cannot_be_run(cli: Cli, text: str, message: str) -> None:
     said = cli("exec", "once.yaml")
     assert (said.code, said.stdout) == (2, "")
     assert message in said.stderr
+
+
+def test_files_that_a_run_kept_are_listed_and_fetched(cli: Cli) -> None:
+    Path("keep.yaml").write_text(
+        "apiVersion: v1\nkind: Job\nmetadata: {alias: keep}\nsteps:\n"
+        "  - name: make\n    run: 'mkdir out; printf \"a\\000b\" > out/report.bin'\n    artifacts: [out/*]\n"
+    )
+    assert cli("job", "apply", "keep.yaml").code == 0
+    run = started(cli, "keep")["id"]
+    (kept,) = cli("run", "artifacts", run, "--json").json()
+    assert (kept["name"], kept["size"], kept["step"]) == ("out/report.bin", 3, "make")
+    assert "path" not in kept
+    assert "out/report.bin" in cli("run", "artifacts", run).stdout
+    assert cli("run", "artifacts", run, "out/report.bin").stdout == "Wrote report.bin.\n"
+    assert Path("report.bin").read_bytes() == b"a\0b"
+    again = cli("run", "artifacts", run, "out/report.bin")
+    assert (again.code, again.stderr.startswith("windlass: report.bin exists")) == (2, True)
+    assert cli("run", "artifacts", run, "out/report.bin", "-o", "report.bin").code == 0
+    assert cli("run", "artifacts", run, "out/report.bin", "-o", "-").stdout == "a\0b"
+    missing = cli("run", "artifacts", run, "../../etc/passwd")
+    assert (missing.code, "kept no file" in missing.stderr) == (2, True)

@@ -30,7 +30,7 @@ def command(session: Session) -> int:
 
     Exit status 1: something is wrong; warnings do not count.
     """
-    found = [*_home(session), *_store(session)]
+    found = [*_home(session), *_step_types(session), *_store(session)]
     wrong = any(one["level"] == "error" for one in found)
     out = session.out
     out.value(found, lambda: table_lines(_COLUMNS, found, width=None, colours=out.colours)[1:])
@@ -54,6 +54,11 @@ def _home(session: Session) -> list[dict[str, Any]]:
     level = "warning" if free < _SCARCE else "ok"
     found.append(_one(level, "disk", f"{size(free)} are free below {home}"))
     return found
+
+
+def _step_types(session: Session) -> list[dict[str, Any]]:
+    broken = session.program.broken_step_types()
+    return [_one("error", "step types", f"{name}: {why}") for name, why in broken.items()]
 
 
 def _store(session: Session) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,6 +36,10 @@ class Program(Protocol):
 
     def catalog(self) -> StepCatalog:
         """Return every step type that is known here."""
+        ...
+
+    def broken_step_types(self) -> Mapping[str, str]:
+        """Return why installed step types cannot be used, by name."""
         ...
 
     def openapi(self) -> dict[str, object]:
