@@ -15,6 +15,7 @@ from windlass.model.manifest.canonical import digest_of, to_job, to_json
 from windlass.model.manifest.draft import Draft
 from windlass.model.manifest.events import Parsed, parse
 from windlass.model.manifest.fast import parse_fast
+from windlass.model.manifest.foreign import translated
 from windlass.model.manifest.json_text import as_yaml, parse_json
 from windlass.model.manifest.kinds import described
 from windlass.model.manifest.limits import Limits
@@ -131,13 +132,17 @@ def _checked(file: str, text: str, parsed: Parsed, catalog: StepCatalog, limits:
             continue
         notes = Notes(limits.findings)
         draft: Draft | None = None
+        foreign = translated(content, notes) if isinstance(content, dict) else None
+        job = content if foreign is None else foreign.document
         try:
-            draft = _job(content, catalog, limits, notes)
+            draft = _job(job, catalog, limits, notes)
             if draft is not None:
                 _note_twin(draft, lines, parsed.starts[number][0], notes)
         except Enough:
             rest.append(f"checking stopped after {notes.errors:,} errors")
-        problems.extend((number, replace(one, path=written(content, one.path))) for one in notes.problems)
+        for one in notes.problems:
+            path = written(job, one.path)
+            problems.append((number, replace(one, path=path if foreign is None else foreign.original(path))))
         if notes.left_out:
             rest.append(f"{notes.left_out:,} more warnings are not shown")
         if len(problems) >= _FINDINGS_IN_ALL:
