@@ -2,7 +2,7 @@
 
 - `console` blocks: lines after `$ ` are commands (`> ` goes on with one), what follows is their output, compared with
   white space levelled and `...` for anything. Output that is not shown is not compared. `exit=1` after the word
-  `console` is the status the last command has to end with.
+  `console` is the status the last command has to end with. From the first block with `up` on a server runs.
 - `yaml` blocks with a line `kind: Job` have to pass `windlass job lint`; `file=NAME` keeps the block as a file for
   the commands below it.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from pathlib import Path
@@ -92,14 +93,36 @@ def exchanges(block: Block) -> list[Exchange]:
 
 def disagreements(markdown: str, folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """Run all blocks of `markdown` in `folder` and yield one text for each that does not do what it shows."""
-    for block in blocks(markdown):
-        if block.file:
-            (folder / block.file).write_text(block.content)
-        if block.is_job:
-            lint = Exchange("windlass job lint -", block.line)
-            yield from _disagreement(lint, folder, environment, block.content)
-        for exchange in exchanges(block) if block.language == "console" else ():
-            yield from _disagreement(exchange, folder, environment)
+    with ExitStack() as end:
+        served = False
+        for block in blocks(markdown):
+            if block.file:
+                (folder / block.file).write_text(block.content)
+            if block.is_job:
+                lint = Exchange("windlass job lint -", block.line)
+                yield from _disagreement(lint, folder, environment, block.content)
+            if "up" in block.attributes and not served:
+                served = True
+                end.enter_context(_server(folder, environment))
+            for exchange in exchanges(block) if block.language == "console" else ():
+                yield from _disagreement(exchange, folder, environment)
+
+
+@contextmanager
+def _server(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Run `windlass up` from its ready line on until the end. Raises RuntimeError where it does not get there."""
+    command = ["/usr/bin/env", "windlass", "up"]
+    with subprocess.Popen(
+        command, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            lines = iter(server.stdout or ())
+            if not any(line.startswith("ready") for line in lines):
+                raise RuntimeError("windlass up ended before it was ready")
+            yield
+        finally:
+            server.terminate()
+            server.communicate(timeout=_TIMEOUT)
 
 
 def _disagreement(exchange: Exchange, folder: Path, environment: Mapping[str, str], stdin: str = "") -> Iterator[str]:

@@ -92,3 +92,29 @@ def test_manifests_are_linted_and_kept(tmp_path: Path) -> None:
     assert told(good, tmp_path, PATH=path) == []
     (text,) = told(document("yaml", "kind: Job\nname: wrong"), tmp_path, PATH=path)
     assert "line 6: $ windlass job lint -\nended with status 1" in text
+
+
+def test_a_server_runs_from_the_first_block_that_asks_for_it(tmp_path: Path) -> None:
+    program = tmp_path / "windlass"
+    program.write_text(
+        "#!/bin/sh\n"
+        "touch served; echo starting; echo ready here\n"
+        "trap 'touch ended; exit' TERM\n"
+        "while read -r line; do :; done < wait\n"
+    )
+    program.chmod(0o755)
+    os.mkfifo(tmp_path / "wait")
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    markdown = (
+        document("console", "$ ls served 2>&1 || true\nls:...") + document("console up", "$ ls served\nserved") * 2
+    )
+    assert told(markdown, tmp_path, PATH=path) == []
+    assert (tmp_path / "ended").exists()
+
+
+def test_a_server_that_does_not_start_is_told(tmp_path: Path) -> None:
+    program = tmp_path / "windlass"
+    program.write_text("#!/bin/sh\necho no\n")
+    program.chmod(0o755)
+    with pytest.raises(RuntimeError, match="before it was ready"):
+        told(document("console up", "$ true"), tmp_path, PATH=f"{tmp_path}:{os.environ['PATH']}")
