@@ -1,46 +1,83 @@
 #!/usr/bin/env bash
-# Shows Windlass at work in a folder of its own, which it removes at the end: a job here and now, then a server.
+# Shows Windlass at work on its own code: a job here and now, then a server, which is killed and comes back.
+# Everything is kept in build/demo, so that one can look around afterwards; another demo goes on from there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-PATH="$PWD/.venv/bin:$PATH"
-WINDLASS_HOME=$(mktemp -d)
-export PATH WINDLASS_HOME
-server=
-end() {
-    if [ -n "$server" ]; then kill "$server" 2>/dev/null && wait "$server" || true; fi
-    rm -rf "$WINDLASS_HOME"
-}
-trap end EXIT
+out=$PWD/build/demo
+export PATH="$PWD/.venv/bin:$PATH" WINDLASS_HOME="$out/home"
+unset WINDLASS_URL WINDLASS_DATABASE_URL WINDLASS_PROJECT
+mkdir -p "$out"
 
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' plain=$'\e[0m'; fi
+tell() { printf '\n%s\n' "$*"; }
 show() {
-    printf '\n$ %s\n' "$*"
+    printf '\n%s$ %s%s\n' "$bold" "$*" "$plain"
     "$@"
 }
 
-echo "A job is a file. This one has four steps:"
-show cat examples/orders.yaml
-show windlass job lint examples/orders.yaml
-echo
-echo "Run it here and now, without a server:"
-show windlass exec examples/orders.yaml -p region=us
+server=
+end() {
+    if [ -n "$server" ]; then
+        kill "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
+    fi
+}
+trap end EXIT
+serve() {
+    printf '\n%s$ windlass up &%s\n' "$bold" "$plain"
+    rm -f "$out/up.log"
+    windlass up >"$out/up.log" 2>&1 &
+    server=$!
+    until grep -s '^ready' "$out/up.log"; do
+        if ! kill -0 "$server" 2>/dev/null; then
+            cat "$out/up.log" >&2
+            exit 1
+        fi
+        sleep 0.1
+    done
+}
+newest() { windlass run list --limit 1 --json | sed -n 's/^ *"id": "\(.*\)",$/\1/p' | head -n 1; }
 
-echo
-echo "With a server, jobs are stored, and runs queued, kept and followed:"
-printf '\n$ windlass up &\n'
-mkfifo "$WINDLASS_HOME/said"
-windlass up >"$WINDLASS_HOME/said" 2>&1 &
-server=$!
-exec 3<"$WINDLASS_HOME/said"
-ready=
-while [ -z "$ready" ] && read -r line <&3; do
-    echo "$line"
-    case $line in ready*) ready=yes ;; esac
-done
-[ -n "$ready" ] || { echo "demo: the server did not start" >&2; exit 1; }
-cat <&3 >/dev/null &
-show windlass job apply examples/orders.yaml
+job=examples/code-atlas/atlas.yaml
+tell "A job is a file: steps, what they wait for, and what happens when one fails. This one draws an atlas of a code
+base, here that of Windlass itself. First it is checked:"
+show windlass job lint "$job"
+
+tell "Then it runs, here and now, without a server. One step needs a second attempt, and one is expected to fail, which
+the job allows:"
+show windlass exec "$job" -p out="$out"
+atlas=$(newest)
+
+tell "What a step printed is kept with the run, and so are files:"
+show windlass run logs "$atlas" --step report
+show windlass run artifacts "$atlas"
+show windlass run artifacts "$atlas" code-atlas.html --output build/demo/code-atlas.html
+
+tell "With a server, jobs are stored, and runs queued and followed. Two small jobs are stored, and one of them is run:"
+serve
+show windlass job apply examples/orders.yaml examples/worker-lost.yaml
 show windlass job graph orders
-show windlass run start orders --wait
-show windlass run list
-echo
-echo "That was it; everything is removed again. Next: .venv/bin/windlass --help"
+show windlass run start orders -p region=us --wait
+
+tell "What was accepted is on disk. Here the server is killed in the middle of a step, and started again; that step says
+that it may run a second time:"
+show windlass run start worker-lost
+lost=$(newest)
+printf '\n%s$ kill -9 %s%s\n' "$bold" "$server" "$plain"
+kill -9 "$server"
+wait "$server" 2>/dev/null || true
+serve
+show windlass run watch "$lost"
+show windlass run logs "$lost"
+show windlass run list --limit 5
+
+tell "That was it. Where to look next:
+
+  the atlas in your browser   build/demo/code-atlas.html
+  what ran                    export PATH=\$PWD/.venv/bin:\$PATH WINDLASS_HOME=\$PWD/build/demo/home
+                              windlass run get ${atlas:0:13}
+                              windlass run logs ${atlas:0:13} --step strict
+  the job                     $job
+  a small job for everything  examples/
+  a tour in five minutes      README.md"
