@@ -85,6 +85,7 @@ def victim(tmp_path: Path) -> Iterator[Victim]:
     found.apply(*(tmp_path / f"{alias}.yaml" for alias in JOBS))
     yield found
     found.close()
+    print(found.log())  # noqa: T201 - shown where the test fails
 
 
 def _is_short(one: dict[str, Any], key: str) -> bool:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,7 +73,7 @@ class Victim:
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line.startswith("ready "), f"it said {line!r}: {(self._folder / 'stderr').read_text()[-2000:]}"
+        assert line.startswith("ready "), f"it said {line!r}"
         owner = find_owner(self.database)
         assert owner is not None
         assert owner.socket is not None
@@ -102,7 +102,8 @@ class Victim:
         doomed = [pids[name] for name in names if name in pids]
         for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first, so that none can act on another's end
             for pid in doomed:
-                os.kill(pid, number)
+                with suppress(ProcessLookupError):  # it ended by itself, because another one did
+                    os.kill(pid, number)
         if "owner" in names:
             self._process.communicate(timeout=PATIENCE)
             until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
@@ -121,6 +122,10 @@ class Victim:
             self._process.communicate(timeout=PATIENCE)
             until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
         self._stderr.close()
+
+    def log(self) -> str:
+        """Return the end of what all owners wrote to standard error."""
+        return (self._folder / "stderr").read_text()[-10_000:]
 
     def problems(self, accepted: list[bytes], *, at_rest: bool = False) -> list[str]:
         """Return what the oracle finds in a copy of the store; nobody may own the store meanwhile."""
