@@ -122,6 +122,8 @@ def _become(launch: Launch, places: Sequence[tuple[int, int]], report: int) -> N
         _first(launch, lambda program: os.execve(program, launch.argv, environment))  # noqa: S606 - it is what a supervisor does
     except OSError as error:
         os.write(report, b"%d %s" % (error.errno or errno.EINVAL, name))
+    except (ValueError, OverflowError):  # what no program can be given
+        os.write(report, b"%d %s" % (errno.EINVAL, name))
     except BaseException:  # noqa: BLE001 - whatever it is, a fork of the supervisor must not live on
         os.write(report, b"%d %s" % (errno.ENOMEM, name))
     finally:
@@ -161,6 +163,8 @@ def _change_user(name: str) -> None:
 def _first(launch: Launch, attempt: Callable[[bytes], int]) -> int:
     """Return the result of `attempt` with the first program that PATH of the new environment has under its name."""
     name = launch.argv[0]
+    if not name:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
     if b"/" in name:
         return attempt(name)
     denied: OSError | None = None

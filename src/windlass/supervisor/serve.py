@@ -138,10 +138,11 @@ class Service:
         tree.grouped = self._groups is not None and self._groups.enter(tree.number)
         try:
             tree.pid = launch.start(request, fds, self._standing)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: what no program can be given, such as a NUL
             self._forest.vacated(tree)
-            name = error.filename if isinstance(error.filename, bytes) else request.argv[0]
-            self.say(wire.FAILED, request.number, error.errno or errno.EINVAL, name=name[:4096])
+            name = getattr(error, "filename", None)
+            name = name if isinstance(name, bytes) else request.argv[0]
+            self.say(wire.FAILED, request.number, getattr(error, "errno", None) or errno.EINVAL, name=name[:4096])
             return
         self._forest.add(tree)
         self.say(wire.SPAWNED, request.number, tree.pid)
