@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.model.durations import duration_text, parse_duration, parse_size
+from windlass.model.durations import LARGEST, duration_text, parse_duration, parse_size, whole
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "MiB", "-1", "1XB", "1 0", "1e3"])
+@pytest.mark.parametrize("text", ["", "MiB", "-1", "1XB", "1 0", "1e3", "8388608TiB", "9" * 39])
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(ValueError, match="size"):
         parse_size(text)
@@ -71,3 +71,8 @@ def test_a_duration_reads_back(millis: int) -> None:
 
 def test_a_duration_is_written_with_units() -> None:
     assert [duration_text(seconds) for seconds in (5400, 0, 0.25, 86401)] == ["1h30m", "0s", "250ms", "1d1s"]
+
+
+def test_a_number_beyond_64_bits_stays_what_it_is() -> None:
+    assert (whole(5.0), whole(5.5), whole(1e300)) == (5, 5.5, 1e300)
+    assert type(whole(float(LARGEST))) is float

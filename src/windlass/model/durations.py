@@ -54,7 +54,7 @@ def parse_size(text: str) -> int:
     number, unit = found.groups()
     size = round(float(number) * _BYTES[unit or ""])
     if size > LARGEST:
-        raise ValueError("too large")
+        raise ValueError("too large a size")
     return size
 
 

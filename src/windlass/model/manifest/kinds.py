@@ -131,8 +131,8 @@ class Whole(Kind):
 
     def read(self, value: Any, notes: Notes, path: Path) -> Any:
         """Return the integer; `5.0` is 5."""
-        if type(value) is float and value.is_integer():
-            value = int(value)
+        if type(value) is float:
+            value = whole(value)
         if type(value) is not int or value < self.lowest or (self.highest is not None and value > self.highest):
             return self.refuse(value, notes, path)
         return value

@@ -86,6 +86,7 @@ def _settled_type(fields: dict[str, Any], raw: Mapping[str, Any], notes: Notes, 
 
     `raw` is the step as written: a field that was refused has been noted already.
     """
+    refused = any(raw.get(field) is not None and field not in fields for field in _DOING)
     written = fields.pop("type", None)
     meant = _meant(fields, written)
     if written == "branch" and meant is not None:
@@ -96,9 +97,9 @@ def _settled_type(fields: dict[str, Any], raw: Mapping[str, Any], notes: Notes, 
         notes.error((*path, "type"), f"type {written} does not go with the short form of {meant}; keep one of them")
         return None
     if written is None and meant is None:
-        if "engine" in fields and "image" not in raw:
+        if "engine" in fields and raw.get("image") is None:
             notes.error((*path, "engine"), 'missing key "image" beside engine', "key")
-        elif raw.keys().isdisjoint(_DOING):
+        elif not refused:
             notes.error(path, "the step does nothing: it needs run, command, image, uses, or type", "key")
     name: str | None = written or meant
     return name

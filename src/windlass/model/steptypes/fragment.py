@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from windlass.model.durations import LARGEST, LONGEST
+
+MIB = 1024 * 1024
+
 TEXT: Mapping[str, Any] = {"type": "string", "minLength": 1}
 BOOLEAN: Mapping[str, Any] = {"type": "boolean"}
-DURATION: Mapping[str, Any] = {"type": ["number", "string"], "x-unit": "seconds", "minimum": 0}
-SIZE: Mapping[str, Any] = {"type": ["integer", "string"], "x-unit": "bytes", "minimum": 0}
+DURATION: Mapping[str, Any] = {"type": ["number", "string"], "x-unit": "seconds", "minimum": 0, "maximum": LONGEST}
+SIZE: Mapping[str, Any] = {"type": ["integer", "string"], "x-unit": "bytes", "minimum": 0, "maximum": LARGEST}
 #: A program with its arguments; no shell reads it.
 ARGUMENTS: Mapping[str, Any] = {"type": "array", "minItems": 1, "items": {"type": "string"}}
 #: A list is run as it is, a string is a script.
@@ -27,9 +31,19 @@ LIMITS: Mapping[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
-        "cpu_seconds": {"type": "integer", "minimum": 1, "description": "CPU time of each process, in seconds"},
-        "memory": {**SIZE, "description": "address space of each process"},
-        "open_files": {"type": "integer", "minimum": 3, "description": "open files of each process"},
+        "cpu_seconds": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": LONGEST,
+            "description": "CPU time of each process, in seconds",
+        },
+        "memory": {**SIZE, "minimum": MIB, "description": "address space of each process"},
+        "open_files": {
+            "type": "integer",
+            "minimum": 3,
+            "maximum": 2**31 - 1,
+            "description": "open files of each process",
+        },
     },
 }
 
