@@ -50,4 +50,4 @@ async def test_events_are_not_in_force_yet(wait: Any) -> None:
 async def test_what_an_expression_gave_may_be_no_time(wait: Any, config: dict[str, Any]) -> None:
     outcome = await wait(config)
     assert isinstance(outcome, Failed)
-    assert "is not a" in outcome.message
+    assert "` must be a " in outcome.message

@@ -153,6 +153,9 @@ async def open_attempt(
     known = [*values.values(), *(str(parameters[name]) for name in secret if name in parameters)]
     masker = Masker(known)
     rendered = compiled.render(expression_context(claim, parameters), values)
+    config = rendered.config
+    if not compiled.is_constant and rendered.when:
+        config = engine.catalog.checker(claim.step.type).settled(config)
     workspace = make_workspace(shop.workspaces, work=_folder(claim))
     identity = identity_of(claim)
     log = open_log(engine, queue, shop, claim, masker)
@@ -177,7 +180,7 @@ async def open_attempt(
         credentials=secrets_digest(known),
         inline=shop.inline,
     )
-    return Attempt(claim, context, rendered.config, workspace, log, masker, shop.artifacts, progress)
+    return Attempt(claim, context, config, workspace, log, masker, shop.artifacts, progress)
 
 
 def _folder(claim: Claim) -> Path | None:

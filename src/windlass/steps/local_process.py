@@ -134,7 +134,7 @@ def step_environment(config: Mapping[str, Any]) -> dict[str, str]:
 
 def process_limits(config: Mapping[str, Any]) -> Limits:
     """Return the resource limits of a config."""
-    limits = config.get("limits", {})
+    limits = {name: int(limit) for name, limit in config.get("limits", {}).items()}  # 5.0 is an integer in JSON Schema
     return Limits(
         cpu_seconds=limits.get("cpu_seconds"),
         memory_bytes=limits.get("memory"),

@@ -48,12 +48,12 @@ def _end(config: Mapping[str, Any], now: int) -> int:
     try:
         return from_text(str(config["until"]))
     except (ValueError, OverflowError):
-        text = str(config["until"])[:80]
-        raise ValueError(f'"until" is not a time such as 2026-03-01T06:00:00Z: {text}') from None
+        # What it was may be a secret, and half of one is not masked.
+        raise ValueError("`until` must be a time such as 2026-03-01T06:00:00Z") from None
 
 
 def _seconds(value: Any, name: str) -> float:
     try:
         return parse_duration(str(value))
     except ValueError:
-        raise ValueError(f'"{name}" is not a duration such as 90, 30s or 1h30m: {str(value)[:80]}') from None
+        raise ValueError(f"`{name}` must be a duration such as 90, 30s or 1h30m") from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from windlass.errors import ExpressionError
 from windlass.model.definition import Step
 from windlass.model.durations import parse_duration, parse_size, whole
 from windlass.model.manifest.kinds import INVALID, described, label
@@ -29,6 +30,8 @@ SHORT: Mapping[str, tuple[str, ...]] = {
     "mounts": ("mounts",),
 }
 _EXPRESSION = "${{"
+#: Stands for a number that was refused; in range everywhere, so that a mistake is told once.
+_PLAUSIBLE = 2**20
 #: Compiled steps that are kept for each type, and the bytes of one above which it is not.
 _KEPT = 1024
 _LARGEST_KEPT = 8192
@@ -79,9 +82,24 @@ class ConfigChecker:
                 config[name] = _without_defaults(config[name], schema)
         if self._has_command and type(config.get("command")) in (str, list):
             self._normalise_command(config, notes, (*path, "command"))
+        self._normalise_units(config, notes, path)
+
+    def _normalise_units(self, config: dict[str, Any], notes: Notes, path: Path) -> None:
+        """Make what may be written with its unit a number."""
+
+        def read(place: Path, unit: str, text: str) -> Any:
+            words, parse = _UNITS[unit]
+            if _EXPRESSION in text:
+                return text
+            try:
+                return parse(text)
+            except ValueError:
+                notes.error(place, f"{label(place)} must be {words}, not {described(text)}")
+                return _PLAUSIBLE
+
         for field, unit in self._units:
             if field[0] in config:
-                _make_number(config, field, unit, notes, path)
+                _make_number(config, field, unit, read, path)
 
     def _normalise_command(self, config: dict[str, Any], notes: Notes, path: Path) -> None:
         """Make a command that is a list a list, and a script `run` where the type has that."""
@@ -111,6 +129,29 @@ class ConfigChecker:
         if self._validator.is_valid(config):
             return ()
         return complaints(self._validator, config, self.spec.schema, f"the config of {self.spec.name}")
+
+    def settled(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a config whose expressions have been evaluated, as its step gets it: units are numbers.
+
+        Raises ExpressionError where what they gave is not what the type takes; the sentence does not show it, for it
+        may be secret.
+        """
+
+        def read(place: Path, unit: str, text: str) -> int | float:
+            words, parse = _UNITS[unit]
+            try:
+                return parse(text)
+            except ValueError:
+                raise ExpressionError(f"{label(place)} must be {words}; its expression gave something else") from None
+
+        result = dict(config)
+        for field, unit in self._units:
+            if field[0] in result:
+                _make_number(result, field, unit, read, ())
+        what = f"the config of {self.spec.name}"
+        for _, message, _ in complaints(self._validator, result, self.spec.schema, what, hide=True, known=True):
+            raise ExpressionError(f"{message}; an expression gave something else")
+        return result
 
 
 def _types(schema: Mapping[str, Any]) -> list[str]:
@@ -154,21 +195,17 @@ def _unit_fields(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterable[t
             yield from _unit_fields(below, (*path, name))
 
 
-def _make_number(config: dict[str, Any], field: tuple[str, ...], unit: str, notes: Notes, path: Path) -> None:
-    """Make the value at `field` a number, in place; one that is none is noted and left out."""
+def _make_number(
+    config: dict[str, Any], field: tuple[str, ...], unit: str, read: Callable[[Path, str, str], Any], path: Path
+) -> None:
+    """Make the value at `field` a number, in place; `read` gets its place, unit and text."""
     name = field[0]
     value = config.get(name)
     if len(field) > 1:
         if type(value) is dict:
             config[name] = dict(value)
-            _make_number(config[name], field[1:], unit, notes, (*path, name))
+            _make_number(config[name], field[1:], unit, read, (*path, name))
     elif type(value) is float and value.is_integer():
         config[name] = whole(value)
-    elif type(value) is str and _EXPRESSION not in value:
-        words, parse = _UNITS[unit]
-        try:
-            config[name] = parse(value)
-        except ValueError:
-            place = (*path, name)
-            notes.error(place, f"{label(place)} must be {words}, not {described(value)}")
-            del config[name]
+    elif type(value) is str:
+        config[name] = read((*path, name), unit, value)

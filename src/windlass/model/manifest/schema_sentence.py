@@ -32,16 +32,16 @@ Sentence = tuple[Path, str, Literal["key", "value"]]
 
 
 def complaints(
-    check: Any, value: Any, schema: Mapping[str, Any], what: str, *, hide: bool = False
+    check: Any, value: Any, schema: Mapping[str, Any], what: str, *, hide: bool = False, known: bool = False
 ) -> Iterable[Sentence]:
     """Yield what the validator `check` of `schema` says about `value`: of one place what says most.
 
     `what` is how the value is called. With `hide` no sentence shows the value. A text that holds an expression is taken
-    for any type: what it gives is checked when it is known.
+    for any type, unless it is `known` that what looks like one is not: what it gives is checked when it is known.
     """
     if check.is_valid(value):
         return
-    errors = [error for error in check.iter_errors(value) if not _is_expression(error.instance)]
+    errors = [error for error in check.iter_errors(value) if known or not _is_expression(error.instance)]
     strongest: dict[Path, str] = {}
     for error in errors:
         if error.kind.name in _STRONGEST and strongest.get(tuple(error.instance_path)) != _STRONGEST[0]:
@@ -82,12 +82,10 @@ def sentences(error: Any, schema: Mapping[str, Any], what: str, *, hide: bool = 
         yield (*path, str(inner.instance)), f'"{inner.instance}" is no name that {name} may hold', "key"
     else:
         say = _PLAIN.get(kind)
-        if hide:
-            yield path, f"{name} is not valid ({kind})", "value"
-        elif say is None:
-            yield path, f"{name} is not valid: {error.message}", "value"
+        if say is None:
+            yield path, f"{name} is not valid{f' ({kind})' if hide else f': {error.message}'}", "value"
         else:
-            found = "" if kind in _LENGTHS else f", not {described(error.instance)}"
+            found = "" if hide or kind in _LENGTHS else f", not {described(error.instance)}"
             yield path, f"{name} must {say(detail)}{found}", "value"
 
 
