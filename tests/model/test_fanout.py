@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from windlass.errors import LimitExceeded, UserError
+from windlass.errors import ExpressionError, LimitExceeded, UserError
 from windlass.model.definition import Job, Step
 from windlass.model.fanout import Cell, Expansion, expand_job, fans_out
 
@@ -77,3 +77,17 @@ def test_a_job_fans_out_where_any_step_has_a_matrix() -> None:
     plain, wide = Step(name="a", type="fake"), Step(name="b", type="fake", matrix={})
     assert not fans_out(Job(alias="job", steps=(plain,)))
     assert fans_out(Job(alias="job", steps=(plain, wide)))
+
+
+def test_a_cell_whose_key_would_be_very_long_is_refused_before_it_is_made() -> None:
+    with pytest.raises(LimitExceeded, match='longest cell of step "s0": 200,002 is over the limit of 1,000'):
+        expand({"a": list(range(10)), "b": ["x" * 200_000]})
+
+
+def test_an_axis_whose_expression_fails_is_named() -> None:
+    def evaluate(text: str) -> object:
+        raise ExpressionError(f"{text}: division by zero")
+
+    steps = (Step(name="s", type="fake", matrix={"host": "${{ 1/0 }}"}),)
+    with pytest.raises(UserError, match=r'^Step "s": matrix\.host: \$\{\{ 1/0 \}\}: division by zero\.$'):
+        expand_job(Job(alias="job", steps=steps), evaluate, limit=10)

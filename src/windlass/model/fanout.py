@@ -6,11 +6,14 @@ import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from windlass.errors import LimitExceeded, UserError
+from windlass.errors import ExpressionError, LimitExceeded, UserError
 from windlass.model.definition import Job, Step
 from windlass.model.graph import TaskLayout, layout_of
+
+#: Characters of the longest key of a cell: it stands in the queue and in every list of tasks.
+_LONGEST_KEY: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ def fans_out(job: Job) -> bool:
 def expand_job(job: Job, evaluate: Callable[[str], Any], *, limit: int) -> Expansion:
     """Return the cells of every step; `evaluate` gives the value of an axis that is an expression.
 
-    Raises UserError where an axis is no list, LimitExceeded where a step has more than `limit` cells.
+    Raises UserError where an axis is no list, LimitExceeded where a step has more than `limit` cells or one of them a
+    key that is too long.
     """
     return Expansion(
         tuple(None if step.matrix is None else _cells(step, step.matrix, evaluate, limit) for step in job.steps)
@@ -62,16 +66,23 @@ def _cells(step: Step, matrix: Mapping[str, Any], evaluate: Callable[[str], Any]
     axes: dict[str, list[Any]] = {}
     count = 1
     for name, written in matrix.items():
-        values = evaluate(written) if isinstance(written, str) else written
+        try:
+            values = evaluate(written) if isinstance(written, str) else written
+        except ExpressionError as error:
+            raise UserError(f'Step "{step.name}": matrix.{name}: {error}.') from error
         if not isinstance(values, list):
-            raise UserError(f'Step "{step.name}": matrix.{name} must be a list, not {type(values).__name__}.')
+            raise UserError(f'Step "{step.name}": matrix.{name} must be a list, and its expression gives none.')
         axes[name] = values
         count *= len(values)
     if count > limit:
         raise LimitExceeded(f'Tasks of step "{step.name}"', count, limit)
+    texts = [[_text(value) for value in values] for values in axes.values()]
+    longest = sum(max(map(len, column), default=0) + 1 for column in texts) - 1
+    if longest > _LONGEST_KEY:
+        raise LimitExceeded(f'Characters of the longest cell of step "{step.name}"', longest, _LONGEST_KEY)
     cells = [
-        Cell(",".join(map(_text, values)), dict(zip(axes, values, strict=True)))
-        for values in itertools.product(*axes.values())
+        Cell(",".join(key), dict(zip(axes, values, strict=True)))
+        for key, values in zip(itertools.product(*texts), itertools.product(*axes.values()), strict=True)
     ]
     keys = {cell.key for cell in cells}
     if len(keys) < len(cells):
