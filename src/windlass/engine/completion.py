@@ -132,7 +132,13 @@ def _again(
     at = tx.now + round((ending.delay or 0.0) * 1_000_000)
     hot.insert_attempts(tx, [_attempt(row, report, ending)])
     hot.reschedule(tx, row.id, at=at, rank=engine.rank(at, row.priority), losses_in_row=in_row, losses=losses)
-    data = {"attempt": row.attempt, "outcome": ending.attempt, "reason": ending.reason, "at": at}
+    data = {
+        "attempt": row.attempt,
+        "worker": report.worker,
+        "outcome": ending.attempt,
+        "reason": ending.reason,
+        "at": at,
+    }
     types = "task.lost,task.retried" if ending.attempt == "lost" else "task.retried"
     hot.insert_facts(tx, [NewFact(types, row.run_id, row.task, tx.now, to_json(data))])
 
@@ -159,6 +165,7 @@ def record_final(book: Book, row: Held, report: Report, ending: Ending) -> None:
         data["exitCode"] = final.exit_code
     if ending.attempt == "lost":
         types = f"task.lost,{types}"
+        data["worker"] = report.worker
     step = book.step_number(row.task)
     failed = ending.state in {"failed", "timeout"} and not ending.allowed
     if failed and book.job.job.fail_fast and not book.stopping:
