@@ -40,12 +40,13 @@ serve() {
 newest() { windlass run list --limit 1 --json | sed -n 's/^ *"id": "\(.*\)",$/\1/p' | head -n 1; }
 
 job=examples/code-atlas/atlas.yaml
-tell "A job is a file: steps, what they wait for, and what happens when one fails. This one draws an atlas of a code
-base, here that of Windlass itself. First it is checked:"
+tell "A job is a file: steps, what they wait for, what happens when one fails.
+This one draws an atlas of a code base, here that of Windlass itself. First
+it is checked:"
 show windlass job lint "$job"
 
-tell "Then it runs, here and now, without a server. One step needs a second attempt, and one is expected to fail, which
-the job allows:"
+tell "Then it runs, here and now, without a server. One step needs a second
+attempt, and one is expected to fail, which the job allows:"
 show windlass exec "$job" -p out="$out"
 atlas=$(newest)
 
@@ -54,14 +55,15 @@ show windlass run logs "$atlas" --step report
 show windlass run artifacts "$atlas"
 show windlass run artifacts "$atlas" code-atlas.html --output build/demo/code-atlas.html
 
-tell "With a server, jobs are stored, and runs queued and followed. Two small jobs are stored, and one of them is run:"
+tell "With a server, jobs are stored, and runs queued and followed. Two small
+jobs are stored, and one of them is run:"
 serve
 show windlass job apply examples/orders.yaml examples/worker-lost.yaml
 show windlass job graph orders
 show windlass run start orders -p region=us --wait
 
-tell "What was accepted is on disk. Here the server is killed in the middle of a step, and started again; that step says
-that it may run a second time:"
+tell "What was accepted is on disk. Here the server is killed in the middle of
+a step, and started again; that step says that it may run a second time:"
 show windlass run start worker-lost
 lost=$(newest)
 printf '\n%s$ kill -9 %s%s\n' "$bold" "$server" "$plain"
