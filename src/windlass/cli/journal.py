@@ -53,7 +53,8 @@ class _PrivateFile(RotatingFileHandler):
 def _install(handler: logging.Handler, level: int) -> None:
     handler.setFormatter(OneRecord())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for chatty in ("asyncio", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _escaped(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.cli.output import Output
@@ -28,7 +29,8 @@ class PlainView:
         self._out = out
         self._run_id = run_id
         self.shows_output = logs
-        self._printing = threading.Lock()
+        self._printing = threading.Condition()
+        self._told: set[str] = set()
         self._lines = LogLines(write=self._write)
         self._teller: Teller | None = None
         self._last_event: str | None = None
@@ -47,6 +49,8 @@ class PlainView:
             line = self._teller.line(event.json())
             if line is not None:
                 self._write(f"{line}\n")
+            if event.type == "task.started":
+                self._note_start(event.json()["taskId"])
             self._last_event = event.id
         if self._reader is not None:
             self._reader.join(_PATIENCE)
@@ -54,9 +58,17 @@ class PlainView:
     def _read_output(self, client: Client) -> None:
         path = ("runs", self._run_id, "logs")
         for event in client.events(*path, format="events", follow=True, last_event_id=self._last_chunk):
-            self._lines.take(event.json())
+            chunk = event.json()
+            with self._printing:  # output never comes before the line that tells of its beginning
+                self._printing.wait_for(partial(self._told.__contains__, chunk["taskId"]), _PATIENCE)
+            self._lines.take(chunk)
             self._last_chunk = event.id
         self._lines.close()
+
+    def _note_start(self, task: str) -> None:
+        with self._printing:
+            self._told.add(task)
+            self._printing.notify_all()
 
     def _write(self, text: str) -> None:
         with self._printing:
