@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.oracle.world import World
+from tests.oracle.world import World, always
+from windlass.engine.starting import retry_run
 from windlass.engine.submission import KEY_LIFE, Submission, submit
-from windlass.errors import LimitExceeded, UserError
+from windlass.errors import Conflict, LimitExceeded, NotFound, UserError
+from windlass.ids import id_text
+from windlass.model.outcome import Failed
 from windlass.store.keys import drop_ended_keys
 
 ONE: dict[str, Any] = {"a": {}}
@@ -147,3 +150,25 @@ async def test_a_run_goes_on_with_its_revision_after_a_restart(kept_world: World
     await kept_world.tick()
     assert await (await kept_world.worker()).work() == ["a", "b"]
     assert (await kept_world.run(run_id))["state"] == "completed"
+
+
+@pytest.mark.promise("H08")
+@pytest.mark.promise("O04")
+async def test_a_final_run_is_run_again_with_the_same_revision_and_parameters(world: World) -> None:
+    parameters = {"hosts": {"type": "array", "items": {"type": "string"}}}
+    steps = {"m": {"matrix": {"host": "${{ parameters.hosts }}"}}}
+    job = await world.define(parameters=parameters, steps=steps)
+    first = await world.submit(job, parameters={"hosts": ["a", "b"]}, labels={"x": "y"}, priority=9)
+    worker = await world.worker()
+    with pytest.raises(Conflict, match="is still queued"):
+        await retry_run(world.engine, first)
+    await worker.work(always(Failed("exit", "no", 1)))
+    await world.define(steps={"other": {}})
+    again = await retry_run(world.engine, first, by="me")
+    assert (again["revision"], again["priority"], again["labels"]) == (1, 9, {"x": "y"})
+    assert again["trigger"] == {"type": "retry", "run": id_text(first), "by": "me"}
+    assert await worker.work() == ["m", "m"]
+    told = (await world.events(first))[-1]
+    assert (told.type, told.data) == ("run.retried", {"run": again["id"], "by": "me"})
+    with pytest.raises(NotFound):
+        await retry_run(world.engine, b"\0" * 16)

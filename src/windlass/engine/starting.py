@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 
+from windlass.engine.book import to_json
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import find_job
 from windlass.engine.reading import get_run
-from windlass.engine.submission import Accepted, Prepared, Submission, submit
+from windlass.engine.submission import Accepted, Prepared, Submission, accept, expansion_of, submit
 from windlass.errors import Conflict, InvalidDocument, NotFound, UserError
 from windlass.ids import id_text
 from windlass.model.definition import PRIORITIES
@@ -20,7 +21,9 @@ from windlass.model.manifest.limits import Limits
 from windlass.model.parameters import check_parameters, from_text
 from windlass.store import runs as stored_runs
 from windlass.store import workers
+from windlass.store.hot_sqlite import insert_facts
 from windlass.store.revisions import numbered_revision
+from windlass.store.rows import NewFact
 from windlass.store.transaction import Transaction
 
 #: Highest priority, in points.
@@ -122,23 +125,25 @@ async def retry_run(engine: Engine, run_id: bytes, *, by: str | None = None) -> 
 
     Raises NotFound where there is no such run, Conflict where it is not final.
     """
-    prepared, submission = await engine.store.run(_again, engine, run_id, by)
-    accepted = (await submit(engine, prepared, [submission]))[0]
+    accepted = await engine.store.run(_again, engine, run_id, by)
     return await get_run(engine, accepted.run_id)
 
 
-def _again(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> tuple[Prepared, Submission]:
+def _again(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> Accepted:
     row = stored_runs.run(tx, run_id)
     if row is None:
         raise NotFound(f"There is no run {id_text(run_id)}.")
     if row.finished_at is None:
         raise Conflict(f"Run {id_text(run_id)} is still {row.state}; cancel it, or wait for its end, before a retry.")
-    trigger = {"type": "retry", "run": id_text(run_id), "by": by}
     submission = Submission(
         parameters=orjson.loads(row.parameters),
         priority=row.priority,
         labels=None if row.labels is None else orjson.loads(row.labels),
-        trigger=trigger,
+        trigger={"type": "retry", "run": id_text(run_id), "by": by},
         correlation_id=row.correlation_id,
     )
-    return prepared_revision(tx, engine, row.revision_id), submission
+    prepared = prepared_revision(tx, engine, row.revision_id)
+    (accepted,) = accept(tx, engine, prepared, [submission], [expansion_of(engine, prepared.job, submission)])
+    data = to_json({"run": id_text(accepted.run_id), "by": by})
+    insert_facts(tx, [NewFact("run.retried", run_id, None, tx.now, data)])
+    return accepted

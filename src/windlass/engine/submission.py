@@ -69,7 +69,7 @@ async def submit(engine: Engine, prepared: Prepared, submissions: Sequence[Submi
 
     Raises UserError where an idempotency key was used for something else, or a fan-out is wrong.
     """
-    expanded = [_expansion(engine, prepared.job, submission) for submission in submissions]
+    expanded = [expansion_of(engine, prepared.job, submission) for submission in submissions]
     return await engine.store.run(accept, engine, prepared, submissions, expanded)
 
 
@@ -78,7 +78,7 @@ async def submit_known(engine: Engine, prepared: Prepared, submissions: Sequence
 
     Raises Conflict as well where the job was disabled since then, NotFound where it was deleted.
     """
-    expanded = [_expansion(engine, prepared.job, submission) for submission in submissions]
+    expanded = [expansion_of(engine, prepared.job, submission) for submission in submissions]
     return await engine.store.run(_accept_known, engine, prepared, submissions, expanded)
 
 
@@ -97,7 +97,8 @@ def _accept_known(
     return accept(tx, engine, prepared, submissions, expanded)
 
 
-def _expansion(engine: Engine, job: CompiledJob, submission: Submission) -> Expansion | None:
+def expansion_of(engine: Engine, job: CompiledJob, submission: Submission) -> Expansion | None:
+    """Return the cells of a run's fanned-out steps; None where it has none. Raises UserError where they are wrong."""
     if not fans_out(job.job):
         return None
     evaluate = axis_values(submission.parameters)

@@ -11,7 +11,7 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 | `run.started` | its first attempt was started | |
 | `run.cancel_requested` | somebody asked to stop it | `by`, `again` |
 | `run.progress` | a step reported how far it is | `percent`, `message` |
-| `run.retried` | a final run was run again as another one | `run` |
+| `run.retried` | a final run was run again as another one | `run`, `by` |
 | `run.completed` `run.failed` `run.cancelled` `run.timeout` | it ended | `reason` |
 | `task.queued` | its predecessors are final, it may be taken | |
 | `task.scheduled` | it waits for its time | `at` |
