@@ -71,7 +71,8 @@ async def test_output_and_progress_under_an_old_fence_are_refused(world: World) 
     assert len(await world.engine.store.read(chunks_after, run_id, 0, 2)) == 1
 
 
-async def test_whoever_was_lost_is_refused_before_anybody_else_takes_over(world: World) -> None:
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+async def test_whoever_was_lost_is_refused_before_anybody_else_takes_over(world: World, outcome: Outcome) -> None:
     run_id = await world.submit(await world.define(steps={"a": {"onWorkerLost": "retry"}}))
     old = await world.worker("old")
     claim = await old.take_one()
@@ -81,8 +82,11 @@ async def test_whoever_was_lost_is_refused_before_anybody_else_takes_over(world:
     await old.queue.progress(claim, 99, "almost")
     assert await world.told(run_id) == events
     assert not await old.queue.start(claim)
-    await old.end(claim)
+    await old.end(claim, outcome)
     assert await world.states(run_id) == {"a": "scheduled"}
+    await world.tick()
+    await old.end(claim, outcome)
+    assert await world.states(run_id) == {"a": "queued"}
 
 
 async def test_a_task_that_ended_takes_no_further_word(world: World) -> None:
