@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Shows Windlass at work on its own code: a job here and now, then a server, which is killed and comes back.
-# Everything is kept in build/demo, so that one can look around afterwards; another demo goes on from there.
+# Everything is kept in build/demo, or the folder that is the first argument, so that one can look around afterwards;
+# another demo goes on from there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=$PWD/build/demo
-export PATH="$PWD/.venv/bin:$PATH" WINDLASS_HOME="$out/home"
-unset WINDLASS_URL WINDLASS_DATABASE_URL WINDLASS_PROJECT
+out=${1:-build/demo}
 mkdir -p "$out"
+kept=$(cd "$out" && pwd)
+export PATH="$PWD/.venv/bin:$PATH" WINDLASS_HOME="$kept/home"
+unset WINDLASS_URL WINDLASS_DATABASE_URL WINDLASS_PROJECT
 
 bold='' plain=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' plain=$'\e[0m'; fi
@@ -47,13 +49,13 @@ show windlass job lint "$job"
 
 tell "Then it runs, here and now, without a server. One step needs a second
 attempt, and one is expected to fail, which the job allows:"
-show windlass exec "$job" -p out="$out"
+show windlass exec "$job" -p out="$kept"
 atlas=$(newest)
 
 tell "What a step printed is kept with the run, and so are files:"
 show windlass run logs "$atlas" --step report
 show windlass run artifacts "$atlas"
-show windlass run artifacts "$atlas" code-atlas.html --output build/demo/code-atlas.html
+show windlass run artifacts "$atlas" code-atlas.html --output "$out/code-atlas.html"
 
 tell "With a server, jobs are stored, and runs queued and followed. Two small
 jobs are stored, and one of them is run:"
@@ -76,8 +78,8 @@ show windlass run list --limit 5
 
 tell "That was it. Where to look next:
 
-  the atlas in your browser   build/demo/code-atlas.html
-  what ran                    export PATH=\$PWD/.venv/bin:\$PATH WINDLASS_HOME=\$PWD/build/demo/home
+  the atlas in your browser   $out/code-atlas.html
+  what ran                    export PATH=\$PWD/.venv/bin:\$PATH WINDLASS_HOME=$kept/home
                               windlass run get ${atlas:0:13}
                               windlass run logs ${atlas:0:13} --step strict
   the job                     $job

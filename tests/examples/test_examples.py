@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -133,7 +135,7 @@ RUNS: Final = (
         arguments=("-p", "region=us"),
     ),
 )
-_TRIED_ELSEWHERE: Final = {"artifacts.yaml", "two-jobs.yaml", "code-atlas/atlas.yaml"}
+_TRIED_ELSEWHERE: Final = {"artifacts.yaml", "two-jobs.yaml", "worker-lost.yaml", "code-atlas/atlas.yaml"}
 
 
 def log_lines(windlass: Windlass, run: str) -> list[str]:
@@ -210,3 +212,41 @@ def test_what_a_run_may_not_be_given_is_refused(arguments: tuple[str, ...], said
     assert answer.code == 2
     assert said in answer.stderr
     assert windlass("run", "list", "--json").json() in ([], {"items": [], "cursor": None})
+
+
+@pytest.mark.promise("C12")
+def test_what_an_example_keeps_can_be_fetched(windlass: Windlass) -> None:
+    run = windlass("exec", EXAMPLES / "artifacts.yaml", "--json").json()
+    kept = windlass("run", "artifacts", run["id"], "--json").json()
+    assert {file["name"] for file in kept} == {"tables/orders.csv", "artifacts.yaml"}
+    fetched = windlass("run", "artifacts", run["id"], "tables/orders.csv", "--output", "-")
+    assert fetched.stdout == "name,rows\norders,42\n"
+
+
+@pytest.mark.promise("H07")
+def test_an_example_goes_on_after_its_server_was_killed(windlass: Windlass) -> None:
+    server = serving(windlass)
+    windlass("job", "apply", EXAMPLES / "worker-lost.yaml")
+    run = windlass("run", "start", "worker-lost", "--json").json()
+    assert any("copy started" in line for line in following(windlass, run["id"]))
+    server.kill()
+    server.wait()
+    serving(windlass)
+    watched = windlass("run", "watch", run["id"])
+    assert (watched.code, "copy started, attempt 2" in watched.stdout) == (0, True), watched.stdout
+    assert "copied in attempt 2" in log_lines(windlass, run["id"])
+
+
+def serving(windlass: Windlass) -> subprocess.Popen[str]:
+    """Return a server that takes work."""
+    server = windlass.start("up")
+    assert server.stdout is not None
+    assert any(line.startswith("ready") for line in server.stdout)
+    return server
+
+
+def following(windlass: Windlass, run: str) -> Iterator[str]:
+    """Yield what `run watch` prints, as it does."""
+    watching = windlass.start("run", "watch", run)
+    assert watching.stdout is not None
+    yield from watching.stdout

@@ -52,7 +52,9 @@ def of_check(check: Mapping[str, Any] | None) -> str:
     if check is None:
         return "The strict reader was not asked"
     number = len(check["refused"])
-    return f"A strict reader refuses {number:,} things" if number else "A strict reader finds nothing to refuse"
+    if not number:
+        return "A strict reader finds nothing to refuse"
+    return f"A strict reader refuses {number:,} thing{'s' if number > 1 else ''}"
 
 
 def of_changes(changes: Mapping[str, int] | None) -> str:
