@@ -69,6 +69,8 @@ def test_short_forms(written: str, canonical: dict[str, Any], document: Callable
         ("retry: {on: [connection, exit, error]}", {}),
         ("retry: {on: timeout, attempts: 2}", {"retry": {"attempts": 2, "on": ["timeout"]}}),
         ('retry: {on: ["exit:111,75,75"]}', {"retry": {"on": ["exit:75,111"]}}),
+        ("retry: {on: [exit:75, 111]}", {"retry": {"on": ["exit:75,111"]}}),
+        ("retry: {on: [exit:75, exit, error, connection]}", {}),
         ("retries: 0", {}),
         ("retries: 2", {"retry": {"attempts": 3}}),
         (

@@ -355,6 +355,9 @@ class Scalar(Kind):
             return value
         if type(value) is bool:
             return ("true" if value else "false") if self.as_text else value
+        if type(value) is float and self.as_text:
+            message = f"{label(path)} is read as the number {value}; write it in quotes to keep it as it is written"
+            notes.warning(path, message)
         if type(value) in (int, float):
             return str(whole(value)) if self.as_text else value
         return self.refuse(value, notes, path)

@@ -28,9 +28,11 @@ class Cause(Kind):
     words = "exit, exit:75,111, error, connection or timeout"
 
     def read(self, value: Any, notes: Notes, path: Path) -> Any:
-        """Return the cause, exit codes sorted."""
+        """Return the cause, exit codes sorted; a number alone is an exit code, as in `[exit:75, 111]`."""
         if value in _CAUSES:
             return value
+        if type(value) is int:
+            value = f"exit:{value}"
         if type(value) is str and _EXITS.fullmatch(value):
             codes = sorted({int(code) for code in value[5:].split(",")})
             if codes[0] >= 1 and codes[-1] <= _HIGHEST_EXIT:
@@ -45,7 +47,8 @@ class Cause(Kind):
 
     def schema(self) -> Schema:
         """Return the schema of a cause."""
-        return {"anyOf": [{"enum": list(_CAUSES)}, {"type": "string", "pattern": f"^{_EXITS.pattern}$"}]}
+        code = {"type": "integer", "minimum": 1, "maximum": _HIGHEST_EXIT}
+        return {"anyOf": [code, {"enum": list(_CAUSES)}, {"type": "string", "pattern": f"^{_EXITS.pattern}$"}]}
 
 
 RETRY = Record(
@@ -104,9 +107,14 @@ def without_defaults(policy: dict[str, Any]) -> dict[str, Any]:
     if not policy:
         return policy
     if "on" in policy:
-        policy = {**policy, "on": sorted(policy["on"], key=_cause_order)}
+        policy = {**policy, "on": _in_order(policy["on"])}
     return {name: policy[name] for name, default in _DEFAULTS.items() if policy.get(name, default) != default}
 
 
-def _cause_order(cause: str) -> tuple[int, str]:
-    return _CAUSES.index(cause.split(":", maxsplit=1)[0]), cause
+def _in_order(causes: list[str]) -> list[str]:
+    """Return causes in their usual order, exit codes as one; `exit` stands for every code."""
+    codes = {code for cause in causes if cause.startswith("exit:") for code in cause[5:].split(",")}
+    found = {cause for cause in causes if not cause.startswith("exit:")}
+    if codes and "exit" not in found:
+        found.add(f"exit:{','.join(sorted(codes, key=int))}")
+    return sorted(found, key=lambda cause: _CAUSES.index(cause.split(":")[0]))
