@@ -117,3 +117,24 @@ async def test_a_store_that_is_let_go_of_refuses_plainly(kept_world: World, tmp_
     with pytest.raises(Unavailable):
         worker.queue.renew()
     await kept_world.reopen()
+
+
+async def test_whoever_asks_while_it_is_closed_gets_an_answer(kept_world: World) -> None:
+    store = kept_world.engine.store
+    answers: list[str] = []
+
+    def ask() -> None:
+        while not answers or answers[-1] == "done":
+            try:
+                store.run_blocking(lambda _: None)
+                answers.append("done")
+            except Unavailable:
+                answers.append("refused")
+
+    threads = [asyncio.create_task(asyncio.to_thread(ask)) for _ in range(3)]
+    await store.run(lambda _: None)
+    await store.close()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*threads)
+    assert answers.count("refused") >= 1
+    await kept_world.reopen()

@@ -86,6 +86,7 @@ class SqliteStore:
             self._reader_engine = _engine(path, _READER_PRAGMAS)
             self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="windlass-reader")
         self._closed = False
+        self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._write_loop, name="windlass-writer", daemon=True)
         self._thread.start()
 
@@ -139,8 +140,9 @@ class SqliteStore:
         """Commit what waits, then close; closing twice is fine."""
         if self._closed:
             return
-        self._closed = True
-        self._requests.put(None)
+        with self._closing:
+            self._closed = True
+            self._requests.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
         if self._readers is not None:
             self._readers.shutdown(wait=True)
@@ -150,9 +152,10 @@ class SqliteStore:
         self._engine.dispose()
 
     def _submit(self, request: _Request) -> None:
-        if self._closed:
-            raise Unavailable("The store is closed.")
-        self._requests.put(request)
+        with self._closing:  # a request behind the end would never be answered
+            if self._closed:
+                raise Unavailable("The store is closed.")
+            self._requests.put(request)
 
     def _read(self, call: Callable[[Transaction], Result]) -> Result:
         connection: Connection | None = getattr(self._local, "connection", None)
