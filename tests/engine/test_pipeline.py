@@ -1,0 +1,273 @@
+"""The way of one task through a worker, with a queue that is away at times."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.oracle.world import World
+from windlass.clock import SystemClock
+from windlass.engine import pipeline as engine_pipeline
+from windlass.engine.claim import Claim, Exchange
+from windlass.engine.pipeline import Pipeline, Workshop
+from windlass.engine.report import Report
+from windlass.engine.secret import Secrets
+from windlass.engine.worker import StopSignal
+from windlass.errors import NotFound, Unavailable
+from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut
+from windlass.model.steptypes.local import SPECS
+from windlass.steps.contract import StepContext
+from windlass.store.logs import NewChunk
+from windlass.supervisor.contract import Child, Command
+
+_PATIENCE = 20
+SHELL = next(spec for spec in SPECS if spec.name == "shell")
+WHEN = {"when": "${{ 1 < 2 }}"}
+Script = Callable[[StepContext], Any]
+
+
+@dataclass
+class Queue:
+    """A queue that answers after some failures."""
+
+    trouble: list[Exception] = field(default_factory=list)
+    starts: list[bool] = field(default_factory=lambda: [True])
+    asked: int = 0
+    said: list[tuple[float | None, str | None]] = field(default_factory=list)
+    log: bytes = b""
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def fail(self) -> None:
+        self.asked += 1
+        self.waiting.set()
+        if self.trouble:
+            raise self.trouble.pop(0)
+
+    async def exchange(self, reports: Sequence[Report], capacity: int) -> Exchange:
+        raise NotImplementedError((reports, capacity))
+
+    async def start(self, claim: Claim) -> bool:
+        self.fail()
+        claim.started_at = 1
+        return self.starts.pop(0)
+
+    async def append(self, chunks: Sequence[NewChunk]) -> int:
+        self.fail()
+        self.log += b"".join(chunk.data for chunk in chunks)
+        return 0
+
+    async def progress(self, claim: Claim, percent: float | None, message: str | None) -> None:
+        del claim
+        self.fail()
+        self.said.append((percent, message))
+
+    async def leave(self, unstarted: Sequence[tuple[int, int]]) -> None:
+        raise NotImplementedError(unstarted)
+
+
+@dataclass
+class Types:
+    """One step type that does what a test says; unknown where it says nothing."""
+
+    script: Script | None = None
+    spec = SHELL
+
+    def get(self, name: str) -> Any:
+        if self.script is None:
+            raise NotFound(f'there is no step type "{name}"')
+        return self
+
+    async def run(self, context: StepContext, config: Mapping[str, Any]) -> Outcome:
+        del config
+        assert self.script is not None
+        outcome: Outcome = await self.script(context)
+        return outcome
+
+
+class NoProcesses:
+    """A process host of which nothing is asked here."""
+
+    async def spawn(self, command: Command) -> Child:
+        raise NotImplementedError(command)
+
+
+@dataclass
+class Bench:
+    """A pipeline with everything around it."""
+
+    world: World
+    queue: Queue
+    types: Types
+    pipeline: Pipeline
+
+    async def claim(self, **step: Any) -> Claim:
+        job = await self.world.define(steps={"a": {"type": "shell", "config": {"run": "true"}, **step}})
+        await self.world.submit(job)
+        return await (await self.world.worker()).take_one()
+
+    async def run(self, script: Script | None, stop: StopSignal | None = None, **step: Any) -> Outcome | None:
+        self.types.script = script
+        claim = await self.claim(**step)
+        async with asyncio.timeout(_PATIENCE):
+            report = await self.pipeline.run(claim, stop or StopSignal())
+        return None if report is None else report.outcome
+
+
+@pytest.fixture
+async def bench(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(engine_pipeline, "FIRST_PAUSE", 0.001)
+    folders = tmp_path / "attempts", tmp_path / "artifacts"
+    for folder in folders:
+        folder.mkdir()
+    queue, types = Queue(), Types()
+    shop = Workshop(
+        types=types,
+        processes=NoProcesses(),
+        secrets=Secrets({}),
+        clock=SystemClock(),
+        workspaces=folders[0],
+        artifacts=folders[1],
+    )
+    return Bench(world, queue, types, Pipeline(world.engine, queue, shop, worker="w"))
+
+
+async def done(_: StepContext) -> Outcome:
+    return Completed({"n": 1})
+
+
+async def test_a_started_claim_is_run_and_reported(bench: Bench) -> None:
+    assert await bench.run(done) == Completed({"n": 1})
+    assert bench.queue.asked == 0
+
+
+async def test_a_claim_is_started_before_its_effect(bench: Bench) -> None:
+    started: list[int] = []
+
+    async def look(_: StepContext) -> Outcome:
+        started.append(bench.queue.asked)
+        return Completed()
+
+    assert await bench.run(look, **WHEN) == Completed()
+    assert started == [1]
+
+
+async def test_a_claim_that_no_longer_stands_has_no_effect_and_no_report(bench: Bench) -> None:
+    bench.queue.starts = [False]
+
+    async def never(_: StepContext) -> Outcome:
+        raise AssertionError
+
+    assert await bench.run(never, **WHEN) is None
+
+
+async def test_a_start_waits_for_the_store(bench: Bench) -> None:
+    bench.queue.trouble = [Unavailable("away"), Unavailable("still away")]
+    assert await bench.run(done, **WHEN) == Completed({"n": 1})
+    assert bench.queue.asked == 3
+
+
+async def test_a_start_that_waits_is_given_up_when_the_worker_goes_away(bench: Bench) -> None:
+    bench.queue.trouble = [Unavailable("away")] * 1000
+    stop = StopSignal()
+
+    async def go() -> None:
+        await bench.queue.waiting.wait()
+        stop.set("drain")
+
+    going = asyncio.create_task(go())
+    assert await bench.run(done, stop, **WHEN) is None
+    await going
+
+
+async def test_a_condition_that_is_false_asks_nobody(bench: Bench) -> None:
+    outcome = await bench.run(done, when="${{ 1 > 2 }}")
+    assert outcome == Skipped("when: ${{ 1 > 2 }} is false")
+    assert bench.queue.asked == 0
+
+
+@pytest.mark.promise("H06")
+@pytest.mark.parametrize(
+    ("asked", "highest", "seconds"), [({"timeout": 0.02}, 60, 0.02), ({"timeout": 60}, 0.02, 0.02), ({}, 60, 0.05)]
+)
+async def test_an_attempt_has_a_default_and_a_highest_time(
+    bench: Bench, asked: dict[str, Any], highest: float, seconds: float
+) -> None:
+    async def endless(_: StepContext) -> Outcome:
+        await asyncio.Event().wait()
+        return Completed()
+
+    claim = await bench.claim(**asked)
+    engine = bench.world.engine
+    engine.settings = replace(engine.settings, default_timeout=0.05, max_timeout=highest)
+    bench.types.script = endless
+    async with asyncio.timeout(_PATIENCE):
+        report = await bench.pipeline.run(claim, StopSignal())
+    assert report is not None
+    assert report.outcome == TimedOut(seconds)
+
+
+async def test_progress_that_cannot_be_kept_fails_no_step(bench: Bench) -> None:
+    async def tell(context: StepContext) -> Outcome:
+        await context.progress(10, "begun")
+        await context.progress(90, "almost")
+        return Completed()
+
+    bench.queue.trouble = [Unavailable("away")]
+    assert await bench.run(tell) == Completed()
+    assert bench.queue.said == [(90, "almost")]
+
+
+async def test_a_log_that_cannot_be_kept_fails_no_step(bench: Bench) -> None:
+    async def write(context: StepContext) -> Outcome:
+        await context.log.write(b"lost")
+        return Completed()
+
+    bench.queue.trouble = [Unavailable("away")]
+    assert await bench.run(write) == Completed()
+
+
+async def test_a_step_type_that_is_not_there_fails_the_attempt(bench: Bench) -> None:
+    outcome = await bench.run(None)
+    assert outcome == Failed("error", 'there is no step type "shell"')
+
+
+@pytest.mark.parametrize(
+    ("why", "outcome", "expected"),
+    [
+        ("cancel", Cancelled(), Cancelled()),
+        ("timeout", Cancelled(), Cancelled()),
+        ("drain", Completed(), Completed()),
+        ("drain", Failed("exit", "no", 1), Failed("exit", "no", 1)),
+        (None, Failed("exit", "no", 1), Failed("exit", "no", 1)),
+    ],
+)
+async def test_what_a_stopped_attempt_says_is_reported(
+    bench: Bench, why: str | None, outcome: Outcome, expected: Outcome
+) -> None:
+    stop = StopSignal()
+
+    async def end(context: StepContext) -> Outcome:
+        if why is not None:
+            stop.set(why)
+            assert context.cancelled.is_set()
+        return outcome
+
+    assert await bench.run(end, stop) == expected
+
+
+async def test_what_its_own_worker_stopped_is_lost(bench: Bench) -> None:
+    stop = StopSignal()
+
+    async def end(context: StepContext) -> Outcome:
+        stop.set("drain")
+        await context.cancelled.wait()
+        return Cancelled()
+
+    outcome = await bench.run(end, stop)
+    assert isinstance(outcome, Failed)
+    assert outcome.kind == "lost"
