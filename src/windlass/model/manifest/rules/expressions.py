@@ -16,6 +16,8 @@ from windlass.model.steptype import StepSpec
 #: Stands for places where nothing interprets a text.
 _PLAIN = ConfigChecker(StepSpec(name="", summary="", schema={}))
 _MARK = b"${{"
+#: Fields of a step in which expressions are evaluated, now or when their engine lands.
+_EVALUATED = frozenset({"config", "env", "when", "matrix", "cache", "targets"})
 
 
 def expressions_are_sound(draft: Draft) -> Findings:
@@ -64,19 +66,20 @@ def expressions_stand_where_they_count(draft: Draft) -> Findings:
     """Warn of expressions in places that are taken as they are written."""
     if _MARK not in draft.json:
         return
-    for path, text in texts(draft.canonical):
-        if "${{" in text and not _counts(path):
-            yield Found(path, "an expression is not evaluated here; the text is taken as it is", "warning")
+    elsewhere = {name: value for name, value in draft.canonical.items() if name not in ("steps", "concurrency")}
+    yield from _taken_as_written(elsewhere, ())
+    for number, step in enumerate(draft.steps):
+        rest = {name: value for name, value in step.items() if name not in _EVALUATED}
+        yield from _taken_as_written(rest, ("steps", number))
 
 
-def _counts(path: Path) -> bool:
-    """Say whether expressions at a canonical path are evaluated."""
-    match path:
-        case ("concurrency", "key"):
-            return True
-        case ("steps", _, "config" | "env" | "when" | "matrix" | "cache" | "targets", *_):
-            return True
-    return False
+def _taken_as_written(value: Mapping[str, Any], path: Path) -> Findings:
+    """Warn of every expression in `value`."""
+    if _MARK in orjson.dumps(value):
+        for place, text in texts(value):
+            if "${{" in text:
+                message = "an expression is not evaluated here; the text is taken as it is"
+                yield Found((*path, *place), message, "warning")
 
 
 RULES = (expressions_are_sound, expressions_stand_where_they_count)
