@@ -18,6 +18,7 @@ COMMANDS: dict[str, Lazy | Family] = {
             "delete": Lazy("windlass.cli.job.delete", "Delete a job; its runs stay."),
             "history": Lazy("windlass.cli.job.history", "List the revisions of a job."),
             "schema": Lazy("windlass.cli.job.schema", "Print the JSON Schema of manifests."),
+            "preview": Lazy("windlass.cli.job.preview", "Show what a run would do, without starting it."),
             "graph": Lazy("windlass.cli.job.graph", "Draw the steps of a job."),
         },
     ),

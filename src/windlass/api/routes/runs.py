@@ -14,6 +14,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.executing import execute
 from windlass.engine.jobs import find_job, get_job
 from windlass.engine.manifests import ManifestText
+from windlass.engine.previewing import preview
 from windlass.engine.reading import find_run, get_run, list_attempts, list_runs, list_tasks, run_graph
 from windlass.engine.starting import Start, retry_run, start_run
 from windlass.errors import NotFound, Refused, UserError
@@ -76,6 +77,13 @@ async def start(engine: Engine, request: Request) -> Answer:
     job = await get_job(engine, run["project"], request.params["job"], run["revision"])
     warnings = [f"not yet in force: {name}" for _, name in not_in_force(job["definition"], engine.catalog)]
     return _started(run, warnings, status=201 if created else 200)
+
+
+async def preview_run(engine: Engine, request: Request) -> Answer:
+    """Show what a run would do."""
+    data = request.data
+    wanted = Start(project=request.query["project"], job=request.params["job"], **start_options(data))
+    return Answer(body=await preview(engine, wanted))
 
 
 async def start_manifest(engine: Engine, request: Request) -> Answer:
@@ -212,6 +220,15 @@ ROUTES: Final = (
         permission="operate",
         handler=start,
         summary="Start a run; with an Idempotency-Key a second request returns the first one's run.",
+        query=(PROJECT,),
+        body=_START,
+    ),
+    Route(
+        method="POST",
+        path=f"{ROOT}/jobs/{{job}}/preview",
+        permission="view",
+        handler=preview_run,
+        summary="Show what a run of the job would do, without starting it.",
         query=(PROJECT,),
         body=_START,
     ),
