@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from tests.fixtures.program import Answer
 
+HIDDEN = "***"
 MANIFEST = """
 apiVersion: v1
 kind: Job
@@ -42,11 +43,11 @@ def test_preview_shows_what_a_run_would_do_and_starts_nothing(windlass: Callable
     assert hostile in say["variables"].values()
     assert hostile not in say["config"]["run"]
     assert found["secrets"] == ["secret://env/GREETING_TOKEN"]
-    assert found["parameters"]["token"] == "***"
+    assert found["parameters"]["token"] == HIDDEN
     assert steps["tell"]["cells"][0]["rendered"] is False
     assert "say" in steps["tell"]["cells"][0]["reason"]
     assert steps["never"]["cells"][0]["runs"] is False
-    assert [cell["config"]["run"] for cell in steps["many"]["cells"]] == ['echo "1"', 'echo "2"']
+    assert [cell["config"]["run"] for cell in steps["many"]["cells"]] == ["echo 1", "echo 2"]
     assert found["tasks"] == 5
     assert found["lastRun"] is None
     assert windlass("run", "list", "--json").json() == []
