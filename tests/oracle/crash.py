@@ -97,7 +97,6 @@ class Victim:
 
     def kill(self, *names: str) -> None:
         """Kill some of owner, guard and supervisor at once; with the owner, return once the steps' lock is free."""
-        assert self._process is not None
         pids = self.pids()
         doomed = [pids[name] for name in names if name in pids]
         for number in (signal.SIGSTOP, signal.SIGKILL):  # stopped first, so that none can act on another's end
@@ -105,22 +104,31 @@ class Victim:
                 with suppress(ProcessLookupError):  # it ended by itself, because another one did
                     os.kill(pid, number)
         if "owner" in names:
-            self._process.communicate(timeout=PATIENCE)
-            until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
+            self.wait()
+
+    def wait(self) -> int:
+        """Return the exit code of the owner once it has ended, and nothing of its steps lives."""
+        assert self._process is not None
+        self._process.communicate(timeout=PATIENCE)
+        until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
+        return self._process.returncode
+
+    def ask_to_end(self) -> None:
+        """Ask the owner to end; return once it has heard so."""
+        assert self._process is not None
+        self._process.terminate()
+        until(lambda: not _pending(self.pids()["owner"]) & 1 << signal.SIGTERM - 1, "the request to arrive")
 
     def stop(self) -> int:
         """Ask the owner to end; return its exit code."""
-        assert self._process is not None
-        self._process.terminate()
-        self._process.communicate(timeout=PATIENCE)
-        return self._process.returncode
+        self.ask_to_end()
+        return self.wait()
 
     def close(self) -> None:
         """End everything that still runs."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.communicate(timeout=PATIENCE)
-            until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
+            self.wait()
         self._stderr.close()
 
     def log(self) -> str:
@@ -142,6 +150,12 @@ class Victim:
                 shutil.copy(file, copy)
         yield copy / "windlass.db"
         shutil.rmtree(copy)
+
+
+def _pending(pid: int) -> int:
+    """Return the mask of signals that wait for a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("ShdPnd:")).split()[1], 16)
 
 
 def _runs_supervisor(pid: int) -> bool:
