@@ -14,6 +14,7 @@ Atlas = Mapping[str, Any]
 
 _LIMITS = (60, 12)
 _LONGEST = 12
+_REFUSED = 40
 
 
 def page(
@@ -153,9 +154,11 @@ def _repeats(repeats: Sequence[Mapping[str, Any]]) -> str:
 def _check(check: Mapping[str, Any] | None) -> str:
     if check is None:
         return ""
-    rows = ((f"<code>{escape(place)}</code>", escape(why)) for place, why in check["refused"])
-    table = _table(("where", "why"), rows) if check["refused"] else ""
-    return f"<section>\n<h2>{findings.of_check(check)}</h2>\n{table}\n</section>"
+    refused = check["refused"]
+    rows = ((f"<code>{escape(place)}</code>", escape(why)) for place, why in refused[:_REFUSED])
+    table = _table(("where", "why"), rows) if refused else ""
+    more = f'<p class="soft">And {len(refused) - _REFUSED:,} more.</p>' if len(refused) > _REFUSED else ""
+    return f"<section>\n<h2>{findings.of_check(check)}</h2>\n{table}{more}\n</section>"
 
 
 def _table(titles: Sequence[str], rows: Iterator[Sequence[str | int]]) -> str:
