@@ -136,7 +136,7 @@ def _here(settings: Settings, version: str, *, works: bool) -> Iterator[Client |
             if engine is None:
                 yield None
             else:
-                yield Client(LocalTransport(loop, route_table(), engine, local_admin(user_name())))
+                yield Client(LocalTransport(loop, route_table(), engine, local_admin(user_name())), idle=not works)
     finally:
         loop.close()
 

@@ -230,3 +230,21 @@ def test_a_second_interrupt_stops_the_clean_up_of_exec(windlass: Windlass) -> No
     _, errors = process.communicate(timeout=40)
     assert process.returncode == 1
     assert "stopping its clean-up too" in errors
+
+
+def test_waiting_is_refused_where_nobody_works(windlass: Windlass) -> None:
+    windlass("job", "apply", written(windlass, QUICK, "quick.yaml"))
+    refused = windlass("run", "start", "quick", "--wait")
+    assert (refused.code, refused.stdout) == (3, "")
+    assert refused.stderr == (
+        "windlass: Nobody works on runs, so there is nothing to wait for: start `windlass up` first.\n"
+    )
+    assert windlass("run", "list", "--json").json() == []
+    run = windlass("run", "start", "quick", "--quiet").stdout.strip()
+    for arguments in (("run", "watch", run), ("run", "logs", run, "--follow"), ("event", "tail")):
+        assert windlass(*arguments).code == 3
+    server = up(windlass)
+    assert windlass("run", "watch", run, "--json").code == 0
+    assert end(server) == 0
+    assert windlass("run", "watch", run, "--json").json()["state"] == "completed"
+    assert windlass("run", "logs", run, "--follow").stdout == "say | hello default\n"

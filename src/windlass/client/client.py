@@ -21,8 +21,12 @@ Values = Mapping[str, Any]
 class Client:
     """Speaks to `/api/v1` over a transport; errors are those of `windlass.errors`."""
 
-    def __init__(self, transport: Transport, headers: Mapping[str, str] | None = None) -> None:
-        """Take a transport, and headers for every request."""
+    def __init__(self, transport: Transport, headers: Mapping[str, str] | None = None, *, idle: bool = False) -> None:
+        """Take a transport, and headers for every request.
+
+        `idle` says that the store is open for this client alone and nobody works on runs meanwhile: no wait would end.
+        """
+        self.idle = idle
         self._transport = transport
         self._headers = dict(headers or {})
 

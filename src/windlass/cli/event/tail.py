@@ -10,6 +10,7 @@ from windlass.cli.command import make
 from windlass.cli.options import JOB, RUN
 from windlass.cli.session import Session
 from windlass.cli.text import clean, local_time, plain
+from windlass.cli.watch.streams import refuse_idle
 
 
 @make(name="tail")
@@ -21,6 +22,7 @@ def command(session: Session, *, last: int | None, **which: Any) -> None:
     """Print events as they come, until Ctrl-C. With --json one object on a line."""
     types = which.pop("types")
     with session.connect() as client:
+        refuse_idle(client)
         for event in client.events("events", project=session.project, type=types, last=last, **which):
             shown = event.json()
             if session.out.format == "table":

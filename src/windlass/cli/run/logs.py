@@ -10,6 +10,7 @@ from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
 from windlass.cli.watch.loglines import LogLines, chunk_bytes
+from windlass.cli.watch.streams import refuse_idle
 
 
 @make(name="logs")
@@ -28,6 +29,8 @@ def command(session: Session, *, run: str, follow: bool, timestamps: bool, raw: 
     """
     out = session.out
     with session.connect() as client:
+        if follow:
+            refuse_idle(client, run)
         if raw and not follow:
             out.stdout.flush()
             for data in client.read("runs", run, "logs", format="text", **which):

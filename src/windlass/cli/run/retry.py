@@ -15,6 +15,10 @@ from windlass.cli.session import Session
 def command(session: Session, *, run: str, wait: bool) -> int:
     """Run a final run again: a new run of the same revision with the same parameters."""
     with session.connect() as client:
+        if wait:
+            from windlass.cli.watch.streams import refuse_idle  # noqa: PLC0415 - only for those who wait
+
+            refuse_idle(client)
         new = client.post("runs", run, "retry")
         if wait:
             from windlass.cli.watch.follow import follow_run  # noqa: PLC0415 - only for those who wait

@@ -42,6 +42,10 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, **option
     body |= {name: value for name, value in given.items() if value is not None}
     headers = {"idempotency-key": key} if key else {}
     with session.connect() as client:
+        if wait:
+            from windlass.cli.watch.streams import refuse_idle  # noqa: PLC0415 - only for those who wait
+
+            refuse_idle(client)
         path = ("jobs", job, "run")
         run = client.call("POST", path, query={"project": session.project}, body=body, headers=headers)
         for warning in run.pop("warnings"):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Final
 
-from windlass.errors import WindlassError
+from windlass.errors import Unavailable, WindlassError
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
@@ -17,11 +17,24 @@ _ENDS: Final = frozenset({"run.completed", "run.failed", "run.cancelled", "run.t
 
 
 def follow_events(client: Client, run_id: str, after: str | None) -> Iterator[ServerEvent]:
-    """Yield the events of a run behind the id `after`, or all of them, up to its end."""
+    """Yield the events of a run behind the id `after`, or all of them, up to its end; see `refuse_idle`."""
+    refuse_idle(client, run_id)
     for event in client.events("events", run=run_id, project="*", last_event_id=after or "0"):
         if event.type in _ENDS:
             return
         yield event
+
+
+def refuse_idle(client: Client, run_id: str | None = None) -> None:
+    """Refuse to wait where nobody works on runs: it would last for ever, and keep the store from who would.
+
+    A run that is final already is nothing to wait for. Raises Unavailable.
+    """
+    if not client.idle:
+        return
+    if run_id is not None and client.get("runs", run_id)["finishedAt"] is not None:
+        return
+    raise Unavailable("Nobody works on runs, so there is nothing to wait for: start `windlass up` first.")
 
 
 def in_background(work: Callable[[], None], name: str) -> threading.Thread:
