@@ -39,6 +39,12 @@ class InlinePrice(Price):
 
 
 @job
+async def triple(number: int) -> int:
+    """Return three times the number."""
+    return 3 * number
+
+
+@job
 def double(number: int) -> int:
     """Return twice the number."""
     return 2 * number

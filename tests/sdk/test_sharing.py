@@ -114,6 +114,15 @@ async def test_what_was_accepted_is_run_by_the_next_application(url: str) -> Non
     assert ran == ["a", "b"]
 
 
+@pytest.mark.parametrize("job", [sample.triple, sample.double, sample.Price])
+async def test_code_that_can_be_imported_needs_no_register(url: str, job: Any) -> None:
+    context = sample.Order("tea") if job is sample.Price else 2
+    async with Windlass(url, queues=["none"]) as app:
+        run = await app.submit(job, context)
+    async with Windlass(url) as app:
+        await (await app.get(run.id)).wait(SECONDS)
+
+
 @pytest.mark.parametrize(
     ("url", "options", "sentence"),
     [

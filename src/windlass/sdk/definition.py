@@ -105,7 +105,7 @@ def define(job: Any) -> Definition:
     if isinstance(job, type) and issubclass(job, Job):
         return _of_class(job)
     if isinstance(job, FunctionJob):
-        return _of_function(job, job.function, job.options)
+        return _of_function(job, job.windlass_function, job.options)
     if inspect.isfunction(job):
         return _of_function(job, job, JobOptions())
     raise UserError(f"A job is a subclass of Job, a function or the alias of a job; this is a {type(job).__name__}.")
@@ -149,7 +149,7 @@ def _definition(job: Any, code: Any, options: JobOptions, taking: Taking, hints:
     return Definition(
         alias=alias,
         path=path,
-        target=job.function if isinstance(job, FunctionJob) else job,
+        target=job.windlass_function if isinstance(job, FunctionJob) else job,
         options=options,
         description=None if not text or job.__doc__ is None or text == inspect.getdoc(Job) else text.split("\n\n")[0],
         taking=taking,

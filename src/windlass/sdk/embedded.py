@@ -13,9 +13,9 @@ import orjson
 from windlass.engine.applying import ApplyOptions, apply
 from windlass.engine.cancellation import cancel
 from windlass.engine.ends import RunEnds
-from windlass.engine.engine import Engine
 from windlass.engine.log_reading import log_chunks
 from windlass.engine.manifests import ManifestText
+from windlass.engine.node import Node
 from windlass.engine.reading import find_run, get_run
 from windlass.engine.shapes import event_shape
 from windlass.engine.starting import checked, prepare
@@ -36,9 +36,10 @@ class Embedded:
 
     works_here = True
 
-    def __init__(self, engine: Engine, project: str, author: str, stack: AsyncExitStack) -> None:
-        """Take over `stack`, which holds all that is open."""
-        self._engine = engine
+    def __init__(self, node: Node, project: str, author: str, stack: AsyncExitStack) -> None:
+        """Take over `stack`, which holds all that is open, the running `node` too."""
+        self._engine = engine = node.engine
+        self._worker = node.worker
         self._project = project
         self._author = author
         self._stack = stack
@@ -59,6 +60,8 @@ class Embedded:
             parameters = [checked(self._engine, prepared.job, _mapping(job, one), {}) for one in contexts]
         said = asdict(options)
         submissions = [Submission(parameters=one, trigger=self._trigger, **said) for one in parameters]
+        # The worker looks at the queue behind this submission: both share a commit, and the run starts with it.
+        self._worker.hint()
         accepted = await submit_known(self._engine, prepared, submissions)
         return [id_text(one.run_id) for one in accepted]
 

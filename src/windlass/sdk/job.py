@@ -100,12 +100,13 @@ class FunctionJob(Generic[Given, Out]):
     def __init__(self, function: Callable[Given, Out], options: JobOptions) -> None:
         """Take a function and what is said of it."""
         functools.update_wrapper(self, function)
-        self.function = function
+        #: The function itself; named so that an isolated step, which knows nothing of this class, finds it.
+        self.windlass_function = function
         self.options = options
 
     def __call__(self, *args: Given.args, **kwargs: Given.kwargs) -> Out:
         """Call the function here and now, without a run."""
-        return self.function(*args, **kwargs)
+        return self.windlass_function(*args, **kwargs)
 
 
 @overload

@@ -108,7 +108,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
             stack.push_async_callback(_stop_serving, serving)
         node = await start_node(engine, workshop, version=ours)
         stack.push_async_callback(node.stop, settings.drain_grace)
-        return Embedded(engine, settings.project, getpass.getuser(), stack.pop_all())
+        return Embedded(node, settings.project, getpass.getuser(), stack.pop_all())
 
 
 async def _end_leftovers(engine: Engine, supervisor: Supervisor) -> None:

@@ -43,7 +43,10 @@ class Call:
 
 
 def find(path: str) -> Any:
-    """Return what `package.module:name` names. Raises Refused where there is no such thing."""
+    """Return what `package.module:name` names; of a function that was made a job, the function itself.
+
+    Raises Refused where there is no such thing.
+    """
     module_name, _, name = path.partition(":")
     try:
         found = importlib.import_module(module_name)
@@ -56,7 +59,7 @@ def find(path: str) -> Any:
             found = getattr(found, part)
         except AttributeError:
             raise Refused(f'there is no "{name}" in the module "{module_name}"') from None
-    return found
+    return getattr(found, "windlass_function", found)
 
 
 def prepare(target: Any, path: str, arguments: Mapping[str, Any], progress: Any, *, chosen: bool) -> Call:

@@ -1,4 +1,4 @@
-"""Who wants to hear that something changed: listeners by name, called on their own event loop."""
+"""Who wants to hear that something changed: listeners by name, each on its own event loop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 
 class Hints:
-    """Listeners by name. Hints are given from any thread and arrive on the listener's loop."""
+    """Listeners by name, each with the loop that it is called on; asked from any thread."""
 
     def __init__(self) -> None:
         """Start with no listener."""
@@ -25,11 +25,10 @@ class Hints:
 
         return end
 
-    def give(self, names: Iterable[str]) -> None:
-        """Tell every listener of `names`."""
+    def listeners(self, names: Iterable[str]) -> dict[asyncio.AbstractEventLoop, list[Callable[[], None]]]:
+        """Return who listens to any of `names`, each once, by their loops."""
+        found: dict[asyncio.AbstractEventLoop, dict[Callable[[], None], None]] = {}
         for name in names:
             for loop, listener in tuple(self._listeners.get(name, ())):
-                try:
-                    loop.call_soon_threadsafe(listener)
-                except RuntimeError:  # its loop is closed
-                    continue
+                found.setdefault(loop, {})[listener] = None
+        return {loop: list(calls) for loop, calls in found.items()}

@@ -10,7 +10,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -189,8 +189,7 @@ class SqliteStore:
                     break
                 group.append(following)
             hints = self._commit(group, cursor)
-            _answer(group)
-            self._hints.give(hints)
+            _answer(group, self._hints.listeners(hints))
             if ending:
                 return
 
@@ -274,9 +273,9 @@ def _cursor(connection: Connection) -> sqlite3.Cursor:
     return cursor
 
 
-def _answer(group: list[_Request]) -> None:
-    """Give every waiting caller its result, with one wake-up for each loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
+def _answer(group: list[_Request], listeners: Mapping[asyncio.AbstractEventLoop, Sequence[Callable[[], None]]]) -> None:
+    """Give every waiting caller its result and every listener its hint, with one wake-up for each loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Request]] = {loop: [] for loop in listeners}
     for request in group:
         if request.loop is None:
             _settle([request])
@@ -284,12 +283,20 @@ def _answer(group: list[_Request]) -> None:
             by_loop.setdefault(request.loop, []).append(request)
     for loop, requests in by_loop.items():
         try:
-            loop.call_soon_threadsafe(_settle, requests)
+            loop.call_soon_threadsafe(_arrive, loop, requests, listeners.get(loop, ()))
         except RuntimeError:  # that loop is closed: nobody waits there any more
             continue
 
 
-def _settle(requests: list[_Request]) -> None:
+def _arrive(
+    loop: asyncio.AbstractEventLoop, requests: Sequence[_Request], listeners: Iterable[Callable[[], None]]
+) -> None:
+    _settle(requests)
+    for listener in listeners:
+        loop.call_soon(listener)
+
+
+def _settle(requests: Sequence[_Request]) -> None:
     for request in requests:
         if request.future.done():
             continue
