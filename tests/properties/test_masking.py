@@ -8,7 +8,7 @@ import shlex
 from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from windlass.model.masking import MASK, Masker
@@ -101,3 +101,12 @@ def test_other_bytes_are_unchanged(secret: str, data: bytes, cuts: list[int]) ->
 @given(st.binary(max_size=500), cut_points)
 def test_without_secrets_nothing_changes(data: bytes, cuts: list[int]) -> None:
     assert masked(Masker(), data, cuts) == data
+
+
+def test_what_is_held_back_of_a_long_secret_stays_hidden_at_every_cut() -> None:
+    secret = "A" + "0" * 28 + "A" * 60 + "BCDEFGH"
+    masker = Masker([secret])
+    text = b"x" + secret.encode() + b"\0" * 8
+    assert {masked(masker, text, [first, second]) for first in range(100) for second in range(first, 100)} == {
+        masker.mask_bytes(text)
+    }

@@ -107,8 +107,8 @@ class MaskStream:
         """Start with nothing read."""
         self._masker = masker
         self._held = b""
-        #: How many of the held bytes are already known to belong to a secret.
-        self._covered = 0
+        #: Parts of the held bytes that are already known to belong to a secret.
+        self._covered: list[tuple[int, int]] = []
         #: True where the last byte that was given out belonged to a secret.
         self._masking = False
         #: Long forms that have matched up to the last byte read, each with the number of its bytes so far.
@@ -129,7 +129,7 @@ class MaskStream:
     def _step(self, data: bytes, *, final: bool) -> bytes:
         known = len(self._held)
         text = self._held + data
-        spans = [(0, self._covered)] if self._covered else []
+        spans = list(self._covered)
         still_open: set[tuple[bytes, int]] = set()
         for form, offset in self._open:
             still_open.update(_extend(form, offset, text, known, spans))
@@ -144,7 +144,7 @@ class MaskStream:
         return self._replace(text, cut, spans)
 
     def _replace(self, text: bytes, cut: int, spans: list[tuple[int, int]]) -> bytes:
-        self._covered = 0
+        self._covered = [(max(start - cut, 0), end - cut) for start, end in spans if end > cut]
         if not spans:
             self._masking = self._masking and not cut
             return text[:cut]
@@ -160,7 +160,6 @@ class MaskStream:
                 if not masking:
                     shown.append(MASK)
                 masking, done = True, min(end, cut)
-                self._covered = max(self._covered, end - cut)
         if done < cut:
             shown.append(text[done:cut])
             masking = False
