@@ -19,7 +19,7 @@ from windlass.engine.report import Report
 from windlass.engine.secret import Secrets
 from windlass.engine.worker import StopSignal
 from windlass.errors import NotFound, Unavailable
-from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut
+from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
 from windlass.model.steptypes.local import SPECS
 from windlass.steps.contract import StepContext
 from windlass.store.logs import NewChunk
@@ -271,3 +271,45 @@ async def test_what_its_own_worker_stopped_is_lost(bench: Bench) -> None:
     outcome = await bench.run(end, stop)
     assert isinstance(outcome, Failed)
     assert outcome.kind == "lost"
+
+
+SECRET = "hunter2 and more"  # noqa: S105 - it opens nothing
+QUOTING = "${{ duration(parameters.token) > duration('1s') }}"
+
+
+async def with_a_secret(bench: Bench, script: Script | None, **step: Any) -> Outcome:
+    """Run a step of a job with a secret parameter."""
+    steps = {"a": {"type": "shell", "config": {"run": "true"}, **step}}
+    job = await bench.world.define(steps=steps, parameters={"token": {"type": "string", "secret": True}})
+    await bench.world.submit(job, parameters={"token": SECRET})
+    bench.types.script = script
+    report = await bench.pipeline.run(await (await bench.world.worker()).take_one(), StopSignal())
+    assert report is not None
+    return report.outcome
+
+
+@pytest.mark.parametrize("step", [{"when": QUOTING}, {"env": {"A": QUOTING}}])
+async def test_an_expression_that_fails_quotes_no_secret(bench: Bench, step: dict[str, Any]) -> None:
+    outcome = await with_a_secret(bench, done, **step)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == "expression_error"
+    assert "***" in outcome.message
+    assert "hunter2" not in outcome.message
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Skipped(f"not with {SECRET}"),
+        Waiting(until=1, reason=SECRET, at_end="completed"),
+        Failed("error", SECRET, reason=SECRET),
+    ],
+)
+async def test_no_outcome_carries_a_secret(bench: Bench, said: Outcome) -> None:
+    async def say(_: StepContext) -> Outcome:
+        return said
+
+    outcome = await with_a_secret(bench, say)
+    assert type(outcome) is type(said)
+    assert "***" in repr(outcome)
+    assert "hunter2" not in repr(outcome)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,10 +22,10 @@ from windlass.engine.secret import SCHEME, Secrets
 from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import context_file, expression_context, step_environment, task_id
 from windlass.engine.workspace import Workspace, make_workspace, remove_workspace
-from windlass.errors import LimitExceeded, Unavailable
+from windlass.errors import ExpressionError, LimitExceeded, Unavailable, WindlassError
 from windlass.ids import id_text
 from windlass.model.masking import Masker
-from windlass.model.outcome import Completed, Failed, Outcome, Skipped
+from windlass.model.outcome import Completed, Failed, Outcome, Skipped, Waiting
 from windlass.model.secret_forms import secrets_digest
 from windlass.steps.artifacts import Collected, collect_artifacts
 from windlass.steps.contract import StepContext, TaskIdentity
@@ -112,12 +113,14 @@ class Attempt:
     def _masked(self, outcome: Outcome) -> Outcome:
         if not self.masker.active:
             return outcome
+        text = self.masker.mask_text
         if isinstance(outcome, Skipped):
-            return outcome
+            return Skipped(text(outcome.reason))
         outcome = replace(outcome, outputs=self.masker.mask_json(dict(outcome.outputs)))
         if isinstance(outcome, Failed):
-            return replace(outcome, message=self.masker.mask_text(outcome.message))
-        return outcome
+            reason = None if outcome.reason is None else text(outcome.reason)
+            return replace(outcome, message=text(outcome.message), reason=reason)
+        return replace(outcome, reason=text(outcome.reason)) if isinstance(outcome, Waiting) else outcome
 
     async def remove(self) -> None:
         """Remove the folders of the attempt."""
@@ -152,10 +155,11 @@ async def open_attempt(
     }
     known = [*values.values(), *(str(parameters[name]) for name in secret if name in parameters)]
     masker = Masker(known)
-    rendered = compiled.render(expression_context(claim, parameters), values)
-    config = rendered.config
-    if not compiled.is_constant and rendered.when:
-        config = engine.catalog.checker(claim.step.type).settled(config)
+    with masked_errors(masker):
+        rendered = compiled.render(expression_context(claim, parameters), values)
+        config = rendered.config
+        if not compiled.is_constant and rendered.when:
+            config = engine.catalog.checker(claim.step.type).settled(config)
     workspace = make_workspace(shop.workspaces, work=_folder(claim))
     identity = identity_of(claim)
     log = open_log(engine, queue, shop, claim, masker)
@@ -181,6 +185,17 @@ async def open_attempt(
         inline=shop.inline,
     )
     return Attempt(claim, context, config, workspace, log, masker, shop.artifacts, progress)
+
+
+@contextmanager
+def masked_errors(masker: Masker) -> Iterator[None]:
+    """Have the sentences of errors masked: those about values may quote them, and are kept with the task."""
+    try:
+        yield
+    except ExpressionError as error:
+        raise ExpressionError(masker.mask_text(str(error))) from None
+    except WindlassError as error:
+        raise WindlassError(masker.mask_text(str(error))) from None
 
 
 def _folder(claim: Claim) -> Path | None:

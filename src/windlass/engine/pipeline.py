@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 from windlass.clock import Clock
-from windlass.engine.attempt import open_attempt
+from windlass.engine.attempt import masked_errors, open_attempt
 from windlass.engine.claim import Claim
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.deadline import DeadlinePassed, within
@@ -22,9 +22,11 @@ from windlass.engine.light_attempt import OpenLightAttempt, light_call
 from windlass.engine.queue import Queue
 from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.secret import Secrets, SecretUnavailable
+from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import expression_context
 from windlass.engine.worker import StopSignal
 from windlass.errors import ExpressionError, Unavailable, WindlassError
+from windlass.model.masking import Masker
 from windlass.model.outcome import Cancelled, Failed, Outcome, Skipped, TimedOut
 from windlass.steps.contract import StepType
 from windlass.steps.light import LightCall
@@ -156,8 +158,10 @@ class Pipeline:
             return None
         try:
             compiled = claim.job.step(claim.step_number, self._engine.catalog)
-            if compiled.decide(expression_context(claim, parameters)):
-                return None
+            secrets = [str(parameters[name]) for name in secret_names(claim.job) if name in parameters]
+            with masked_errors(Masker(secrets)):
+                if compiled.decide(expression_context(claim, parameters)):
+                    return None
         except ExpressionError as error:
             return _expression(error)
         return Skipped(f"when: {claim.step.when} is false")
