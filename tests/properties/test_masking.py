@@ -8,7 +8,7 @@ import shlex
 from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from windlass.model.masking import MASK, Masker
