@@ -218,3 +218,10 @@ def test_the_names_of_an_expression_are_known_without_evaluating_it() -> None:
         ('steps["load-eu"].outputs.rows', False),
         ("run.attempt", False),
     ]
+
+
+@pytest.mark.parametrize("value", ["hunter2", "-hunter2"])
+def test_a_duration_that_cannot_be_read_is_not_quoted(value: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        Expression.parse("duration(parameters.x) > duration('1s')").evaluate({"parameters": {"x": value}})
+    assert str(caught.value).endswith("Function 'duration' error: it is no duration such as 1h30m")

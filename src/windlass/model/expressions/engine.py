@@ -209,6 +209,9 @@ def _reason(error: Exception) -> str:
     """Return one sentence of why an evaluation failed."""
     first = " ".join(str(error).split()).split(". ")[0].rstrip(".")
     unknown = _UNKNOWN.match(first)
+    function, not_read, _ = first.partition("Parsing Error: Error {")
+    if not_read:  # it would quote the part of the value that was not read: no masking knows parts of secrets
+        return f"{function}it is no duration such as 1h30m"
     match error:
         case ZeroDivisionError():
             return "division by zero"
