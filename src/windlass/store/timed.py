@@ -59,11 +59,11 @@ def expire_run(tx: Transaction, run_id: bytes, deadline: int) -> None:
 
 
 def ask_to_cancel(tx: Transaction, run_id: bytes, deadline: int) -> None:
-    """Note that a run is to be cancelled; its clean-up gets until `deadline`."""
+    """Note that a run is to be cancelled; its clean-up gets until `deadline`, and no longer if it is under way."""
     tx.cursor.execute(
         "UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, ?), cancels = min(cancels + 1, 2), "
-        "deadline = min(deadline, ?) WHERE id = ?",
-        (tx.now, deadline, run_id),
+        "deadline = CASE WHEN cancels = 0 AND expired = 0 THEN ? ELSE min(deadline, ?) END WHERE id = ?",
+        (tx.now, deadline, deadline, run_id),
     )
     tx.hints.add("wake")
 
