@@ -160,6 +160,7 @@ async def test_a_claim_that_is_given_back_was_never_taken(world: World) -> None:
     events = await world.told(run_id)
     await first.queue.leave([(claim.queue_id, claim.fence)])
     assert await world.told(run_id) == events
+    assert not await first.queue.start(claim), "nobody holds it now"
     second = await world.worker("second")
     again = await second.take_one()
     assert again.attempt == 1

@@ -116,6 +116,25 @@ async def test_clean_up_that_outlives_its_grace_is_stopped(make_world: MakeWorld
     await world.close()
 
 
+async def test_clean_up_has_its_whole_grace_although_the_deadline_of_the_run_is_near(make_world: MakeWorld) -> None:
+    world = make_world(cleanup_grace=300.0)
+    run_id = await world.submit(await world.define(timeout=60, steps=SWEPT))
+    await world.tick(59)
+    await world.cancel(run_id)
+    worker = await world.worker()
+    await worker.take_one()
+    await world.tick(299)
+    assert (await worker.exchange()).stops == []
+    await world.cancel(run_id)
+    assert len((await worker.exchange()).stops) == 1
+    await world.tick(1)
+    assert await world.tick() == world.clock.now() + 300_000_000, "the second cancel gives no new grace"
+    await world.lose()
+    assert (await world.run(run_id))["state"] == "cancelled"
+    await world.assert_sound(at_rest=True)
+    await world.close()
+
+
 async def test_clean_up_that_nobody_takes_ends_with_its_grace(make_world: MakeWorld) -> None:
     world = make_world(cleanup_grace=300.0)
     run_id = await world.submit(await world.define(steps=SWEPT))

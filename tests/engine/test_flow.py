@@ -130,6 +130,16 @@ async def test_a_branch_that_chooses_what_does_not_follow_it_fails(world: World)
     assert (await world.run(run_id))["state"] == "failed"
 
 
+async def test_a_branch_that_fails_chooses_nothing_and_the_rules_decide(world: World) -> None:
+    steps: dict[str, Any] = {
+        "pick": {"branch": True, "next": ["left", "mend"]}, "left": {}, "mend": {"triggerRule": "all_failed"},
+    }  # fmt: skip
+    run_id = await world.submit(await world.define(steps=steps))
+    worker = await world.worker()
+    assert await worker.work(by_step(pick=EXIT)) == ["pick", "mend"]
+    assert await world.states(run_id) == {"pick": "failed", "left": "skipped", "mend": "completed"}
+
+
 async def test_a_branch_alone_is_a_whole_run(world: World) -> None:
     steps: dict[str, Any] = {"pick": {"branch": True, "next": ["end"]}, "end": {}}
     run_id = await world.submit(await world.define(steps=steps))

@@ -131,8 +131,10 @@ async def test_a_loss_after_an_end_begins_a_new_row(world: World) -> None:
 
 async def test_a_claim_of_a_lost_worker_goes_back_as_if_never_taken(world: World) -> None:
     run_id = await world.submit(await world.define(steps={"a": WHEN}))
-    await (await world.worker("w1")).take_one()
+    lost = await world.worker("w1")
+    claim = await lost.take_one()
     assert await world.lose() == 0
+    assert not await lost.queue.start(claim)
     assert await world.told(run_id) == ["run.created", "run.queued", "task.queued 0"]
     worker = await world.worker("w2")
     assert await worker.work() == ["a"]

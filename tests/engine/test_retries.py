@@ -9,6 +9,7 @@ import pytest
 
 from tests.fixtures.world import MakeWorld
 from tests.oracle.world import World, always, by_step
+from windlass.clock import to_text
 from windlass.model.outcome import Completed, Failed, TimedOut
 
 pytestmark = pytest.mark.promise("H05")
@@ -42,8 +43,10 @@ async def due_after(world: World, outcome: Any = EXIT) -> list[float]:
 )
 async def test_each_attempt_waits_for_its_delay(world: World, strategy: str, delays: list[float]) -> None:
     run_id = await world.submit(await world.define(steps={"a": retry(strategy=strategy)}))
+    begun = to_text(world.clock.now())
     assert await due_after(world) == delays
     task = await world.task(run_id, "a")
+    assert task["startedAt"] == begun
     assert (task["state"], task["attempt"], task["maxAttempts"]) == ("failed", 4, 4)
     assert await world.attempts(run_id) == [("a", number, "failed") for number in (1, 2, 3, 4)]
     assert (await world.run(run_id))["state"] == "failed"
