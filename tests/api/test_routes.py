@@ -272,3 +272,21 @@ async def test_health_needs_no_login(engine: Engine) -> None:
     for path in ("/healthz", "/readyz"):
         answer = await dispatch(route_table(), engine, Request(method="GET", path=path, principal=Principal("nobody")))
         assert answer.status == 200
+
+
+@pytest.mark.promise("K07")
+async def test_whatever_starts_a_run_takes_a_key(api: Api) -> None:
+    text = json.dumps(manifest("once"))
+    body = {"file": {"name": "once.yaml", "text": text}}
+    started = await api("POST", "runs", body, idempotency_key="x")
+    again = await api("POST", "runs", body, idempotency_key="x")
+    assert (started.status, again.status, again.body["id"]) == (201, 200, started.body["id"])
+    changed = {"file": {"name": "once.yaml", "text": text.replace("echo 2", "echo 3")}}
+    assert (await api("POST", "runs", changed, idempotency_key="x")).status == 422
+    path = f"runs/{started.body['id']}"
+    await api("POST", f"{path}/cancel")
+    first = await api("POST", f"{path}/retry", idempotency_key="y")
+    second = await api("POST", f"{path}/retry", idempotency_key="y")
+    assert (first.status, second.status, second.body["id"]) == (201, 200, first.body["id"])
+    assert (await api("POST", f"{path}/retry")).body["id"] != first.body["id"]
+    assert (await api("POST", f"{path}/retry", idempotency_key="x")).status == 422

@@ -65,6 +65,8 @@ async def test_one_key_asked_for_by_many_at_once_is_one_run(world: World) -> Non
         {"priority": 3},
         {"scheduled_at": 10**16},
         {"labels": {"a": "b"}},
+        {"note": "n"},
+        {"revision": 1},
     ],
 )
 async def test_a_key_with_other_content_is_refused(world: World, other: dict[str, Any]) -> None:
@@ -164,7 +166,8 @@ async def test_a_final_run_is_run_again_with_the_same_revision_and_parameters(wo
         await retry_run(world.engine, first)
     await worker.work(always(Failed("exit", "no", 1)))
     await world.define(steps={"other": {}})
-    again = await retry_run(world.engine, first, by="me")
+    again, created = await retry_run(world.engine, first, by="me")
+    assert created
     assert (again["revision"], again["priority"], again["labels"]) == (1, 9, {"x": "y"})
     assert again["trigger"] == {"type": "retry", "run": id_text(first), "by": "me"}
     assert await worker.work() == ["m", "m"]

@@ -27,8 +27,8 @@ _POLL: Final = 0.5
 
 async def execute(
     engine: Engine, text: ManifestText, start: Start, *, folder: str | None, by: str | None
-) -> tuple[dict[str, Any], tuple[Finding, ...]]:
-    """Start a run of the one job in `text`; return the run, and the warnings about the manifest.
+) -> tuple[dict[str, Any], tuple[Finding, ...], bool]:
+    """Start a run of the one job in `text`; return the run, the warnings about the manifest, and whether it is new.
 
     Of `start` the job and the revision do not count. `folder` is where its steps start; None gives each its own.
     Raises InvalidDocument with all that is wrong with the manifest or the parameters, UserError where the text does not
@@ -49,9 +49,11 @@ async def execute(
         note=start.note,
         trigger={"type": EXEC, "file": text.file, "folder": folder, "by": by},
         correlation_id=start.correlation_id,
+        idempotency_key=start.idempotency_key,
+        revision=prepared.job.number,
     )
     accepted = (await submit(engine, prepared, [submission]))[0]
-    return await get_run(engine, accepted.run_id), manifests.warnings
+    return await get_run(engine, accepted.run_id), manifests.warnings, accepted.created
 
 
 def _prepare(tx: Transaction, engine: Engine, located: Located, project: str, by: str | None) -> Prepared:

@@ -68,6 +68,7 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
         trigger=start.trigger,
         correlation_id=start.correlation_id,
         idempotency_key=start.idempotency_key,
+        revision=start.revision,
     )
     accepted: Accepted = (await submit(engine, prepared, [submission]))[0]
     return await get_run(engine, accepted.run_id), accepted.created
@@ -120,16 +121,20 @@ def points(priority: str | int) -> int:
     return int(text)
 
 
-async def retry_run(engine: Engine, run_id: bytes, *, by: str | None = None) -> dict[str, Any]:
+async def retry_run(
+    engine: Engine, run_id: bytes, *, by: str | None = None, idempotency_key: str | None = None
+) -> tuple[dict[str, Any], bool]:
     """Run a final run again: a new run of the same revision with the same parameters and labels, linked to the old one.
 
-    Raises NotFound where there is no such run, Conflict where it is not final.
+    Return the new run, and False where the idempotency key already stood for it.
+    Raises NotFound where there is no such run, Conflict where it is not final, UserError where the key stands for
+    something else.
     """
-    accepted = await engine.store.run(_again, engine, run_id, by)
-    return await get_run(engine, accepted.run_id)
+    accepted = await engine.store.run(_again, engine, run_id, by, idempotency_key)
+    return await get_run(engine, accepted.run_id), accepted.created
 
 
-def _again(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> Accepted:
+def _again(tx: Transaction, engine: Engine, run_id: bytes, by: str | None, key: str | None) -> Accepted:
     row = stored_runs.run(tx, run_id)
     if row is None:
         raise NotFound(f"There is no run {id_text(run_id)}.")
@@ -141,9 +146,12 @@ def _again(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> Ac
         labels=None if row.labels is None else orjson.loads(row.labels),
         trigger={"type": "retry", "run": id_text(run_id), "by": by},
         correlation_id=row.correlation_id,
+        idempotency_key=key,
     )
     prepared = prepared_revision(tx, engine, row.revision_id)
     (accepted,) = accept(tx, engine, prepared, [submission], [expansion_of(engine, prepared.job, submission)])
+    if not accepted.created:
+        return accepted
     data = to_json({"run": id_text(accepted.run_id), "by": by})
     insert_facts(tx, [NewFact("run.retried", run_id, None, tx.now, data)])
     return accepted

@@ -44,6 +44,8 @@ class Submission:
     idempotency_key: str | None = None
     parent_id: bytes | None = None
     root_id: bytes | None = None
+    #: Number of the revision where one was asked for: part of what an idempotency key stands for.
+    revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,9 @@ def _under_key(tx: Transaction, job: CompiledJob, submission: Submission, run_id
         "priority": submission.priority,
         "scheduledAt": submission.scheduled_at,
         "labels": submission.labels,
+        "note": submission.note,
+        "revision": submission.revision,
+        "again": (submission.trigger or {}).get("run"),
     }
     digest = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
     found = kept_key(tx, job.project, key)

@@ -92,13 +92,13 @@ async def start_manifest(engine: Engine, request: Request) -> Answer:
     folder = data.get("folder")
     if folder is not None and not request.principal.local:
         raise Refused("folder: only a process on the server's own machine may name one.")
-    wanted = Start(project=request.query["project"], job="", **start_options(data))
+    wanted = Start(project=request.query["project"], job="", idempotency_key=_key(request), **start_options(data))
     text = ManifestText(data["file"]["name"], data["file"]["text"])
-    run, findings = await execute(engine, text, wanted, folder=folder, by=request.principal.name)
-    return _started(run, [str(finding) for finding in findings])
+    run, findings, created = await execute(engine, text, wanted, folder=folder, by=request.principal.name)
+    return _started(run, [str(finding) for finding in findings], status=201 if created else 200)
 
 
-def _started(run: dict[str, Any], warnings: list[str], *, status: int = 201) -> Answer:
+def _started(run: dict[str, Any], warnings: list[str], *, status: int) -> Answer:
     body = run | {"warnings": warnings}
     return Answer(status=status, body=body, headers={"location": f"{ROOT}/runs/{run['id']}"})
 
@@ -170,8 +170,9 @@ async def cancel_one(engine: Engine, request: Request) -> Answer:
 
 async def retry_one(engine: Engine, request: Request) -> Answer:
     """Run a final run again."""
-    run = await retry_run(engine, await run_id_of(engine, request), by=request.principal.name)
-    return Answer(status=201, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
+    run_id = await run_id_of(engine, request)
+    run, created = await retry_run(engine, run_id, by=request.principal.name, idempotency_key=_key(request))
+    return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
 
 
 async def run_id_of(engine: Engine, request: Request) -> bytes:
