@@ -208,7 +208,7 @@ def test_workers_queues_and_the_database_are_shown(cli: Cli) -> None:
     assert cli("db", "upgrade").stdout.startswith("The database has schema ")
     doctor = cli("doctor", "--json")
     assert doctor.code == 0
-    assert {one["check"] for one in doctor.json()} >= {"settings", "versions"}
+    assert {one["check"] for one in doctor.json()} >= {"settings", "versions", "owner"}
 
 
 def test_exec_runs_a_manifest_that_no_list_shows(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -41,7 +42,8 @@ async def examine(engine: Engine, *, version: str, serving: bool) -> list[Diagno
     versions = Diagnosis(
         "ok", "versions", f"windlass {version}, Python {platform.python_version()}, SQLite {SQLITE_VERSION}"
     )
-    return [versions, *await engine.store.read(_examine, engine, serving=serving)]
+    owner = f"process {os.getpid()} owns the store and works" if serving else "nobody works on runs: `windlass up` does"
+    return [versions, Diagnosis("ok", "owner", owner), *await engine.store.read(_examine, engine, serving=serving)]
 
 
 def _examine(tx: Transaction, engine: Engine, *, serving: bool) -> list[Diagnosis]:

@@ -47,8 +47,8 @@ def unserved_routes(tx: Transaction) -> list[tuple[int, str, str, str, int, int]
 def empty_runs(tx: Transaction, limit: int) -> list[tuple[bytes, str]]:
     """Return `(id, state)` of runs that are not final although none of their tasks is open."""
     return tx.cursor.execute(
-        "SELECT id, state FROM runs WHERE state IN ('queued', 'running', 'scheduled') "
-        "AND NOT EXISTS (SELECT 1 FROM queue WHERE run_id = runs.id) LIMIT ?",
+        "SELECT id, state FROM runs WHERE finished_at IS NULL AND state <> 'waiting' "
+        "AND NOT EXISTS (SELECT 1 FROM queue WHERE run_id = runs.id) ORDER BY deadline LIMIT ?",
         (limit,),
     ).fetchall()
 
