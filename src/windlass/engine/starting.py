@@ -140,11 +140,15 @@ def _again(tx: Transaction, engine: Engine, run_id: bytes, by: str | None, key: 
         raise NotFound(f"There is no run {id_text(run_id)}.")
     if row.finished_at is None:
         raise Conflict(f"Run {id_text(run_id)} is still {row.state}; cancel it, or wait for its end, before a retry.")
+    trigger = {"type": "retry", "run": id_text(run_id), "by": by}
+    before = {} if row.trigger is None else orjson.loads(row.trigger)
+    if before.get("folder"):
+        trigger["folder"] = before["folder"]  # steps of a manifest that `exec` ran start where they did
     submission = Submission(
         parameters=orjson.loads(row.parameters),
         priority=row.priority,
         labels=None if row.labels is None else orjson.loads(row.labels),
-        trigger={"type": "retry", "run": id_text(run_id), "by": by},
+        trigger=trigger,
         correlation_id=row.correlation_id,
         idempotency_key=key,
     )

@@ -6,7 +6,7 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.options import JOB, limit_option
-from windlass.cli.run.start import not_before
+from windlass.cli.run.start import past
 from windlass.cli.session import Session
 from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column
@@ -33,8 +33,12 @@ _COLUMNS = (
     type=click.Choice(tuple(RUN_MOVES)),
     help="Only runs in this state; may be given several times.",
 )
-@click.option("--since", metavar="TIME", help="Only runs created at this time or later.")
-@click.option("--until", metavar="TIME", help="Only runs created before this time.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only runs created at this time or later; a duration such as 2h counts back from now.",
+)
+@click.option("--until", metavar="TIME", help="Only runs created before this time, or longer ago than this.")
 @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="Only runs with this label.")
 @limit_option(20)
 def command(
@@ -56,8 +60,8 @@ def command(
                 project=session.project,
                 job=job,
                 state=state,
-                since=not_before(since, None),
-                until=not_before(until, None),
+                since=past(since, "--since"),
+                until=past(until, "--until"),
                 label=label,
             )
         )

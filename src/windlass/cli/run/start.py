@@ -65,19 +65,51 @@ def not_before(at: str | None, delay: str | None) -> str | None:
     if at and delay:
         raise UserError("--at and --in: give one of them.")
     if at:
-        try:
-            return datetime.fromisoformat(at).astimezone(UTC).isoformat().replace("+00:00", "Z")
-        except (ValueError, OverflowError):
-            raise UserError(f'--at: "{at}" is no time such as 2026-01-31T12:00 or 2026-01-31T12:00+01:00.') from None
+        moment = _instant(at)
+        if moment is None:
+            raise UserError(f'--at: "{at}" is no time such as 2026-01-31T12:00 or 2026-01-31T12:00+01:00.')
+        return _utc(moment)
     if delay:
-        from windlass.model.durations import parse_duration  # noqa: PLC0415 - few runs are delayed
-
-        try:
-            later = datetime.now(UTC) + timedelta(seconds=parse_duration(delay))
-        except (ValueError, OverflowError):
-            raise UserError(f'--in: "{delay}" is no duration such as 90s, 15m or 1h30m.') from None
-        return later.isoformat().replace("+00:00", "Z")
+        length = _length(delay)
+        if length is None:
+            raise UserError(f'--in: "{delay}" is no duration such as 90s, 15m or 1h30m.')
+        return _utc(datetime.now(UTC) + length)
     return None
+
+
+def past(text: str | None, option: str) -> str | None:
+    """Return the time that a text means, as RFC 3339 in UTC: a time, or a duration before now; None where not given.
+
+    Raises UserError, naming `option`, where it is neither.
+    """
+    if text is None:
+        return None
+    moment, length = _instant(text), _length(text)
+    if moment is not None:
+        return _utc(moment)
+    if length is not None:
+        return _utc(datetime.now(UTC) - length)
+    raise UserError(f'{option}: "{text}" is neither a time such as 2026-01-31T12:00 nor a duration such as 90s or 2h.')
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _length(text: str) -> timedelta | None:
+    from windlass.model.durations import parse_duration  # noqa: PLC0415 - few commands name a duration
+
+    try:
+        return timedelta(seconds=parse_duration(text))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _wait(session: Session, client: Client, run: dict[str, Any]) -> int:
