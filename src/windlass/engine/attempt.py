@@ -74,6 +74,7 @@ class Attempt:
         """Keep the artifacts and the rest of the log; return what the attempt leaves, without secrets."""
         await self.progress.flush()
         kept, outcome = await self._keep_artifacts(outcome)
+        outcome = await self._without_secrets(outcome)
         totals = await self.log.close()
         used = self.context.usage
         usage = Usage(
@@ -82,7 +83,7 @@ class Attempt:
             bytes_out=totals.bytes_out,
             log_bytes=totals.log_bytes,
         )
-        return Ended(self._masked(outcome), usage, kept)
+        return Ended(outcome, usage, kept)
 
     async def _keep_artifacts(self, outcome: Outcome) -> tuple[tuple[KeptFile, ...], Outcome]:
         """Copy the files that the step names or has put into its artifact folder; over a limit the step fails."""
@@ -109,6 +110,16 @@ class Attempt:
 
     async def _say(self, text: str) -> None:
         await self.log.write(f"[windlass: {self.masker.mask_text(text)}]\n".encode(), "system")
+
+    async def _without_secrets(self, outcome: Outcome) -> Outcome:
+        """Return the outcome masked, and say so where later steps will get other outputs than the step gave."""
+        masked = self._masked(outcome)
+        if not isinstance(outcome, Skipped) and not isinstance(masked, Skipped) and outcome.outputs != masked.outputs:
+            await self._say(
+                "outputs of this step held a secret: they are kept, and given to later steps, with *** in its place; "
+                "give the secret to those steps by an expression of its own"
+            )
+        return masked
 
     def _masked(self, outcome: Outcome) -> Outcome:
         if not self.masker.active:
