@@ -17,7 +17,8 @@ metadata: {alias: hand-on}
 parameters: {code: {type: string, secret: true, required: true}}
 steps:
   - name: tell
-    run: echo "##windlass::output {\\"code\\": \\"$CODE\\"}"
+    run: |
+      echo "##windlass::output {\\"code\\": \\"$CODE\\"}"
     env: {CODE: "${{ parameters.code }}"}
   - {name: hear, run: 'echo "heard <$WINDLASS_OUTPUT_TELL_CODE>"'}
 """
