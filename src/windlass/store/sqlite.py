@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -188,10 +189,26 @@ class SqliteStore:
                     ending = True
                     break
                 group.append(following)
-            hints = self._commit(group, cursor)
+            hints = self._commit_or_refuse(group, cursor)
             _answer(group, self._hints.listeners(hints))
             if ending:
                 return
+
+    def _commit_or_refuse(self, group: list[_Request], cursor: sqlite3.Cursor) -> set[str]:
+        """Commit a group; whatever goes wrong, its callers are answered and the writer goes on."""
+        try:
+            return self._commit(group, cursor)
+        except Exception as error:  # noqa: BLE001 - an error that ended this thread would leave every caller waiting
+            self._undo(cursor)
+            for request in group:
+                request.result, request.error = None, request.error or _translated(error)
+            return set()
+
+    def _undo(self, cursor: sqlite3.Cursor) -> None:
+        """Leave the running transaction, if there is one; where even that fails, the next one tries again."""
+        with suppress(sqlite3.Error):
+            if self._writer_in_transaction():
+                cursor.execute("ROLLBACK")
 
     def _commit(self, group: list[_Request], cursor: sqlite3.Cursor) -> set[str]:
         """Run the units of a group in one transaction, each undone alone if it fails."""
@@ -205,8 +222,7 @@ class SqliteStore:
             else:
                 cursor.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._writer_in_transaction():
-                cursor.execute("ROLLBACK")
+            self._undo(cursor)
             for request in group:
                 request.result, request.error = None, request.error or _unavailable(error)
             return set()
