@@ -9,6 +9,8 @@ WindlassError
 │   └── Refused            known, but not allowed
 ├── Unavailable            the store, the owner or a component cannot be reached now
 │   └── CorruptStore       the database cannot be trusted: nothing is changed, a person must act
+├── OutputLost             what a command prints cannot be written
+│   └── ReaderGone         nobody reads it any more
 ├── RunNotCompleted      a run that was waited for failed, was cancelled or ran out of time
 ├── StillRunning         a run was waited for, and goes on
 ├── ExpressionError        an expression could not be evaluated on the values it met
@@ -83,6 +85,18 @@ class Unavailable(WindlassError):
 
 class CorruptStore(Unavailable):
     """The database cannot be trusted; nothing was changed, a person must act."""
+
+
+class OutputLost(WindlassError):
+    """What a command prints cannot be written: a full disk, a terminal that is gone."""
+
+    exit_code = 3
+
+
+class ReaderGone(OutputLost):
+    """Whoever read what a command prints went away, as `head` does; this is no error of the command."""
+
+    exit_code = 0
 
 
 class RunNotCompleted(WindlassError):

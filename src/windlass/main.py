@@ -263,7 +263,9 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     def ask() -> None:
         (again if asked.is_set() else asked).set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            continue  # as the caller wants it: nohup does
         loop.add_signal_handler(number, ask)
     types = StepTypes()
     async with await open_store(settings.database_url, version=version, wait=_WAIT) as opened:
@@ -284,8 +286,20 @@ async def _hurry(again: asyncio.Event, node: Node) -> None:
     await node.worker.drain(0)
 
 
+def _fill_standard_streams() -> None:
+    """Open /dev/null where the caller closed a standard stream: the database would be the next to get its number."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - it lasts as long as we do
+
+
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    _fill_standard_streams()
     from windlass.cli.main import run
 
     sys.exit(run(sys.argv[1:], WindlassProgram()))

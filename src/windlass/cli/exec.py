@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from windlass.cli.command import make
+from windlass.cli.interrupts import PATIENCE, Interrupts
 from windlass.cli.manifest_files import find_manifests
 from windlass.cli.options import pairs
 from windlass.cli.session import Session
-from windlass.errors import Conflict, Unavailable, UserError
+from windlass.errors import OutputLost, Unavailable, UserError, WindlassError
 
 if TYPE_CHECKING:
     from windlass.cli.watch.follow import View
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 #: How often the store may go to another owner while a run is followed.
 _MOVES = 5
-#: Interrupts after which the command ends, whatever still runs.
-_PATIENCE = 2
 
 
 @make(name="exec")
@@ -41,9 +41,10 @@ def command(
     """Run a manifest here and now, with live progress. FILE is a file with one job, or - for standard input.
 
     Needs no server: the steps start in the folder of FILE, as processes of this command. Where a server owns the store,
-    it runs them. Exit status 1: the run did not complete. Ctrl-C asks the run to stop, a second one stops its clean-up.
+    it runs them. Exit status 1: the run did not complete. Ctrl-C asks the run to stop, a second one stops its clean-up;
+    so do SIGTERM and SIGHUP.
     """
-    if file != "-" and Path(file).is_dir():
+    if file not in {"", "-"} and Path(file).is_dir():
         raise UserError(f"{file} is a folder; exec runs one file.")
     found = find_manifests([file]).files[0]
     folder = Path.cwd() if file == "-" else Path(file).absolute().parent
@@ -63,8 +64,10 @@ class _Execution:
     def __init__(self, session: Session, body: dict[str, Any]) -> None:
         self._session = session
         self._body = body
+        self._client: Client | None = None
         self._run_id: str | None = None
         self._view: View | None = None
+        self._asked = False
 
     def run(self) -> int:
         """Start the run and follow it to its end.
@@ -72,48 +75,49 @@ class _Execution:
         Where another process owned the store, and went away meanwhile, this one goes on in its place.
         """
         moves = 0
-        while True:
-            try:
-                with self._session.program.connect(self._session.settings, works=True) as client:
-                    return self._follow(client)
-            except Unavailable:
-                moves += 1
-                if self._run_id is None or moves > _MOVES:
-                    raise
+        with Interrupts(self._interrupted) as interrupts:
+            while True:
+                try:
+                    with self._session.program.connect(self._session.settings, works=True) as client:
+                        return self._follow(client, interrupts)
+                except Unavailable:
+                    moves += 1
+                    if self._run_id is None or moves > _MOVES:
+                        raise
 
-    def _follow(self, client: Client) -> int:
-        from windlass.cli.watch.follow import follow_run, view_of  # noqa: PLC0415 - a mistake is told without it
+    def _follow(self, client: Client, interrupts: Interrupts) -> int:
+        from windlass.cli.watch.follow import follow_run, follow_silently, view_of  # noqa: PLC0415 - costs time
 
-        if self._run_id is None or self._view is None:
-            run = client.post("runs", body=self._body, project=self._session.project)
-            for warning in run["warnings"]:
-                self._session.out.error(warning)
-            self._run_id = str(run["id"])
-            self._view = view_of(self._session, self._run_id, logs=True)
-        interrupts = _Interrupts(self._session, client, self._run_id)
-        return follow_run(self._session, client, self._run_id, view=self._view, on_interrupt=interrupts)
-
-
-class _Interrupts:
-    """What Ctrl-C does to the run, the first time and the second."""
-
-    def __init__(self, session: Session, client: Client, run_id: str) -> None:
-        self._session = session
         self._client = client
-        self._run_id = run_id
-        self._count = 0
-
-    def __call__(self) -> bool:
-        """Ask the run to stop and go on following; False when it was asked often enough."""
-        self._count += 1
-        if self._count > _PATIENCE:
-            return False
-        told = "stopping the run" if self._count == 1 else "stopping its clean-up too"
-        self._session.out.error(
-            f"windlass: interrupted, {told}; Ctrl-C again to {'hurry' if self._count == 1 else 'leave'}"
-        )
+        interrupts.hold()
         try:
-            self._client.post("runs", self._run_id, "cancel")
-        except Conflict:
-            return True  # it has ended meanwhile
-        return True
+            if self._run_id is None or self._view is None:
+                run = client.post("runs", body=self._body, project=self._session.project)
+                self._run_id = str(run["id"])
+                self._view = view_of(self._session, self._run_id, logs=True)
+                for warning in run["warnings"]:
+                    self._session.out.error(warning)
+            interrupts.known()
+            try:
+                return follow_run(self._session, client, self._run_id, view=self._view)
+            except OutputLost:
+                if not self._asked:
+                    self._stop("nobody reads the output any more, stopping the run")
+                follow_silently(client, self._run_id)
+                raise
+        finally:
+            interrupts.release()
+
+    def _interrupted(self, count: int) -> None:
+        if count == 1:
+            self._stop("interrupted, stopping the run; Ctrl-C again to hurry")
+        elif count <= PATIENCE:
+            self._stop("interrupted, stopping its clean-up too; Ctrl-C again to leave")
+
+    def _stop(self, told: str) -> None:
+        """Ask the run to stop and say why."""
+        self._asked = True
+        self._session.out.error(f"windlass: {told}")
+        if self._client is not None and self._run_id is not None:
+            with suppress(WindlassError):  # it has ended meanwhile, or its owner has, which following tells
+                self._client.post("runs", self._run_id, "cancel")

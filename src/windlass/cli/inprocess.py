@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
@@ -27,20 +27,28 @@ class LoopThread:
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run `work` on the loop and return its result; an interrupt meanwhile cancels it and waits for its end."""
-        promised: Future[Result] = Future()
         tasks: list[asyncio.Task[Result]] = []
+        # A bare lock: an interrupt leaves it as it is, while the condition of a Future could stay locked for ever.
+        ended = threading.Lock()
+        ended.acquire()
 
         def begin() -> None:
             tasks.append(self._loop.create_task(work))
-            tasks[0].add_done_callback(lambda task: _hand_over(task, promised))
+            tasks[0].add_done_callback(lambda _: ended.release())
 
         self._loop.call_soon_threadsafe(begin)
         try:
-            return promised.result()
-        except KeyboardInterrupt:
-            self._loop.call_soon_threadsafe(tasks[0].cancel)
-            wait([promised])
+            ended.acquire()
+        except BaseException:
+            self._loop.call_soon_threadsafe(lambda: tasks[0].cancel())  # noqa: PLW0108 - there may be no task yet
+            if not (tasks and tasks[0].done()):  # else the lock may have been taken just before the interrupt came
+                ended.acquire()
+            if not tasks[0].cancelled():
+                tasks[0].exception()  # known now, and less than what interrupts
             raise
+        if tasks[0].cancelled():
+            raise CancelledError
+        return tasks[0].result()
 
     def close(self) -> None:
         """End the loop, and what still runs on it."""
@@ -57,17 +65,6 @@ class LoopThread:
         await asyncio.gather(*left, return_exceptions=True)
         await asyncio.get_running_loop().shutdown_asyncgens()
         await asyncio.get_running_loop().shutdown_default_executor()
-
-
-def _hand_over(task: asyncio.Task[Result], promised: Future[Result]) -> None:
-    if task.cancelled():
-        promised.set_exception(CancelledError())
-        return
-    error = task.exception()
-    if error is not None:
-        promised.set_exception(error)
-    else:
-        promised.set_result(task.result())
 
 
 @contextmanager

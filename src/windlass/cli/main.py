@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -14,6 +15,7 @@ from windlass.cli.commands import COMMANDS
 from windlass.cli.failure import explain
 from windlass.cli.output import Output
 from windlass.cli.session import Session
+from windlass.errors import ReaderGone
 
 if TYPE_CHECKING:
     from windlass.cli.program import Program
@@ -32,14 +34,29 @@ def run(arguments: Sequence[str], program: Program) -> int:
     session = Session(program, output)
     try:
         code = _root().main(list(arguments), prog_name="windlass", standalone_mode=False, obj=session)
-        output.stdout.flush()
-    except BrokenPipeError:
-        # The reader went away, as `head` does. What is still in the buffer must not raise again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), output.stdout.fileno())
-        return 0
+        output.flush()
+    except ReaderGone as error:
+        _silence(output.stdout)
+        return error.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place where an error can be told
-        return explain(error, session)
+        code = explain(error, session)
+        _settle(output.stdout)
+        _settle(output.stderr)
+        return code
     return code if isinstance(code, int) else 0
+
+
+def _settle(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    """Send a stream that takes nothing any more to /dev/null: what is in its buffer must not fail again at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _root() -> LazyGroup:

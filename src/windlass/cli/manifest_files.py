@@ -5,13 +5,14 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from windlass.errors import LimitExceeded, UserError
+from windlass.errors import UserError
 
 #: Names that folders are searched for.
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -21,6 +22,8 @@ _KIND: Final = re.compile(rb"""^[ \t{]*["']?kind["']?[ \t]*:""", re.MULTILINE)
 _INLINE: Final = re.compile(rb"""["'](?:apiVersion|kind)["'][ \t\r\n]*:""")
 #: Bytes read of one file: larger ones are refused, whatever the limit of the settings.
 _LARGEST: Final = 64 * 1024 * 1024
+#: Characters of a path that a sentence shows.
+_LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,18 @@ class ManifestFile:
     data: bytes
 
     def text(self) -> str:
-        """Return the text. Raises UserError where it is not UTF-8."""
+        """Return the text. Raises UserError where it is not UTF-8, or holds what no text holds."""
         try:
-            return self.data.decode()
+            text = self.data.decode()
         except UnicodeDecodeError as error:
-            line = self.data.count(b"\n", 0, error.start) + 1
-            raise UserError(f"{self.name}:{line}: the file is not UTF-8.") from None
+            raise UserError(f"{self._line(error.start)}: the file is not UTF-8; save it as UTF-8.") from None
+        if "\0" in text:
+            raise UserError(f"{self._line(self.data.index(0))}: the file holds a NUL character; is this a text file?")
+        return text
+
+    def _line(self, at: int) -> str:
+        line = self.data.count(b"\n", 0, at) + 1
+        return f"{self.name}:{line}"
 
 
 @dataclass(slots=True)
@@ -103,22 +112,46 @@ def _below(folder: str) -> Iterator[str]:
     for place, folders, names in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if name.endswith(_SUFFIXES) and not name.startswith("."):
-                yield os.path.join(place, name)  # noqa: PTH118 - paths stay as they were written
+            path = os.path.join(place, name)  # noqa: PTH118 - paths stay as they were written
+            if name.endswith(_SUFFIXES) and not name.startswith(".") and not _is_special(path):
+                yield path
+
+
+def _is_special(path: str) -> bool:
+    """Say whether a path leads to a pipe, a socket or a device: no manifest is kept in one."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - paths stay as they were written
+    except OSError:
+        return False  # reading it says what is wrong
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _read(path: str) -> bytes:
+    """Return the bytes of a file, or of standard input. Raises UserError where they cannot be had or are too many."""
+    if not path:
+        raise UserError("An empty name stands where a file belongs; give a file, a folder, a glob, or -.")
+    shown = path if len(path) <= _LONGEST_NAME else f"{path[:_LONGEST_NAME]}..."
     try:
-        if path == "-":
-            data = sys.stdin.buffer.read(_LARGEST + 1)
-        else:
-            with Path(path).open("rb") as file:
-                data = file.read(_LARGEST + 1)
+        data = sys.stdin.buffer.read(_LARGEST + 1) if path == "-" else _contents(path, shown)
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}.") from None
+        raise UserError(f"{shown}: {error.strerror}.") from None
     if len(data) > _LARGEST:
-        raise LimitExceeded(f"bytes of {path}", len(data), _LARGEST)
+        raise UserError(f"{shown}: this is no manifest, it has more than {_LARGEST:,} bytes.")
     return data
+
+
+def _contents(path: str, shown: str) -> bytes:
+    """Return what a file holds; a pipe is read to its end, but nobody waits for one that nobody writes into."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor has no path
+        first = b""
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            with suppress(BlockingIOError):
+                first = os.read(fd, _LARGEST)
+                if not first:
+                    raise UserError(f"{shown}: this is a pipe, and nobody writes into it.")
+        os.set_blocking(fd, True)
+        return first + file.read(_LARGEST + 1 - len(first))
 
 
 def _is_ours(data: bytes) -> bool:

@@ -8,10 +8,12 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 from windlass.cli.table import Column, table_lines
 from windlass.cli.text import clean
+from windlass.errors import OutputLost, ReaderGone
 
 #: Formats of every result; a command may have more.
 FORMATS: Final = ("table", "json", "yaml")
@@ -54,7 +56,7 @@ class Output:
             case _:
                 for line in show():
                     self.line(line)
-        self.stdout.flush()
+        self.flush()
 
     def compact(self, value: Any) -> None:
         """Print a value of a stream: JSON on one line, or a YAML document."""
@@ -86,14 +88,34 @@ class Output:
         self.error(f"warning: {text}")
 
     def error(self, text: str) -> None:
-        """Print a line on standard error."""
-        self.stdout.flush()
-        self.stderr.write(clean(text) + "\n")
-        self.stderr.flush()
+        """Print a line on standard error; where nobody takes it, the command goes on as it would."""
+        with suppress(OSError):
+            self.stdout.flush()
+        with suppress(OSError):
+            self.stderr.write(clean(text) + "\n")
+            self.stderr.flush()
 
     def write(self, text: str) -> None:
         """Print text that is safe already."""
-        self.stdout.write(text)
+        self._put(self.stdout.write, text)
+
+    def write_bytes(self, data: bytes) -> None:
+        """Print bytes as they are."""
+        self.flush()
+        self._put(self.stdout.buffer.write, data)
+
+    def flush(self) -> None:
+        """Hand everything printed so far to whoever reads."""
+        self._put(self.stdout.flush)
+
+    def _put(self, put: Callable[..., object], *what: str | bytes) -> None:
+        """Raise OutputLost where standard output takes nothing, ReaderGone where its reader went away."""
+        try:
+            put(*what)
+        except BrokenPipeError:
+            raise ReaderGone("Nobody reads the output any more.") from None
+        except OSError as error:
+            raise OutputLost(f"Standard output cannot be written: {error.strerror}.") from None
 
     def _table(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], nothing: str) -> Iterable[str]:
         if not rows:

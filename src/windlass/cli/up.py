@@ -13,8 +13,8 @@ from windlass.cli.session import Session
 def command(session: Session, *, slots: int | None) -> None:
     """Own the store, serve it and run jobs, until stopped.
 
-    Prints a line that begins with `ready` once it takes work. The first SIGTERM or Ctrl-C lets running steps end for
-    WINDLASS_DRAIN_GRACE, a second one stops them. Log records go to standard error.
+    Prints a line that begins with `ready` once it takes work. The first SIGTERM, SIGHUP or Ctrl-C lets running steps
+    end for WINDLASS_DRAIN_GRACE, a second one stops them. Log records go to standard error.
     """
     from windlass.cli.journal import to_stderr  # noqa: PLC0415 - costs time that only servers have
 
@@ -24,6 +24,6 @@ def command(session: Session, *, slots: int | None) -> None:
 
     def ready(address: str) -> None:
         session.out.line(f"ready {address}")
-        session.out.stdout.flush()
+        session.out.flush()
 
     session.program.serve(session.settings, ready)

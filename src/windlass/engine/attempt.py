@@ -82,6 +82,7 @@ class Attempt:
             max_rss_bytes=used.max_rss_bytes,
             bytes_out=totals.bytes_out,
             log_bytes=totals.log_bytes,
+            chunks=totals.chunks,
         )
         return Ended(outcome, usage, kept)
 

@@ -65,7 +65,8 @@ def _complete_single(tx: Transaction, reports: Sequence[Report]) -> None:
             )
         )  # fmt: skip
         runs.append((now, outputs, report.run_id))
-        data = None if report.attempt == 1 else f'{{"attempt":{report.attempt}}}'
+        plain = report.attempt == 1 and not used.chunks
+        data = None if plain else to_json({"attempt": report.attempt} | _chunks(report))
         facts.append(NewFact("task.completed,run.completed", report.run_id, report.task, now, data))
     hot.insert_ends(tx, ends)
     hot.runs_completed(tx, runs)
@@ -138,6 +139,7 @@ def _again(
         "outcome": ending.attempt,
         "reason": ending.reason,
         "at": at,
+        **_chunks(report),
     }
     types = "task.lost,task.retried" if ending.attempt == "lost" else "task.retried"
     hot.insert_facts(tx, [NewFact(types, row.run_id, row.task, tx.now, to_json(data))])
@@ -146,7 +148,7 @@ def _again(
 def _wait(tx: Transaction, row: Held, report: Report, outcome: Waiting) -> None:
     detail = {"atEnd": outcome.at_end, "worker": report.worker, "outputs": dict(outcome.outputs)}
     hot.wait(tx, row.id, until=outcome.until, reason=outcome.reason, detail=to_json(detail))
-    data = to_json({"reason": outcome.reason, "until": outcome.until})
+    data = to_json({"reason": outcome.reason, "until": outcome.until} | _chunks(report))
     hot.insert_facts(tx, [NewFact("task.waiting", row.run_id, row.task, tx.now, data)])
 
 
@@ -158,7 +160,7 @@ def record_final(book: Book, row: Held, report: Report, ending: Ending) -> None:
     hot.insert_ends(tx, [final])
     types = f"task.{ending.state}"
     consequences = Consequences()
-    data: dict[str, Any] = {"attempt": final.attempt}
+    data: dict[str, Any] = {"attempt": final.attempt} | _chunks(report)
     if ending.reason:
         data["reason"] = ending.reason
     if final.exit_code is not None:
@@ -178,6 +180,11 @@ def record_final(book: Book, row: Held, report: Report, ending: Ending) -> None:
         if end[1]:
             data["run"] = {"reason": end[1]}
     hot.insert_facts(tx, [NewFact(types, row.run_id, row.task, tx.now, to_json(data | consequences.data()))])
+
+
+def _chunks(report: Report) -> dict[str, int]:
+    """Return by which chunk the output of an attempt is complete; nothing where it wrote none."""
+    return {"chunks": report.usage.chunks} if report.usage.chunks else {}
 
 
 def final_task(tx: Transaction, row: Held, report: Report, ending: Ending) -> TaskEnd:

@@ -17,6 +17,8 @@ class Usage:
     #: Bytes that the step wrote, and those kept of them.
     bytes_out: int | None = None
     log_bytes: int | None = None
+    #: Number of the last chunk of its log: whoever reads along knows by it when he has read all.
+    chunks: int = 0
 
 
 NO_USAGE = Usage()

@@ -21,7 +21,7 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 | `task.waiting` | the attempt gave its slot back and waits | `reason`, `until` |
 | `task.lost` | the worker of an attempt is gone | `attempt`, `worker` |
 | `task.late` | a worker reported an attempt that was no longer its own; nothing else changed | `attempt`, `outcome` |
-| `task.completed` `task.failed` `task.skipped` `task.cancelled` `task.timeout` | it ended | `attempt`, `reason` |
+| `task.completed` `task.failed` `task.skipped` `task.cancelled` `task.timeout` | it ended | `attempt`, `chunks` |
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from windlass.errors import WindlassError
 from windlass.model.outcome import Cancelled, Completed, Failed
 from windlass.steps.capture import LINGER, Capture
-from windlass.steps.uninterrupted import uninterrupted
+from windlass.uninterrupted import uninterrupted
 from windlass.supervisor.contract import Command, Limits, SupervisorLost
 
 if TYPE_CHECKING:

@@ -38,6 +38,8 @@ class LogTotals:
     bytes_out: int
     #: What was stored, the lines of Windlass itself included.
     log_bytes: int
+    #: Number of the last chunk that was stored.
+    chunks: int
     #: What the quota left out.
     left_out: int
     #: What could not be masked or stored, and why.
@@ -117,6 +119,7 @@ class LogPipe:
             self._totals = LogTotals(
                 bytes_out=self._bytes_out,
                 log_bytes=self._log_bytes,
+                chunks=self._seq,
                 left_out=self._quota.left_out,
                 lost=self._lost,
                 failure=self._failure,

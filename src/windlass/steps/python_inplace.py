@@ -16,7 +16,7 @@ from windlass.steps import python_call
 from windlass.steps.call_threads import Stopped
 from windlass.steps.capture import LINGER
 from windlass.steps.python_process import completed
-from windlass.steps.uninterrupted import uninterrupted
+from windlass.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from windlass.model.outcome import Outcome

@@ -17,6 +17,7 @@ from windlass.store.place import store_place
 from windlass.store.soundness import examine
 from windlass.store.sqlite import SqliteStore
 from windlass.store.upgrade import APPLICATION_ID, Upgrade, store_id, upgrade
+from windlass.uninterrupted import uninterrupted
 
 #: Bytes up to which a database is checked page by page before each use: some ten milliseconds at most.
 _CHECKED_ALWAYS: Final = 8 << 20
@@ -78,10 +79,10 @@ async def open_owned(ownership: Ownership, *, clock: Clock | None = None, verify
     program. It is left as it was then, and the ownership is released.
     """
     try:
-        await asyncio.to_thread(_prepare, ownership, verify=verify)
+        await uninterrupted(asyncio.to_thread(_prepare, ownership, verify=verify))
         store = SqliteStore(str(ownership.database), clock=clock)
         try:
-            done = await asyncio.to_thread(upgrade, store)
+            done = await uninterrupted(asyncio.to_thread(upgrade, store))
             identity = store_id(store.connection)
             ownership.opened(identity)
         except BaseException:

@@ -24,6 +24,7 @@ from windlass.clock import Clock, SystemClock
 from windlass.errors import CorruptStore, Unavailable
 from windlass.store.hints import Hints
 from windlass.store.transaction import Transaction, is_trouble
+from windlass.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -144,7 +145,7 @@ class SqliteStore:
         with self._closing:
             self._closed = True
             self._requests.put(None)
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        await uninterrupted(asyncio.to_thread(self._thread.join))
         if self._readers is not None:
             self._readers.shutdown(wait=True)
         for reader in self._open_readers:

@@ -37,4 +37,4 @@ def command(session: Session, *, last: int | None, **which: Any) -> None:
                 session.out.line(clean("  ".join(filter(None, parts))))
             else:
                 session.out.compact(shown)
-            session.out.stdout.flush()
+            session.out.flush()

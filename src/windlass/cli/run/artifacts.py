@@ -49,9 +49,8 @@ def _fetch(session: Session, client: Client, what: tuple[str, str], output: str 
     run, name = what
     chunks = client.read("runs", run, "artifacts", name, **which)
     if output == "-":
-        session.out.stdout.flush()
         for chunk in chunks:
-            session.out.stdout.buffer.write(chunk)
+            session.out.write_bytes(chunk)
         return
     path = Path(output or Path(name).name)
     first = next(chunks, b"")  # what is wrong with the request shows before a file is made

@@ -32,9 +32,8 @@ def command(session: Session, *, run: str, follow: bool, timestamps: bool, raw: 
         if follow:
             refuse_idle(client, run)
         if raw and not follow:
-            out.stdout.flush()
             for data in client.read("runs", run, "logs", format="text", **which):
-                out.stdout.buffer.write(data)
+                out.write_bytes(data)
             return
         lines = LogLines(
             write=out.write,
@@ -45,11 +44,10 @@ def command(session: Session, *, run: str, follow: bool, timestamps: bool, raw: 
         for event in client.events("runs", run, "logs", format="events", follow=follow, **which):
             chunk = event.json()
             if raw:
-                out.stdout.flush()
-                out.stdout.buffer.write(chunk_bytes(chunk))
+                out.write_bytes(chunk_bytes(chunk))
             elif out.format != "table":
                 out.compact(chunk)
             else:
                 lines.take(chunk)
-            out.stdout.flush()
+            out.flush()
         lines.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from windlass.cli.watch.plain import PlainView
@@ -12,9 +11,6 @@ from windlass.cli.watch.summary import summary_lines
 if TYPE_CHECKING:
     from windlass.cli.session import Session
     from windlass.client.client import Client
-
-#: What is done when a person interrupts; True to go on following.
-OnInterrupt = Callable[[], bool]
 
 
 class View(Protocol):
@@ -57,28 +53,17 @@ def view_of(session: Session, run_id: str, *, logs: bool) -> View:
     return PlainView(out, run_id, logs=logs)
 
 
-def follow_run(
-    session: Session,
-    client: Client,
-    run_id: str,
-    *,
-    view: View | None = None,
-    on_interrupt: OnInterrupt | None = None,
-) -> int:
-    """Follow a run until it is final, and tell how it ended; return 0 where it completed, else 1.
-
-    `on_interrupt` is called at Ctrl-C and says whether to go on; without it the interrupt is raised.
-    """
+def follow_run(session: Session, client: Client, run_id: str, *, view: View | None = None) -> int:
+    """Follow a run until it is final, and tell how it ended; return 0 where it completed, else 1."""
     view = view or view_of(session, run_id, logs=False)
-    while True:
-        try:
-            view.follow(client)
-            break
-        except KeyboardInterrupt:
-            if on_interrupt is None or not on_interrupt():
-                raise
+    view.follow(client)
     out = session.out
     run = client.get("runs", run_id)
     tasks = client.get("runs", run_id, "steps")["items"] if out.format == "table" else []
     out.value(run, lambda: summary_lines(run, tasks, out, client=None if view.shows_output else client))
     return 0 if run["state"] == "completed" else 1
+
+
+def follow_silently(client: Client, run_id: str) -> None:
+    """Wait until a run is final, with nothing said."""
+    SilentView(run_id).follow(client)

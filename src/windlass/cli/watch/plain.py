@@ -12,6 +12,7 @@ from windlass.cli.output import Output
 from windlass.cli.text import between, clean, duration, instant, one_line
 from windlass.cli.watch.loglines import LogLines
 from windlass.cli.watch.streams import follow_events, in_background, task_names
+from windlass.errors import OutputLost
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
@@ -31,11 +32,15 @@ class PlainView:
         self.shows_output = logs
         self._printing = threading.Condition()
         self._told: set[str] = set()
+        #: Attempt and number of the last chunk that was printed, by task.
+        self._shown: dict[str, tuple[int, int]] = {}
         self._lines = LogLines(write=self._write)
         self._teller: Teller | None = None
         self._last_event: str | None = None
         self._last_chunk: str | None = None
         self._reader: threading.Thread | None = None
+        self._over = False
+        self._broke: Exception | None = None
 
     def follow(self, client: Client) -> None:
         """Print until the run is final; see `View.follow`."""
@@ -43,27 +48,61 @@ class PlainView:
             run = client.get("runs", self._run_id)
             tasks = client.get("runs", self._run_id, "steps")["items"]
             self._teller = Teller(task_names(tasks), f"run {self._run_id} of {run['job']}")
+        self._over, self._broke = False, None
         if self.shows_output and (self._reader is None or not self._reader.is_alive()):
             self._reader = in_background(lambda: self._read_output(client), "windlass-logs")
-        for event in follow_events(client, self._run_id, self._last_event):
-            line = self._teller.line(event.json())
-            if line is not None:
-                self._write(f"{line}\n")
-            if event.type == "task.started":
-                self._note_start(event.json()["taskId"])
-            self._last_event = event.id
-        if self._reader is not None:
+        in_background(lambda: self._read_events(client), "windlass-events")
+        with self._printing:
+            self._printing.wait_for(lambda: self._over or self._broke is not None)
+        if self._reader is not None and self._broke is None:
             self._reader.join(_PATIENCE)
+        if self._broke is not None:
+            raise self._broke
+
+    def _read_events(self, client: Client) -> None:
+        try:
+            for event in follow_events(client, self._run_id, self._last_event):
+                self._await_output(event.json())
+                line = None if self._teller is None else self._teller.line(event.json())
+                if line is not None:
+                    self._write(f"{line}\n")
+                if event.type == "task.started":
+                    self._note_start(event.json()["taskId"])
+                self._last_event = event.id
+        except Exception as error:  # noqa: BLE001 - the main thread raises it
+            self._stop(error)
+        else:
+            self._stop(None)
 
     def _read_output(self, client: Client) -> None:
         path = ("runs", self._run_id, "logs")
-        for event in client.events(*path, format="events", follow=True, last_event_id=self._last_chunk):
-            chunk = event.json()
-            with self._printing:  # output never comes before the line that tells of its beginning
-                self._printing.wait_for(partial(self._told.__contains__, chunk["taskId"]), _PATIENCE)
-            self._lines.take(chunk)
-            self._last_chunk = event.id
-        self._lines.close()
+        try:
+            for event in client.events(*path, format="events", follow=True, last_event_id=self._last_chunk):
+                chunk = event.json()
+                with self._printing:  # output never comes before the line that tells of its beginning
+                    self._printing.wait_for(partial(self._told.__contains__, chunk["taskId"]), _PATIENCE)
+                self._lines.take(chunk)
+                self._last_chunk = event.id
+                with self._printing:
+                    self._shown[chunk["taskId"]] = (chunk["attempt"], chunk["seq"])
+                    self._printing.notify_all()
+            self._lines.close()
+        except OutputLost as error:  # that the stream itself breaks the events tell too
+            self._stop(error)
+
+    def _await_output(self, event: Mapping[str, Any]) -> None:
+        """Let the output of an attempt come before the line that tells of its end."""
+        data, task = event["data"], event["taskId"]
+        if self.shows_output and data.get("chunks") and task in self._told:
+            last = (data.get("attempt", 1), data["chunks"])
+            with self._printing:
+                self._printing.wait_for(lambda: self._shown.get(task, (0, 0)) >= last or self._over, _PATIENCE)
+
+    def _stop(self, error: Exception | None) -> None:
+        """Let the main thread go on: at the end of the run, or with the error that is in the way."""
+        with self._printing:
+            self._over, self._broke = True, self._broke or error
+            self._printing.notify_all()
 
     def _note_start(self, task: str) -> None:
         with self._printing:
@@ -73,7 +112,7 @@ class PlainView:
     def _write(self, text: str) -> None:
         with self._printing:
             self._out.write(text)
-            self._out.stdout.flush()
+            self._out.flush()
 
 
 @dataclass(slots=True)
