@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from windlass.errors import WindlassError
 from windlass.model.outcome import Cancelled, Completed, Failed
 from windlass.steps.capture import LINGER, Capture
-from windlass.uninterrupted import uninterrupted
 from windlass.supervisor.contract import Command, Limits, SupervisorLost
+from windlass.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from windlass.model.outcome import Outcome

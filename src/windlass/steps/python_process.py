@@ -12,8 +12,8 @@ from windlass.model.outputs import check_json
 from windlass.steps.capture import LINGER, Capture
 from windlass.steps.local_process import drain, judge, process_limits, start_error, step_environment
 from windlass.steps.runner_link import RunnerGone, RunnerLink, new_mark
-from windlass.uninterrupted import uninterrupted
 from windlass.supervisor.contract import SupervisorLost
+from windlass.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from windlass.model.outcome import Outcome
