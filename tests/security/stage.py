@@ -1,0 +1,64 @@
+"""What attacks on the program share: manifests, lines to wait for, what a store holds."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import IO, Any
+
+from tests.fixtures.program import Answer, Windlass
+
+HEAD = "apiVersion: v1\nkind: Job\nmetadata: {alias: %s}\n"
+OK = HEAD % "ok" + "steps: [{name: a, run: 'echo hi'}]\n"
+
+
+def job(steps: str, alias: str = "job", **fields: str) -> str:
+    """Return a manifest: `steps` and further fields as YAML in flow style."""
+    more = "".join(f"{name}: {value}\n" for name, value in fields.items())
+    return HEAD % alias + more + f"steps: {steps}\n"
+
+
+def written(windlass: Windlass, content: str | bytes, name: str) -> Path:
+    """Write a file into the folder that commands start in."""
+    path = windlass.folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def until(stream: IO[str] | None, text: str) -> str:
+    """Return what a process prints up to the line that holds `text`; its end fails the test."""
+    assert stream is not None
+    read = ""
+    for line in stream:
+        read += line
+        if text in line:
+            return read
+    raise AssertionError(f"{text!r} never came, but: {read[-2000:]}")
+
+
+def up(windlass: Windlass, *arguments: str, **env: str) -> subprocess.Popen[str]:
+    """Start a server and wait until it takes work."""
+    process = windlass.start("up", *arguments, env=env)
+    until(process.stdout, "ready")
+    return process
+
+
+def everything(windlass: Windlass) -> dict[str, Any]:
+    """Return all jobs, runs and events of a store."""
+    return {
+        noun: windlass(noun, "list", "--json", "-n", "100000", "--project", "*").json()
+        for noun in ("job", "run", "event")
+    }
+
+
+def one_sentence(said: Answer, code: int = 2) -> str:
+    """Check that a request was answered with one sentence on standard error and nothing else, and return it."""
+    assert said.code == code, said
+    assert said.stdout == ""
+    assert "Traceback" not in said.stderr
+    assert "unexpected" not in said.stderr.lower()
+    lines = said.stderr.splitlines()
+    assert len(lines) == 1, said.stderr
+    assert lines[0].startswith("windlass: ")
+    assert lines[0][-1] in ".?`"
+    return lines[0].removeprefix("windlass: ")
