@@ -75,13 +75,16 @@ async def submit(engine: Engine, prepared: Prepared, submissions: Sequence[Submi
     return await engine.store.run(accept, engine, prepared, submissions, expanded)
 
 
-async def submit_known(engine: Engine, prepared: Prepared, submissions: Sequence[Submission]) -> list[Accepted]:
+async def submit_known(
+    engine: Engine, prepared: Prepared, submissions: Sequence[Submission], *, told: bool = False
+) -> list[Accepted]:
     """Do the same as `submit` for a job that was prepared a while ago.
 
+    `told` says that the only worker of the store looks at the queue behind this without a hint.
     Raises Conflict as well where the job was disabled since then, NotFound where it was deleted.
     """
     expanded = [expansion_of(engine, prepared.job, submission) for submission in submissions]
-    return await engine.store.run(_accept_known, engine, prepared, submissions, expanded)
+    return await engine.store.run(_accept_known, engine, prepared, submissions, expanded, told=told)
 
 
 def _accept_known(
@@ -90,13 +93,18 @@ def _accept_known(
     prepared: Prepared,
     submissions: Sequence[Submission],
     expanded: Sequence[Expansion | None],
+    *,
+    told: bool,
 ) -> list[Accepted]:
     deleted, enabled = hot.job_flags(tx, prepared.job.job_id)
     if deleted:
         raise NotFound(f'Job "{prepared.job.alias}" was deleted: apply it again to bring it back.')
     if not enabled:
         raise Conflict(f'Job "{prepared.job.alias}" is disabled; enable it before starting a run.')
-    return accept(tx, engine, prepared, submissions, expanded)
+    accepted = accept(tx, engine, prepared, submissions, expanded)
+    if told:
+        tx.hints.discard("ready")
+    return accepted
 
 
 def expansion_of(engine: Engine, job: CompiledJob, submission: Submission) -> Expansion | None:

@@ -60,9 +60,11 @@ class Embedded:
             parameters = [checked(self._engine, prepared.job, _mapping(job, one), {}) for one in contexts]
         said = asdict(options)
         submissions = [Submission(parameters=one, trigger=self._trigger, **said) for one in parameters]
-        # The worker looks at the queue behind this submission: both share a commit, and the run starts with it.
-        self._worker.hint()
-        accepted = await submit_known(self._engine, prepared, submissions)
+        # The worker's look at the queue waits behind this submission: they share a commit, with which the run starts.
+        # Without a free slot it will look once there is one.
+        if self._worker.busy < self._worker.slots:
+            self._worker.hint()
+        accepted = await submit_known(self._engine, prepared, submissions, told=True)
         return [id_text(one.run_id) for one in accepted]
 
     async def _keep(self, job: Definition) -> Prepared:

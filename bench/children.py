@@ -1,0 +1,81 @@
+"""The programs that measure, each in a process of its own; peers in an environment of their own that is made first."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from bench.settings import PATIENCE
+
+ROOT: Final = Path(__file__).parents[1]
+PEERS: Final = ROOT / "bench" / ".peers"
+
+
+class NotMeasured(Exception):
+    """A program that measures has failed; what it said is on standard error."""
+
+
+def ours(mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure Windlass; return the figures."""
+    return _run([sys.executable, "-m", "bench.ours"], mode, options)
+
+
+def peer(name: str, mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure a peer by `bench/peers/on_NAME.py`; return the figures, its `version` among them."""
+    return _run([str(_environment(name)), str(ROOT / "bench" / "peers" / f"on_{name}.py")], mode, options)
+
+
+def _run(program: list[str], mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="windlass-bench-", dir=_disk()) as folder:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")}
+        env |= {"WINDLASS_HOME": f"{folder}/home", "HOME": folder}
+        ended = subprocess.run(  # noqa: S603 - programs of our own choice
+            [*program, mode],
+            input=json.dumps({**options, "folder": folder}).encode(),
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env=env,
+            timeout=PATIENCE,
+            check=False,
+        )
+    if ended.returncode:
+        raise NotMeasured(f"{Path(program[-1]).name} {mode} ended with {ended.returncode}")
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return found
+
+
+def flushes(count: int = 500) -> int:
+    """Return how many times a second a page is written and flushed here: what bounds whoever commits one by one."""
+    with tempfile.TemporaryFile(dir=_disk()) as file:
+        began = time.perf_counter()
+        for _ in range(count):
+            os.write(file.fileno(), bytes(4096))
+            os.fdatasync(file.fileno())
+        return round(count / (time.perf_counter() - began))
+
+
+def _disk() -> Path:
+    """Return a folder on a disk: a file system in memory flushes nothing."""
+    return PEERS.parent
+
+
+def _environment(name: str) -> Path:
+    """Make the environment of a peer where its pins have changed; return its interpreter."""
+    folder = PEERS / name
+    pins = ROOT / "requirements" / f"bench-{name}.txt"
+    mark = folder / "installed.txt"
+    python = folder / "bin" / "python"
+    if not mark.exists() or mark.read_text() != pins.read_text():
+        uv = [str(Path(sys.executable).with_name("uv"))]
+        subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)  # noqa: S603 - as above
+        sync = ["pip", "sync", "--quiet", "--python", str(python), "--require-hashes", str(pins)]
+        subprocess.run([*uv, *sync], check=True)  # noqa: S603 - as above
+        mark.write_text(pins.read_text())
+    return python

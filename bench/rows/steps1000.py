@@ -1,0 +1,41 @@
+"""A thousand no-op steps: one after the other, and side by side with a join; milliseconds a step."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bench.children import ours, peer
+from bench.entry import Entry, better, in_turn, median_of, versions
+from bench.settings import DBOS, OURS
+
+#: Milliseconds a step.
+CHAIN, FAN = 1.0, 0.3
+
+
+def measure(store: str, rounds: int) -> Entry:
+    """Run both shapes, ours and the peer's in turn."""
+    found = in_turn(
+        rounds,
+        {
+            "windlass": partial(ours, "steps1000", OURS["steps1000"]),
+            "dbos": partial(peer, "dbos", "steps1000", DBOS["steps1000"]),
+        },
+    )
+    chain, fan = median_of(found["windlass"], "chain"), median_of(found["windlass"], "fan")
+    dbos = median_of(found["dbos"], "chain")
+    return Entry(
+        row="steps1000",
+        store=store,
+        ours=round(chain, 3),
+        peer=round(dbos, 3),
+        peer_name="DBOS, SQLite, chain",
+        ratio=better(chain, dbos, times=True),
+        aim=f"chain <= {CHAIN:g} ms, fan <= {FAN:g} ms a step",
+        met=chain <= CHAIN and fan <= FAN,
+        others={
+            "ours fan-out and join": round(fan, 3),
+            "DBOS fan-out and join": round(median_of(found["dbos"], "fan"), 3),
+        },
+        settings={"ours": OURS["steps1000"], "dbos": DBOS["steps1000"], "rounds": rounds},
+        versions=versions(dbos=found["dbos"][0]["version"]),
+    )

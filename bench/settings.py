@@ -1,0 +1,45 @@
+"""How everything is measured: sizes, and the best settings that each peer and Windlass itself have for the work.
+
+The figures of a peer were tried around its defaults on the machine of the design and the fastest kept; nobody waits for
+a commit less than its documentation promises: SQLite flushes every commit (`synchronous=FULL`) on all sides.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+#: Rounds of which the median counts, ours and the peers' in turn.
+ROUNDS: Final = 3
+#: Seconds after which a program that measures is given up.
+PATIENCE: Final = 300
+
+#: Windlass. `workers`: attempts at one time, and so the size of a batch.
+OURS: Final[dict[str, dict[str, Any]]] = {
+    "drain": {"count": 20_000, "workers": 200, "isolation": "inline"},
+    "submit": {"warm_up": 1_000, "one_by_one": 1_000, "bulk": 20_000, "callers": 64},
+    "latency": {"count": 200, "pause": 0.03, "workers": 4},
+    "flow40": {"steps": 40, "number": 10, "runs": 5, "workers": 4},
+    "steps1000": {"steps": 1_000, "runs": 3, "workers": 100},
+}
+
+#: Huey: results off and fsync on; two threads are faster than one or four. It polls: a short delay without back-off is
+#: its best latency.
+HUEY: Final[dict[str, dict[str, Any]]] = {
+    "drain": {"count": 4_000, "threads": 2, "delay": 0.02},
+    "submit": {"warm_up": 1_000, "one_by_one": 1_000},
+    "latency": {"count": 200, "pause": 0.03, "threads": 1, "delay": 0.001},
+}
+
+#: DBOS: no limit for a worker, a short poll, and a database in WAL mode, which it does not ask for itself but gains by.
+DBOS: Final[dict[str, dict[str, Any]]] = {
+    "drain": {"count": 800, "polling": 0.05},
+    "submit": {"warm_up": 300, "one_by_one": 300},
+    "latency": {"count": 60, "pause": 0.05, "polling": 0.005},
+    "flow40": {"steps": 40, "number": 10, "runs": 3},
+    "steps1000": {"steps": 1_000, "runs": 1},
+}
+
+#: Manifests of one pass.
+LINT: Final = {"count": 3_000}
+PROCESSES: Final = {"count": 1_600}
+COLD: Final = {"starts": 7}
