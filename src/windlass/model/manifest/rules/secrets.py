@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from windlass.errors import ExpressionError
 from windlass.model.manifest.draft import Draft, Findings, Found
 from windlass.model.manifest.problem import Path, texts
 from windlass.model.secret_reference import SCHEME, reference_error
+from windlass.model.template import Hole, split
 
 _EXPRESSION = "${{"
 #: Variables and headers whose value is a secret by their very name.
@@ -54,4 +56,26 @@ def _where_secrets_belong(draft: Draft) -> Iterator[tuple[Path, str, Any]]:
             yield ("parameters", name, "default"), f"the default of {name}", schema.get("default")
 
 
-RULES = (references_are_valid, no_literal_secrets)
+def no_secret_in_a_matrix(draft: Draft) -> Findings:
+    """See that no axis of a matrix is a secret: its values show in the keys of tasks."""
+    secret = {name for name, schema in draft.canonical.get("parameters", {}).items() if schema.get("secret") is True}
+    for number, step in enumerate(draft.steps) if secret else ():
+        for axis, written in step.get("matrix", {}).items():
+            for name in sorted(secret & _parameters_in(written)):
+                message = f"matrix.{axis} would show the secret parameter {name} in the keys of tasks; pass it by `env`"
+                yield Found(("steps", number, "matrix", axis), message)
+
+
+def _parameters_in(written: Any) -> set[str]:
+    """Return the parameters that the expression of a text names."""
+    if not isinstance(written, str) or _EXPRESSION not in written:
+        return set()
+    try:
+        holes = [piece for piece in split(written) if isinstance(piece, Hole)]
+    except ExpressionError:
+        return set()  # another rule tells of it
+    paths = [use.path.keys for hole in holes for use in hole.expression.uses]
+    return {str(keys[1]) for keys in paths if keys[:1] == ("parameters",) and len(keys) > 1}
+
+
+RULES = (references_are_valid, no_literal_secrets, no_secret_in_a_matrix)
