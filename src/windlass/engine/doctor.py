@@ -57,7 +57,8 @@ def _work(tx: Transaction, engine: Engine, *, serving: bool) -> list[Diagnosis]:
     if serving:
         hint = "its service has stopped: look at the log of `windlass up`, and restart it"
         found += [_task("timer", row, hint) for row in stuck.overdue_tasks(tx, late, LIMIT)]
-    silent = tx.now - micros(engine.settings.lease) - PATIENCE * SECOND
+    # Without an owner no worker of an embedded store is alive, however fresh its last sign of life looks.
+    silent = tx.now - micros(engine.settings.lease) - PATIENCE * SECOND if serving else tx.now
     hint = "its worker is gone: the next `windlass up` settles it"
     found += [_task("workers", row, hint) for row in stuck.abandoned_tasks(tx, silent, LIMIT)]
     hint = "this is a defect: please report it with `windlass run get --json`"
