@@ -63,7 +63,8 @@ def flushes(count: int = 500) -> int:
 
 def _disk() -> Path:
     """Return a folder on a disk: a file system in memory flushes nothing."""
-    return PEERS.parent
+    PEERS.mkdir(exist_ok=True)
+    return PEERS
 
 
 def _environment(name: str) -> Path:

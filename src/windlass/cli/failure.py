@@ -49,7 +49,8 @@ def _foreseen(error: BaseException) -> tuple[list[str], int] | None:
         case click.ClickException():
             lines, code = [error.format_message()], WRONG
         case InvalidDocument():
-            return [str(finding) for finding in error.findings], error.exit_code
+            lines = [str(finding) if finding.position else f"windlass: {finding}" for finding in error.findings]
+            return lines, error.exit_code
         case WindlassError():
             lines, code = str(error).splitlines() or [type(error).__name__], error.exit_code
         case PermissionError() | FileNotFoundError() | IsADirectoryError() if error.filename:
@@ -60,7 +61,7 @@ def _foreseen(error: BaseException) -> tuple[list[str], int] | None:
 
 
 def _usage(error: click.UsageError) -> str:
-    text = error.format_message().rstrip(".")
+    text = error.format_message().rstrip(".").replace("a valid integer range", "a whole number")
     if not text.endswith("?"):
         text += "."
     return f"{text} See `{error.ctx.command_path} --help`." if error.ctx else text

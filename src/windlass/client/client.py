@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from windlass.client.events import ServerEvent, server_events
 from windlass.client.problem import error_of
 from windlass.client.transport import Reply, Transport
+from windlass.errors import UserError
 
 ROOT: Final = "/api/v1/"
 _BAD: Final = 400
@@ -108,15 +109,19 @@ class Client:
         self._transport.close()
 
     def _send(self, method: str, path: Sequence[str], query: Values, body: Any, headers: Values) -> Reply:
-        target = ROOT + "/".join(quote(segment, safe="") for segment in path)
         pairs = [(name, item) for name, value in query.items() for item in _items(value)]
-        if pairs:
-            target += "?" + urlencode(pairs)
         sent = {"accept": "application/json"} | self._headers | dict(headers)
         data = None
-        if body is not None:
-            data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-            sent["content-type"] = "application/json"
+        try:
+            target = ROOT + "/".join(quote(segment, safe="") for segment in path)
+            if pairs:
+                target += "?" + urlencode(pairs)
+            if body is not None:
+                data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+                sent["content-type"] = "application/json"
+        except UnicodeEncodeError as error:
+            wrong = ascii(error.object[error.start : error.end + 20])[1:-1]
+            raise UserError(f"The request holds bytes that are not UTF-8: {wrong}") from None
         reply = self._transport.send(method, target, sent, data)
         if reply.status >= _BAD:
             raise error_of(reply.status, _document(reply))

@@ -117,7 +117,7 @@ def points(priority: str | int) -> int:
         return PRIORITIES[priority]
     text = str(priority)
     if isinstance(priority, bool) or not text.isdecimal() or not 1 <= int(text[:9]) <= _TOP:
-        raise UserError(f"Priority {text[:40]!r} is none of {', '.join(PRIORITIES)} and no number from 1 to {_TOP}.")
+        raise UserError(f'Priority "{text[:40]}" is none of {", ".join(PRIORITIES)} and no number from 1 to {_TOP}.')
     return int(text)
 
 

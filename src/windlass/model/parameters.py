@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,10 @@ from windlass.model.secret_reference import SCHEME, reference_error
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,19}")
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?")
+_INTEGERS = range(-(2**63), 2**63)
+#: Characters of a text, and names of parameters, that a sentence shows.
+_LONGEST_SHOWN = 40
+_MOST_SHOWN = 12
 _BOOLEANS = {"true": True, "false": False}
 
 
@@ -78,7 +83,9 @@ def check_parameters(
         return texts, findings
     values: dict[str, Any] = {}
     findings.extend(
-        _finding((name,), f'unknown parameter "{name}"{suggestion(name, job.parameters)}')
+        _finding(
+            (name,), f'unknown parameter "{_cut(name)}"{suggestion(name, job.parameters) or _known(job.parameters)}'
+        )
         for name in given
         if name not in job.parameters
     )
@@ -106,7 +113,9 @@ def _not_json(given: Mapping[str, Any], limits: Limits) -> Iterable[Finding]:
     pending: list[Any] = list(given.values())
     while pending:
         value = pending.pop()
-        if isinstance(value, float) and not math.isfinite(value):
+        if isinstance(value, int) and value not in _INTEGERS:
+            yield _finding((), "parameters must be JSON: an integer does not fit into 64 bits; give it as text")
+        elif isinstance(value, float) and not math.isfinite(value):
             yield _finding((), f"parameters must be JSON: {value} is no number that JSON has")
         elif isinstance(value, Mapping):
             pending.extend(value.values())
@@ -140,9 +149,19 @@ def _finding(path: tuple[str | int, ...], message: str) -> Finding:
     return Finding("error", message, None, ("parameters", *path))
 
 
+def _cut(text: str) -> str:
+    """Return a text for a sentence, in full where it is short."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def _known(names: Iterable[str]) -> str:
+    shown = list(names)[:_MOST_SHOWN]
+    return f"; the job takes {', '.join(shown)}" if shown else "; the job takes none"
+
+
 def _shown(text: str, schema: Mapping[str, Any]) -> str:
     """Return a text for a sentence; a secret is not shown."""
-    return "what is given" if schema.get("secret") is True else f'"{text[:40]}"'
+    return "what is given" if schema.get("secret") is True else f'"{_cut(text)}"'
 
 
 def _integer(text: str) -> int | None:
@@ -159,12 +178,19 @@ def _number(text: str) -> int | float | None:
 def _json(kind: type) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
         try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError:
+            value = json.loads(text, object_pairs_hook=_once_each)
+        except (ValueError, RecursionError):
             return None
         return value if isinstance(value, kind) else None
 
     return convert
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key comes twice")
+    return found
 
 
 _AS_IS: tuple[str, Callable[[str], Any]] = ("text", str)

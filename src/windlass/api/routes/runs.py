@@ -29,7 +29,7 @@ _START: Final = Body(
         "properties": {
             "parameters": {"type": "object", "description": "values by name"},
             "parameterTexts": _TEXTS | {"description": "values by name as texts, read by the parameters' types"},
-            "revision": {"type": "integer", "minimum": 1},
+            "revision": {"type": "integer", "minimum": 1, "maximum": 2**53},
             "priority": {"type": ["string", "integer"]},
             "scheduledAt": {"type": "string", "description": "not before this time"},
             "labels": _TEXTS,
@@ -193,8 +193,8 @@ async def _job_id(engine: Engine, project: str | None, reference: str) -> bytes:
 
 def _key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= _LONGEST_KEY:
-        raise UserError(f"An Idempotency-Key has 1 to {_LONGEST_KEY} characters.")
+    if key is not None and not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise UserError(f"An Idempotency-Key has 1 to {_LONGEST_KEY} printable characters of ASCII.")
     return key
 
 

@@ -40,7 +40,7 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, **option
         "note": options["note"],
     }
     body |= {name: value for name, value in given.items() if value is not None}
-    headers = {"idempotency-key": key} if key else {}
+    headers = {} if key is None else {"idempotency-key": checked_key(key)}
     with session.connect() as client:
         if wait:
             from windlass.cli.watch.streams import refuse_idle  # noqa: PLC0415 - only for those who wait
@@ -57,22 +57,29 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, **option
     return 0
 
 
+def checked_key(key: str) -> str:
+    """Return an idempotency key that a header can hold; raises UserError where it cannot."""
+    if not (key and key.isascii() and key.isprintable() and key == key.strip()):
+        raise UserError("--key: an idempotency key has 1 to 200 printable characters of ASCII.")
+    return key
+
+
 def not_before(at: str | None, delay: str | None) -> str | None:
     """Return the time that `--at` or `--in` mean, as RFC 3339 in UTC; None where neither is given.
 
     Raises UserError where one makes no sense, or both are given.
     """
-    if at and delay:
+    if at is not None and delay is not None:
         raise UserError("--at and --in: give one of them.")
-    if at:
+    if at is not None:
         moment = _instant(at)
         if moment is None:
-            raise UserError(f'--at: "{at}" is no time such as 2026-01-31T12:00 or 2026-01-31T12:00+01:00.')
+            raise UserError(f'--at: "{at[:80]}" is no time such as 2026-01-31T12:00 or 2026-01-31T12:00+01:00.')
         return _utc(moment)
-    if delay:
+    if delay is not None:
         length = _length(delay)
         if length is None:
-            raise UserError(f'--in: "{delay}" is no duration such as 90s, 15m or 1h30m.')
+            raise UserError(f'--in: "{delay[:80]}" is no duration such as 90s, 15m or 1h30m.')
         return _utc(datetime.now(UTC) + length)
     return None
 
@@ -89,7 +96,9 @@ def past(text: str | None, option: str) -> str | None:
         return _utc(moment)
     if length is not None:
         return _utc(datetime.now(UTC) - length)
-    raise UserError(f'{option}: "{text}" is neither a time such as 2026-01-31T12:00 nor a duration such as 90s or 2h.')
+    raise UserError(
+        f'{option}: "{text[:80]}" is neither a time such as 2026-01-31T12:00 nor a duration such as 90s or 2h.'
+    )
 
 
 def _instant(text: str) -> datetime | None:
