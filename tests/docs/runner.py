@@ -4,7 +4,7 @@
   white space levelled and `...` for anything. Output that is not shown is not compared. `exit=1` after the word
   `console` is the status the last command has to end with. From the first block with `up` on a server runs.
 - `yaml` blocks with a line `kind: Job` have to pass `windlass job lint`; `file=NAME` keeps the block as a file for
-  the commands below it.
+  the commands below it, also one of `python`.
 
 Commands of one document share an empty folder. A block that is not to be run is called `sh`, `text` or the like.
 """
@@ -40,7 +40,8 @@ class Block:
     @property
     def runs(self) -> bool:
         """Whether anything is done with it."""
-        return self.language == "console" or (self.language == "yaml" and bool(self.is_job or self.file))
+        kept = self.language in {"yaml", "python"} and self.file is not None
+        return self.language == "console" or kept or (self.language == "yaml" and self.is_job)
 
     @property
     def is_job(self) -> bool:
