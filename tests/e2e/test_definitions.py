@@ -48,6 +48,29 @@ _FINDINGS: Final = [
     'bad.yaml:13:11: duplicate step name "two"',
 ]
 
+_MEANINGLESS: Final = """\
+apiVersion: v2
+kind: Jop
+metadata: {alias: meaning}
+triggers:
+  - {type: cron, configuration: {cron: "61 2 * * *", timezone: Europe/Berlin}}
+  - {type: cron, configuration: {cron: "0 2 * * *", timezone: Europe/Berlyn}}
+steps:
+  - {name: one, run: "true", next: two}
+  - {name: two, run: "true", next: [three, three]}
+  - {name: three, run: "true", next: one, triggerRule: all_don}
+"""
+#: Where each finding of it stands, and how it begins.
+_MEANINGS: Final = (
+    '1:13: apiVersion must be v1, not "v2"',
+    '2:7: unknown kind "Jop"; did you mean "Job"?',
+    '5:40: "61 2 * * *" is no cron expression',
+    '6:63: unknown time zone "Europe/Berlyn"; did you mean "Europe/Berlin"?',
+    "8:5: the steps wait for each other in a cycle: one -> two -> three -> one",
+    '9:44: next names "three" twice',
+    "10:56: triggerRule must be one of",
+)
+
 
 def _write(windlass: Windlass, word: str = "hello") -> Path:
     path = windlass.folder / "good.yaml"
@@ -84,6 +107,17 @@ def test_all_mistakes_are_found_at_once_each_at_its_place(windlass: Windlass) ->
     assert applied.code != 0
     assert all(finding in applied.stdout + applied.stderr for finding in _FINDINGS)
     assert _aliases(windlass) == []
+
+
+@pytest.mark.promise("C02")
+def test_versions_kinds_triggers_zones_edges_cycles_and_joins_are_checked_together(windlass: Windlass) -> None:
+    (windlass.folder / "meaning.yaml").write_text(_MEANINGLESS)
+    linted = windlass("job", "lint", "meaning.yaml")
+    assert linted.code == 1
+    errors = [line for line in linted.stdout.splitlines() if ": warning: " not in line]
+    assert len(errors) == len(_MEANINGS)
+    for error, expected in zip(errors, _MEANINGS, strict=True):
+        assert error.startswith(f"meaning.yaml:{expected}")
 
 
 @pytest.mark.promise("C03")
