@@ -11,7 +11,7 @@ from typing import Any, Final
 #: Rounds of which the median counts, ours and the peers' in turn.
 ROUNDS: Final = 3
 #: Seconds after which a program that measures is given up.
-PATIENCE: Final = 300
+PATIENCE: Final = 150
 
 #: Windlass. `workers`: attempts at one time, and so the size of a batch.
 OURS: Final[dict[str, dict[str, Any]]] = {

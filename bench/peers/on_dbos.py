@@ -68,12 +68,13 @@ def flow(count: int, number: int) -> None:
         fibonacci_step(number)
 
 
-def launch(options: dict[str, Any]) -> None:
-    """Start DBOS on a database in WAL mode whose commits are flushed."""
+def launch(options: dict[str, Any], *queues: str) -> None:
+    """Start DBOS on a database in WAL mode whose commits are flushed; it works on `queues` and no others."""
     path = f"{options['folder']}/dbos.db"
     with sqlite3.connect(path) as connection:
         connection.execute("pragma journal_mode = wal")
     DBOS(config={"name": "bench", "system_database_url": f"sqlite:///{path}", "log_level": "ERROR"})
+    DBOS.listen_queues(queues)
     DBOS.launch()
     with _get_dbos_instance()._sys_db.engine.connect() as connection:  # noqa: SLF001 - the bench knows the program
         state = [
@@ -84,11 +85,13 @@ def launch(options: dict[str, Any]) -> None:
 
 
 def drain(options: dict[str, Any]) -> dict[str, Any]:
-    """Enqueue no-ops on a queue that polls too rarely to begin, then let it."""
-    DBOS.register_queue("closed", polling_interval_sec=3600)
+    """Enqueue no-ops on a queue that nobody works on, then let it be worked on."""
+    launch(options)
+    DBOS.register_queue("work", polling_interval_sec=options["polling"])
     for _ in range(options["count"]):
-        DBOS.enqueue_workflow("closed", noop)
-    DBOS.register_queue("closed", polling_interval_sec=options["polling"], on_conflict="always_update")
+        DBOS.enqueue_workflow("work", noop)
+    DBOS.destroy()
+    launch(options, "work")
     while len(begun) < options["count"]:
         time.sleep(0.01)
     return {"rate": (options["count"] - 1) / (max(begun) - min(begun))}
@@ -96,7 +99,8 @@ def drain(options: dict[str, Any]) -> dict[str, Any]:
 
 def submit(options: dict[str, Any]) -> dict[str, Any]:
     """Enqueue one by one."""
-    DBOS.register_queue("closed", polling_interval_sec=3600)
+    launch(options)
+    DBOS.register_queue("closed")
     for _ in range(options["warm_up"]):
         DBOS.enqueue_workflow("closed", noop)
     began = time.perf_counter()
@@ -107,6 +111,7 @@ def submit(options: dict[str, Any]) -> dict[str, Any]:
 
 def latency(options: dict[str, Any]) -> dict[str, Any]:
     """Measure from the call to the first line of the workflow."""
+    launch(options, "open")
     DBOS.register_queue("open", polling_interval_sec=options["polling"])
     times = []
     for number in range(options["count"] + 5):
@@ -122,11 +127,13 @@ def latency(options: dict[str, Any]) -> dict[str, Any]:
 
 def flow40(options: dict[str, Any]) -> dict[str, Any]:
     """Measure a flow of light steps in this process."""
+    launch(options)
     return {"inline": _median(lambda: flow(options["steps"], options["number"]), options["runs"])}
 
 
 def steps1000(options: dict[str, Any]) -> dict[str, Any]:
     """Measure no-op steps, a step."""
+    launch(options)
     count, runs = options["steps"], options["runs"]
     return {
         "chain": _median(lambda: chain(count), runs) / count * 1000,
@@ -146,7 +153,6 @@ def _median(run: Any, runs: int) -> float:
 
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
-    launch(asked)
     modes = {"drain": drain, "submit": submit, "latency": latency, "flow40": flow40, "steps1000": steps1000}
     print(json.dumps({**modes[sys.argv[1]](asked), "version": version("dbos")}), flush=True)
     DBOS.destroy()
