@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 WRONG: Final = 2
 #: What a shell says of a program that an interrupt ended.
 INTERRUPTED: Final = 130
+#: Characters that a line repeats of a word it was given.
+_WORD: Final = 200
+_LONG_WORD: Final = re.compile(rf"\S{{{2 * _WORD},}}")
 #: Files with details of unexpected errors that are kept.
 _KEPT: Final = 20
 
@@ -32,7 +36,7 @@ def explain(error: BaseException, session: Session) -> int:
         return _unexpected(error, session)
     lines, code = told
     for line in lines:
-        session.out.error(line)
+        session.out.error(_LONG_WORD.sub(lambda found: f"{found[0][:_WORD]}...", line))
     return code
 
 

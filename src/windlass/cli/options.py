@@ -19,6 +19,10 @@ class JobName(click.ParamType[str]):
 
     name = "job"
 
+    def convert(self, value: str, _: click.Parameter | None, __: click.Context | None) -> str:
+        """Return `value`; raises UserError where it cannot be one."""
+        return _segment(value, "a job")
+
     def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the aliases that begin so; nothing where the store is out of reach."""
         return _complete(ctx, "jobs", "alias", incomplete)
@@ -28,6 +32,10 @@ class RunName(click.ParamType[str]):
     """The id of a run or its beginning; completed from the store."""
 
     name = "run"
+
+    def convert(self, value: str, _: click.Parameter | None, __: click.Context | None) -> str:
+        """Return `value`; raises UserError where it cannot be one."""
+        return _segment(value, "a run")
 
     def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the ids of the newest runs that begin so; nothing where the store is out of reach."""
@@ -56,6 +64,13 @@ def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
             raise UserError(f'The {what} "{name}" is given twice.')
         found[name] = value
     return found
+
+
+def _segment(value: str, what: str) -> str:
+    """Return a name that can stand in an address."""
+    if value in {"", ".", ".."}:
+        raise UserError(f'"{value}" names nothing; give the name or id of {what}.')
+    return value
 
 
 def _complete(ctx: click.Context, group: str, field: str, incomplete: str) -> list[CompletionItem]:
