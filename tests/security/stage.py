@@ -56,7 +56,7 @@ def one_sentence(said: Answer, code: int = 2) -> str:
     assert said.code == code, said
     assert said.stdout == ""
     assert "Traceback" not in said.stderr
-    assert "unexpected" not in said.stderr.lower()
+    assert "An unexpected error" not in said.stderr
     lines = said.stderr.splitlines()
     assert len(lines) == 1, said.stderr
     assert lines[0].startswith("windlass: ")

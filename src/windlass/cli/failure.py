@@ -18,6 +18,7 @@ from windlass.errors import InvalidDocument, Unexpected, WindlassError
 
 if TYPE_CHECKING:
     from windlass.cli.session import Session
+    from windlass.model.finding import Finding
 
 WRONG: Final = 2
 #: What a shell says of a program that an interrupt ended.
@@ -53,8 +54,7 @@ def _foreseen(error: BaseException) -> tuple[list[str], int] | None:
         case click.ClickException():
             lines, code = [error.format_message()], WRONG
         case InvalidDocument():
-            lines = [str(finding) if finding.position else f"windlass: {finding}" for finding in error.findings]
-            return lines, error.exit_code
+            return [_finding(one) for one in error.findings], error.exit_code
         case WindlassError():
             lines, code = str(error).splitlines() or [type(error).__name__], error.exit_code
         case PermissionError() | FileNotFoundError() | IsADirectoryError() if error.filename:
@@ -62,6 +62,12 @@ def _foreseen(error: BaseException) -> tuple[list[str], int] | None:
         case _:
             return None
     return [f"windlass: {line}" for line in lines], code
+
+
+def _finding(finding: Finding) -> str:
+    """Return a finding as it is where it names its place, else as a sentence."""
+    text = str(finding)
+    return text if finding.position else f"windlass: {text}{'' if text.endswith(('.', '?')) else '.'}"
 
 
 def _usage(error: click.UsageError) -> str:

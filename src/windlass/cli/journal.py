@@ -9,6 +9,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Final
 
+from windlass.model.printable import printable
+
 _FORMAT: Final = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
 _LARGEST_FILE: Final = 1024 * 1024
 
@@ -24,11 +26,11 @@ class OneRecord(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
         """Return the first line of a record."""
-        return _escaped(super().formatMessage(record))
+        return printable(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - the name that logging calls
         """Return a traceback, each line indented."""
-        return "\n".join(f"    {_escaped(line)}" for line in super().formatException(ei).splitlines())
+        return "\n".join(f"    {printable(line)}" for line in super().formatException(ei).splitlines())
 
 
 def to_stderr(*, debug: bool) -> None:
@@ -55,9 +57,3 @@ def _install(handler: logging.Handler, level: int) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("asyncio", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def _escaped(text: str) -> str:
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )

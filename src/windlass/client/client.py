@@ -121,7 +121,7 @@ class Client:
                 sent["content-type"] = "application/json"
         except UnicodeEncodeError as error:
             wrong = ascii(error.object[error.start : error.end + 20])[1:-1]
-            raise UserError(f"The request holds bytes that are not UTF-8: {wrong}") from None
+            raise UserError(f"The request holds bytes that are not UTF-8: {wrong}.") from None
         reply = self._transport.send(method, target, sent, data)
         if reply.status >= _BAD:
             raise error_of(reply.status, _document(reply))

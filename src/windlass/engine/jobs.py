@@ -15,6 +15,7 @@ from windlass.engine.job_shapes import full_job_shape, job_shape, revision_shape
 from windlass.errors import NotFound, UserError
 from windlass.ids import parse_id
 from windlass.model.did_you_mean import suggestion
+from windlass.model.printable import printable
 from windlass.store import jobs as stored
 from windlass.store.jobs import JobFilter, StoredJob
 from windlass.store.revisions import StoredRevision, numbered_revision, revision, revisions_of
@@ -35,7 +36,7 @@ def find_job(tx: Transaction, project: str, reference: str) -> StoredJob:
         found = None if job_id is None else stored.job_by_id(tx, job_id)
     if found is None:
         near = suggestion(reference, stored.aliases(tx, project))
-        raise NotFound(f'There is no job "{reference}" in project {project}{near or "."}')
+        raise NotFound(f'There is no job "{printable(reference)}" in project {printable(project)}{near or "."}')
     return found
 
 

@@ -25,6 +25,7 @@ from windlass.model.manifest.normalise import normalise
 from windlass.model.manifest.problem import Enough, Notes, Path, Problem
 from windlass.model.manifest.text import decode
 from windlass.model.manifest.written import written
+from windlass.model.printable import printable
 
 _LIMITS = Limits()
 #: Findings of one text after which its further documents are not looked at.
@@ -85,7 +86,7 @@ class Loaded:
         for number, problem in self.problems:
             line, column = problem.mark or _place(places, (number, *problem.path), problem.about)
             position = Position(self.file, line, column)
-            found.append(Finding(problem.level, _one_line(problem.message), position, problem.path))
+            found.append(Finding(problem.level, printable(problem.message), position, problem.path))
         found.sort(key=_in_order)
         level: Level = "warning" if self.ok else "error"
         last = found[-1].position if found else None
@@ -202,15 +203,6 @@ def _place(places: dict[Path, Any], path: Path, about: str) -> tuple[int, int]:
             mark: tuple[int, int] = key if key is not None and about == "key" and exact else value
             return mark
     return (1, 1)
-
-
-def _one_line(message: str) -> str:
-    """Return a sentence without line ends and control characters that came with what it quotes."""
-    if message.isprintable():
-        return message
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in message
-    )
 
 
 def _in_order(finding: Finding) -> tuple[int, int]:
