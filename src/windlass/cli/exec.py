@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.interrupts import PATIENCE, Interrupts
-from windlass.cli.manifest_files import find_manifests
+from windlass.cli.manifest_files import find_manifests, shown_path
 from windlass.cli.options import pairs
 from windlass.cli.session import Session
 from windlass.errors import OutputLost, Unavailable, UserError, WindlassError
@@ -44,8 +45,8 @@ def command(
     it runs them. Exit status 1: the run did not complete. Ctrl-C asks the run to stop, a second one stops its clean-up;
     so do SIGTERM and SIGHUP.
     """
-    if file not in {"", "-"} and Path(file).is_dir():
-        raise UserError(f"{file} is a folder; exec runs one file.")
+    if os.path.isdir(file):  # noqa: PTH112 - pathlib raises where a name is too long
+        raise UserError(f"{shown_path(file)} is a folder; exec runs one file.")
     found = find_manifests([file]).files[0]
     folder = Path.cwd() if file == "-" else Path(file).absolute().parent
     body: dict[str, Any] = {

@@ -15,6 +15,7 @@ from uuid import uuid4
 import click
 
 from windlass.errors import InvalidDocument, Unexpected, WindlassError
+from windlass.model.printable import printable
 
 if TYPE_CHECKING:
     from windlass.cli.session import Session
@@ -58,7 +59,7 @@ def _foreseen(error: BaseException) -> tuple[list[str], int] | None:
         case WindlassError():
             lines, code = str(error).splitlines() or [type(error).__name__], error.exit_code
         case PermissionError() | FileNotFoundError() | IsADirectoryError() if error.filename:
-            lines, code = [f"{error.filename}: {error.strerror}."], WRONG
+            lines, code = [f"{printable(str(error.filename))}: {error.strerror}."], WRONG
         case _:
             return None
     return [f"windlass: {line}" for line in lines], code

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from windlass.errors import UserError
+from windlass.model.printable import printable
 
 #: Names that folders are searched for.
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -72,14 +73,19 @@ def find_manifests(arguments: Sequence[str]) -> Found:
             seen.add(key)
             data = _read(path)
             if named or _is_ours(data):
-                found.files.append(ManifestFile(path, data))
+                found.files.append(ManifestFile(printable(path), data))
             else:
-                found.left_out.append(path)
+                found.left_out.append(printable(path))
     if not found.files:
-        asked = ", ".join(arguments)
+        asked = ", ".join(map(shown_path, arguments))
         hint = f"; {len(found.left_out)} files have no apiVersion and kind" if found.left_out else ""
         raise UserError(f"There is no manifest in {asked}{hint}.")
     return found
+
+
+def shown_path(path: str) -> str:
+    """Return a path as a sentence names it: on one line, and no longer than one reads."""
+    return printable(path if len(path) <= _LONGEST_NAME else f"{path[:_LONGEST_NAME]}...")
 
 
 def _paths(argument: str) -> Iterator[tuple[str, bool]]:
@@ -93,7 +99,7 @@ def _paths(argument: str) -> Iterator[tuple[str, bool]]:
     if not os.path.lexists(argument) and glob.has_magic(argument):
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - paths stay as they were written
         if not matches:
-            raise UserError(f"No file matches {argument}.")
+            raise UserError(f"No file matches {shown_path(argument)}.")
         for match in matches:
             if os.path.isdir(match):  # noqa: PTH112 - as above
                 yield from ((path, False) for path in _below(match))
@@ -107,7 +113,7 @@ def _below(folder: str) -> Iterator[str]:
     """Yield the files below a folder that may be manifests, in the order of their paths; nothing that is hidden."""
 
     def fail(error: OSError) -> None:
-        raise UserError(f"{error.filename}: {error.strerror}.")
+        raise UserError(f"{shown_path(error.filename)}: {error.strerror}.")
 
     for place, folders, names in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -130,7 +136,7 @@ def _read(path: str) -> bytes:
     """Return the bytes of a file, or of standard input. Raises UserError where they cannot be had or are too many."""
     if not path:
         raise UserError("An empty name stands where a file belongs; give a file, a folder, a glob, or -.")
-    shown = path if len(path) <= _LONGEST_NAME else f"{path[:_LONGEST_NAME]}..."
+    shown = shown_path(path)
     try:
         data = sys.stdin.buffer.read(_LARGEST + 1) if path == "-" else _contents(path, shown)
     except OSError as error:
