@@ -32,19 +32,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    known = {promise.id for promise in read_promises(DOCUMENT.read_text())}
+    promises = read_promises(DOCUMENT.read_text())
+    known = {"promise": {promise.id for promise in promises}}
+    known["part"] = {f"{promise.id} {part}" for promise in promises for part in promise.parts}
     for item in items:
         properties = list(describe(item))
         for name, value in properties:
-            if name == "promise" and value not in known:
-                message = f"{item.nodeid}: there is no promise {value!r} in docs/promises.md"
+            if name in known and value not in known[name]:
+                message = f"{item.nodeid}: there is no {name} {value!r} in docs/promises.md"
                 raise pytest.UsageError(message)
         item.user_properties.extend(properties)
 
 
 def describe(item: pytest.Item) -> Iterator[tuple[str, str]]:
     """Yield what `item` shows, as properties that its reports carry; a fixture may add to them while it runs."""
-    promises = {str(id_) for marker in item.iter_markers("promise") for id_ in marker.args}
+    markers = list(item.iter_markers("promise"))
+    promises = {str(id_) for marker in markers for id_ in marker.args}
+    yield from (("part", f"{id_} {part}") for marker in markers for id_ in marker.args for part in parts_of(marker))
     if match := _NAME.match(item.name):
         promises.add(match[1])
     yield from (("promise", id_) for id_ in sorted(promises))
@@ -56,6 +60,12 @@ def describe(item: pytest.Item) -> Iterator[tuple[str, str]]:
         yield "store", chosen
     if item.get_closest_marker("originals"):
         yield "originals", "yes"
+
+
+def parts_of(marker: pytest.Mark) -> tuple[str, ...]:
+    """Return which parts of a promise a marker names: `promise("C14", part="processes")`, or a tuple of several."""
+    part = marker.kwargs.get("part", ())
+    return (part,) if isinstance(part, str) else tuple(part)
 
 
 @dataclass(slots=True)
@@ -116,6 +126,7 @@ def entry(nodeid: str, record: Record) -> dict[str, Any]:
         "nodeid": nodeid,
         "outcome": record.outcome,
         "promises": record.values("promise"),
+        "parts": [part.split(" ", 1) for part in record.values("part")],
         "stores": record.values("store"),
         "faces": record.values("face"),
         "originals": bool(record.values("originals")),

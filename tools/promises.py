@@ -6,8 +6,8 @@ import json
 import re
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ RESULTS: Final = ROOT / ".promises" / "results.json"
 STORES: Final = ("sqlite", "postgres", "memory")
 FACES: Final = ("cli", "api", "sdk", "console", "web")
 
-_ROW = re.compile(r"^\| ([A-Z]\d\d) \| (.+?) \| ([a-z ]+?) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| ([A-Z]\d\d) \| (.+?) \| ([a-z ]+?)(?:: ([^|]+?))? \|$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Promise:
     text: str
     #: Stores and faces that tests must have used.
     needs: tuple[str, ...]
+    #: What must be shown each by tests of its own, empty where the promise is of one piece.
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class TestResult:
     through: frozenset[str]
     #: True where it needs files that lie outside the project.
     originals: bool
+    #: Promise and part, such as `("C14", "processes")`.
+    parts: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def counts(self) -> bool:
@@ -54,7 +58,10 @@ class TestResult:
 
 def read_promises(markdown: str) -> tuple[Promise, ...]:
     """Return the promises in the tables of `markdown`, in order. Raises ValueError on a need that nothing meets."""
-    promises = tuple(Promise(id_, text, tuple(needs.split())) for id_, text, needs in _ROW.findall(markdown))
+    promises = tuple(
+        Promise(id_, text, tuple(needs.split()), tuple(parts.split(", ")) if parts else ())
+        for id_, text, needs, parts in _ROW.findall(markdown)
+    )
     for promise in promises:
         if unknown := set(promise.needs) - {*STORES, *FACES}:
             raise ValueError(
@@ -72,25 +79,49 @@ def read_results(document: Mapping[str, Any]) -> tuple[TestResult, ...]:
             promises=tuple(test["promises"]),
             through=frozenset((*test["stores"], *test["faces"])),
             originals=test["originals"],
+            parts=frozenset((id_, part) for id_, part in test["parts"]),
         )
         for test in document["tests"]
     )
 
 
 def verdict(promise: Promise, tests: Sequence[TestResult]) -> str:
-    """Return the line about `promise`, given the tests that carry its number."""
+    """Return the line about `promise`, given the tests that carry its number.
+
+    It is `kept`, or kept in `part` where what is there passed and more is to come, or `open`.
+    """
     counted = [test for test in tests if test.counts]
     if not counted:
         return f"{promise.id} open: no test yet"
     number = f"{len(counted)} test{'s' if len(counted) > 1 else ''}"
     if failed := [test for test in counted if test.outcome != "passed"]:
         return f"{promise.id} open: {len(failed)} of {number} failed"
-    through = frozenset[str]().union(*(test.through for test in counted))
-    seen = " ".join(name for name in (*STORES, *FACES) if name in through)
+    through = _through(counted)
+    seen = _in_order(through)
     shown = f"{number}: {seen}" if seen else number
-    if missing := [name for name in (*STORES, *FACES) if name in promise.needs and name not in through]:
-        return f"{promise.id} open: {shown}; missing {' '.join(missing)}"
-    return f"{promise.id} kept {shown}"
+    missing = set(promise.needs) - through
+    lacking = [f"missing {_in_order(missing)}"] if missing else []
+    to_come = []
+    for part in promise.parts:
+        own = [test for test in counted if (promise.id, part) in test.parts]
+        if not own:
+            to_come.append(part)
+        elif less := set(promise.needs) - _through(own) - missing:
+            lacking.append(f"{part} without {_in_order(less)}")
+    if to_come:
+        lacking.append("to come: " + ", ".join(to_come))
+    if not lacking:
+        return f"{promise.id} kept {shown}"
+    begun = set(promise.needs) & through and len(to_come) < max(len(promise.parts), 1)
+    return f"{promise.id} {'part' if begun else 'open:'} {shown}; {'; '.join(lacking)}"
+
+
+def _through(tests: Sequence[TestResult]) -> frozenset[str]:
+    return frozenset[str]().union(*(test.through for test in tests))
+
+
+def _in_order(names: Collection[str]) -> str:
+    return " ".join(name for name in (*STORES, *FACES) if name in names)
 
 
 def lines(promises: Sequence[Promise], tests: Sequence[TestResult]) -> list[str]:
@@ -130,7 +161,10 @@ def main() -> int:
     if (commit, changed) != (document["commit"], document["changed"]):
         run += ", not what is checked out now"
     print(f"promises: {run}", file=sys.stderr)
-    print("\n".join(lines(read_promises(DOCUMENT.read_text()), tests)))
+    said = lines(read_promises(DOCUMENT.read_text()), tests)
+    print("\n".join(said))
+    counts = Counter(line.split()[1].rstrip(":") for line in said)
+    print(f"promises: {counts['kept']} kept, {counts['part']} in part, {counts['open']} open", file=sys.stderr)
     return 0
 
 

@@ -35,6 +35,9 @@ def test_left_out(): pytest.skip("why not")
 @pytest.mark.promise("C05")
 def test_whose_set_up_fails(missing): pass
 def test_of_no_promise(): pass
+@pytest.mark.promise("C14", part="processes")
+@pytest.mark.promise("O03", part=("sh", "argument lists"))
+def test_of_parts(cli): pass
 """
 
 
@@ -69,6 +72,10 @@ def test_a_whole_run_records_what_each_test_shows(suite: pytest.Pytester, worker
         "test_left_out": ("skipped", ["C05"], [], [], False),
         "test_whose_set_up_fails": ("failed", ["C05"], [], [], False),
         "test_of_no_promise": ("passed", [], [], [], False),
+        "test_of_parts": ("passed", ["C14", "O03"], ["sqlite"], ["cli"], False),
+    }
+    assert {name: test["parts"] for name, test in tests.items() if test["parts"]} == {
+        "test_of_parts": [["C14", "processes"], ["O03", "argument lists"], ["O03", "sh"]]
     }
 
 
@@ -93,6 +100,13 @@ def test_a_number_that_no_promise_has_stops_the_run(suite: pytest.Pytester) -> N
     result.stderr.fnmatch_lines(["*test_Z99_wrong: there is no promise 'Z99'*"])
 
 
+def test_a_part_that_the_promise_does_not_have_stops_the_run(suite: pytest.Pytester) -> None:
+    suite.makepyfile('import pytest\n@pytest.mark.promise("C14", part="sh")\ndef test_wrong(): pass')
+    result = suite.runpytest_inprocess("-p", "tests.promises_plugin")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*test_wrong: there is no part 'C14 sh'*"])
+
+
 def result(outcome: str = "passed", *through: str, originals: bool = False) -> TestResult:
     return TestResult("t", outcome, ("C03",), frozenset(through), originals)
 
@@ -107,7 +121,8 @@ C03 = Promise("C03", "text", ("cli", "sqlite", "postgres"))
         ([result("skipped", "cli")], "C03 open: no test yet"),
         ([result("passed", "cli", originals=True)], "C03 open: no test yet"),
         ([result("passed")], "C03 open: 1 test; missing sqlite postgres cli"),
-        ([result("passed", "cli", "sqlite"), result()], "C03 open: 2 tests: sqlite cli; missing postgres"),
+        ([result("passed", "memory")], "C03 open: 1 test: memory; missing sqlite postgres cli"),
+        ([result("passed", "cli", "sqlite"), result()], "C03 part 2 tests: sqlite cli; missing postgres"),
         ([result("passed", "cli", "sqlite", "postgres"), result("failed")], "C03 open: 1 of 2 tests failed"),
         (
             [result("passed", "cli", "sqlite"), result("passed", "memory", "postgres"), result("skipped")],
@@ -117,6 +132,45 @@ C03 = Promise("C03", "text", ("cli", "sqlite", "postgres"))
 )
 def test_the_line_of_a_promise(tests: list[TestResult], line: str) -> None:
     assert verdict(C03, tests) == line
+
+
+def part(name: str, *through: str, outcome: str = "passed") -> TestResult:
+    return TestResult("t", outcome, ("H06",), frozenset(through), originals=False, parts=frozenset({("H06", name)}))
+
+
+H06 = Promise("H06", "text", ("cli", "sqlite"), ("processes", "containers"))
+
+
+@pytest.mark.parametrize(
+    ("tests", "line"),
+    [
+        ([result("passed", "cli", "sqlite")], "H06 open: 1 test: sqlite cli; to come: processes, containers"),
+        ([part("processes", "cli", "sqlite")], "H06 part 1 test: sqlite cli; to come: containers"),
+        (
+            [part("processes", "cli", "sqlite"), part("containers", "sqlite")],
+            "H06 part 2 tests: sqlite cli; containers without cli",
+        ),
+        (
+            [part("processes", "cli"), part("containers")],
+            "H06 part 2 tests: cli; missing sqlite; containers without cli",
+        ),
+        (
+            [part("processes", "cli", "sqlite"), part("containers", "cli"), part("containers", "sqlite")],
+            "H06 kept 3 tests: sqlite cli",
+        ),
+        (
+            [part("processes", "cli", "sqlite"), part("containers", "cli", "sqlite", outcome="failed")],
+            "H06 open: 1 of 2 tests failed",
+        ),
+    ],
+)
+def test_the_line_of_a_promise_in_parts(tests: list[TestResult], line: str) -> None:
+    assert verdict(H06, tests) == line
+
+
+def test_parts_are_read_from_behind_the_colon() -> None:
+    (promise,) = read_promises("| C14 | Steps run: everywhere | cli sqlite: processes, own store |\n")
+    assert promise == Promise("C14", "Steps run: everywhere", ("cli", "sqlite"), ("processes", "own store"))
 
 
 def test_every_promise_has_a_line_in_the_order_of_the_document() -> None:
