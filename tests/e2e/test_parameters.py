@@ -95,7 +95,7 @@ def test_parameters_that_do_not_fit_are_refused_in_one_sentence(windlass: Windla
     assert (misfit.code, misfit.stderr.count("\n")) == (2, 1)
     assert misfit.stderr.startswith("windlass: name ")
     missing = windlass("run", "start", "typed")
-    assert (missing.code, missing.stderr) == (2, 'windlass: missing parameter "name"\n')
+    assert (missing.code, missing.stderr) == (2, 'windlass: missing parameter "name".\n')
     assert windlass("--json", "run", "list").json() == []
 
 
