@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 #: Seconds that a command waits for a store that another process holds.
 _WAIT: Final = 10.0
 _PAUSE: Final = 0.02
+#: New objects between two searches for garbage: some MB at most. Python's 700 makes start-up a tenth slower.
+_GARBAGE: Final = 10_000
 
 
 class WindlassProgram:
@@ -104,15 +107,16 @@ def _reach_owner(settings: Settings, end: float) -> Client | None:
     path = store_place(settings.database_url).path
     if path is None:
         return None
-    from windlass.client.client import Client
-    from windlass.client.unix import UnixTransport, listens
-    from windlass.errors import Unavailable
     from windlass.store.lockfile import find_owner
 
     while True:
         owner = find_owner(path)
         if owner is None or owner.socket is None:
             return None
+        from windlass.client.client import Client
+        from windlass.client.unix import UnixTransport, listens
+        from windlass.errors import Unavailable
+
         if listens(owner.socket):
             return Client(UnixTransport(owner.socket))
         if time.monotonic() > end:
@@ -300,6 +304,9 @@ def _fill_standard_streams() -> None:
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     _fill_standard_streams()
+    gc.set_threshold(_GARBAGE)
     from windlass.cli.main import run
 
-    sys.exit(run(sys.argv[1:], WindlassProgram()))
+    code = run(sys.argv[1:], WindlassProgram())
+    gc.freeze()  # what still lives goes with the process: to search it for garbage at exit takes 20 ms
+    sys.exit(code)
