@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -220,8 +221,35 @@ def test_the_names_of_an_expression_are_known_without_evaluating_it() -> None:
     ]
 
 
-@pytest.mark.parametrize("value", ["hunter2", "-hunter2"])
-def test_a_duration_that_cannot_be_read_is_not_quoted(value: str) -> None:
+@pytest.mark.parametrize("value", ["hunter2", "-hunter2", "5hunter2", "1h5", "1h 5m", "1h\n", "", "100", "1d"])
+def test_a_text_that_is_no_duration_as_a_whole_is_refused_and_not_quoted(value: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         Expression.parse("duration(parameters.x) > duration('1s')").evaluate({"parameters": {"x": value}})
-    assert str(caught.value).endswith("Function 'duration' error: it is no duration such as 1h30m")
+    assert str(caught.value).endswith("duration(): it is no duration such as 1h30m")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("string(duration('1h30m'))", "1h30m0s"),
+        ("duration('-1.5h') < duration('0')", True),
+        ("duration('90m') == duration('1h') + duration('.5h')", True),
+        ("duration(duration('1ms')) > duration('999us')", True),
+        ("duration('90m').getHours()", 1),
+    ],
+)
+def test_durations_are_read_and_compared(text: str, value: object) -> None:
+    assert Expression.parse(text).evaluate({}) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("duration('9999999999999h') > duration('1s')", "longer than 292 years"),
+        ("duration(5) > duration('1s')", "duration() takes a string such as 1h30m, not a number"),
+        ("'1h'.duration() > duration('1s')", 'unknown function "duration"'),
+    ],
+)
+def test_what_is_no_duration_is_said(text: str, why: str) -> None:
+    with pytest.raises(ExpressionError, match=re.escape(why)):
+        Expression.parse(text).evaluate({})

@@ -219,7 +219,7 @@ class _Reader:
         """Read `.name(`."""
         if name in LOOPS:
             self._loop(name)
-        elif name in OWN_FUNCTIONS:
+        elif name in OWN_FUNCTIONS and name in _METHODS:
             self._copy(OWN_FUNCTIONS[name])
         elif name in _METHODS:
             self._copy(name)

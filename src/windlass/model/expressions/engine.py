@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import cache
 from importlib.machinery import PathFinder
 from typing import Any, Final, Protocol, cast
@@ -18,13 +19,23 @@ from windlass.model.expressions.regexes import states
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**63 - 1
 #: Functions that we give the library in place of its own, with their names there: `size`, since it counts the bytes of
-#: a string where CEL counts characters, and `matches`, since it can take very long.
-OWN_FUNCTIONS: Final[Mapping[str, str]] = {"size": "windlass_size", "matches": "windlass_matches"}
+#: a string where CEL counts characters, `matches`, since it can take very long, and `duration`, since it reads the
+#: beginning of a text and leaves out the rest.
+OWN_FUNCTIONS: Final[Mapping[str, str]] = {
+    "size": "windlass_size",
+    "matches": "windlass_matches",
+    "duration": "windlass_duration",
+}
 #: What all regular expressions of one evaluation may cost; about half a second of a slow machine.
 MAX_REGEX_WORK: Final = 500_000_000
 _BASE_WORK: Final = 100_000
 _COMPILE_WORK: Final = 3_000
 _UNEXPECTED: Final = re.compile(r"(?:mismatched|extraneous) input '(.*)'\Z")
+_DURATION: Final = re.compile(r"[-+]?(?:0|(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:h|ms|m|s|us|ns))+)")
+#: In characters; nobody writes more.
+_LONGEST_DURATION: Final = 100
+#: Beyond it the library gives the longest duration that it has.
+_LONGEST: Final = timedelta(days=106_751)
 _UNKNOWN: Final = re.compile(r"Undefined variable or function: '(.*)'\Z")
 #: Deepest nesting of lists and objects that is handed to the library, which walks them recursively.
 _DEPTH: Final = 128
@@ -77,7 +88,7 @@ def run_program(program: Program, variables: Mapping[str, Any]) -> Any:
     KeyError is passed on: only the caller knows what the key was looked up in.
     """
     own = _OwnFunctions()
-    functions: dict[str, Callable[..., Any]] = {OWN_FUNCTIONS["size"]: own.size, OWN_FUNCTIONS["matches"]: own.matches}
+    functions: dict[str, Callable[..., Any]] = {text: getattr(own, name) for name, text in OWN_FUNCTIONS.items()}
     context = _library().Context(dict(variables), functions)
     try:
         value = program.execute(context)
@@ -128,11 +139,32 @@ class _OwnFunctions:
             self.complaint = _reason(error)
             return False
 
+    def duration(self, value: Any) -> timedelta:
+        """Return the duration that a whole text stands for; what is refused is not quoted, for it may be a secret."""
+        if isinstance(value, timedelta):
+            return value
+        found = timedelta()
+        if not isinstance(value, str):
+            self.complaint = f"duration() takes a string such as 1h30m, not {kind_of(value)}"
+        elif len(value) > _LONGEST_DURATION or not _DURATION.fullmatch(value):
+            self.complaint = "duration(): it is no duration such as 1h30m"
+        else:
+            found = _durations().execute({"text": value})
+            if abs(found) >= _LONGEST:
+                self.complaint = "duration(): it is longer than 292 years"
+        return found
+
 
 @cache
 def _matcher() -> Program:
     """Return the library's own `matches`."""
     return _library().compile("text.matches(pattern)")
+
+
+@cache
+def _durations() -> Program:
+    """Return the library's own `duration`."""
+    return _library().compile("duration(text)")
 
 
 def for_cel(value: Any, depth: int = 0) -> Any:
@@ -209,9 +241,6 @@ def _reason(error: Exception) -> str:
     """Return one sentence of why an evaluation failed."""
     first = " ".join(str(error).split()).split(". ")[0].rstrip(".")
     unknown = _UNKNOWN.match(first)
-    function, not_read, _ = first.partition("Parsing Error: Error {")
-    if not_read:  # it would quote the part of the value that was not read: no masking knows parts of secrets
-        return f"{function}it is no duration such as 1h30m"
     match error:
         case ZeroDivisionError():
             return "division by zero"
