@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.world import MakeWorld
-from tests.oracle.world import World, by_step
+from tests.oracle.world import ScriptedWorker, World, by_step
 from windlass.clock import SECOND
 from windlass.errors import Conflict, NotFound
 from windlass.model.outcome import Cancelled, Completed, Failed, Skipped, Waiting
@@ -15,6 +15,13 @@ from windlass.model.outcome import Cancelled, Completed, Failed, Skipped, Waitin
 pytestmark = pytest.mark.promise("H11")
 EXIT = Failed("exit", "it ended with exit code 1", 1)
 SWEPT: dict[str, Any] = {"a": {}, "b": {}, "sweep": {"triggerRule": "always"}, "after": {"triggerRule": "all_done"}}
+
+
+async def begun(world: World) -> ScriptedWorker:
+    """Let the first task end, so that there is something to clean up; return the worker."""
+    worker = await world.worker()
+    await worker.end(await worker.take_one())
+    return worker
 
 
 async def test_a_queued_run_is_cancelled_at_once(world: World) -> None:
@@ -69,18 +76,28 @@ async def test_clean_up_runs_after_a_cancel_and_nothing_else_does(world: World) 
     assert (await world.run(run_id))["state"] == "cancelled"
 
 
-async def test_a_run_that_was_only_queued_still_gets_its_clean_up(world: World) -> None:
-    run_id = await world.submit(await world.define(steps=SWEPT))
+async def test_a_run_that_never_began_is_cancelled_at_once_clean_up_included(world: World) -> None:
+    steps = {**SWEPT, "first": {"triggerRule": "always", "next": "a"}}
+    run_id = await world.submit(await world.define(steps=steps))
     await world.cancel(run_id)
-    assert (await world.run(run_id))["state"] == "queued"
+    assert (await world.run(run_id))["state"] == "cancelled"
+    assert set((await world.states(run_id)).values()) == {"cancelled"}
+    assert await (await world.worker()).take() == []
+
+
+async def test_a_run_of_which_one_step_was_started_gets_its_clean_up(world: World) -> None:
+    run_id = await world.submit(await world.define(steps=SWEPT))
     worker = await world.worker()
+    await worker.end(await worker.take_one())
+    await world.cancel(run_id)
+    assert (await world.run(run_id))["state"] == "running"
     assert await worker.work() == ["sweep"]
     assert (await world.run(run_id))["state"] == "cancelled"
 
 
 async def test_a_second_cancel_stops_clean_up_that_runs(world: World) -> None:
     run_id = await world.submit(await world.define(steps={**SWEPT, "last": {"triggerRule": "always"}}))
-    worker = await world.worker()
+    worker = await begun(world)
     await world.cancel(run_id)
     sweep = await worker.take_one()
     assert (await worker.exchange()).stops == []
@@ -95,23 +112,24 @@ async def test_a_second_cancel_stops_clean_up_that_runs(world: World) -> None:
 
 async def test_a_second_cancel_ends_clean_up_that_waits(world: World) -> None:
     run_id = await world.submit(await world.define(steps=SWEPT))
+    await begun(world)
     await world.cancel(run_id)
     await world.cancel(run_id)
-    assert set((await world.states(run_id)).values()) == {"cancelled"}
+    assert set((await world.states(run_id)).values()) == {"completed", "cancelled"}
     assert (await world.run(run_id))["state"] == "cancelled"
 
 
 async def test_clean_up_that_outlives_its_grace_is_stopped(make_world: MakeWorld) -> None:
     world = make_world(cleanup_grace=300.0)
     run_id = await world.submit(await world.define(steps=SWEPT))
+    worker = await begun(world)
     await world.cancel(run_id)
-    worker = await world.worker()
     sweep = await worker.take_one()
     await world.tick(300)
     assert (await worker.exchange()).stops == [(sweep.queue_id, sweep.fence, "cancel")]
     await worker.end(sweep, Cancelled())
     run = await world.run(run_id)
-    assert (run["state"], run["counts"]) == ("cancelled", {"cancelled": 4})
+    assert (run["state"], run["counts"]) == ("cancelled", {"completed": 1, "cancelled": 3})
     await world.assert_sound(at_rest=True)
     await world.close()
 
@@ -119,9 +137,9 @@ async def test_clean_up_that_outlives_its_grace_is_stopped(make_world: MakeWorld
 async def test_clean_up_has_its_whole_grace_although_the_deadline_of_the_run_is_near(make_world: MakeWorld) -> None:
     world = make_world(cleanup_grace=300.0)
     run_id = await world.submit(await world.define(timeout=60, steps=SWEPT))
+    worker = await begun(world)
     await world.tick(59)
     await world.cancel(run_id)
-    worker = await world.worker()
     await worker.take_one()
     await world.tick(299)
     assert (await worker.exchange()).stops == []
@@ -138,9 +156,10 @@ async def test_clean_up_has_its_whole_grace_although_the_deadline_of_the_run_is_
 async def test_clean_up_that_nobody_takes_ends_with_its_grace(make_world: MakeWorld) -> None:
     world = make_world(cleanup_grace=300.0)
     run_id = await world.submit(await world.define(steps=SWEPT))
+    await begun(world)
     await world.cancel(run_id)
     await world.tick(299)
-    assert (await world.run(run_id))["state"] == "queued"
+    assert (await world.run(run_id))["state"] == "running"
     await world.tick(1)
     assert (await world.run(run_id))["state"] == "cancelled"
     await world.close()

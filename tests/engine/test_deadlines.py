@@ -56,6 +56,14 @@ async def test_clean_up_runs_within_its_grace(world: World) -> None:
     assert (await world.run(run_id))["state"] == "timeout"
 
 
+async def test_a_run_that_never_began_ends_at_its_deadline_clean_up_included(world: World) -> None:
+    steps = {"a": {}, "sweep": {"dependsOn": "a", "triggerRule": "always"}}
+    run_id = await world.submit(await world.define(timeout=60, steps=steps))
+    await world.tick(60)
+    assert await world.states(run_id) == {"a": "cancelled", "sweep": "cancelled"}
+    assert (await world.run(run_id))["state"] == "timeout"
+
+
 @pytest.mark.parametrize("rule", ["all_done", "always"])
 async def test_a_run_of_one_step_whose_deadline_passed_is_no_completed_run(world: World, rule: str) -> None:
     run_id = await world.submit(await world.define(timeout=60, steps={"a": {"triggerRule": rule}}))

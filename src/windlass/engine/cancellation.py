@@ -22,8 +22,8 @@ from windlass.store.transaction import Transaction, apart
 async def cancel(engine: Engine, run_id: bytes, *, by: str | None = None) -> None:
     """Ask a run to stop; what is not started ends at once, what runs is stopped by its worker.
 
-    Steps with the rule `always` still run, within the clean-up grace of the settings, unless the run waits for its
-    time; a second call stops those too.
+    Steps with the rule `always` still run, within the clean-up grace of the settings, where anything of the run was
+    started; a second call stops those too.
     Cancelling a cancelled run changes nothing.
     Raises NotFound where there is no such run, Conflict where it ended in another way.
     """
@@ -70,7 +70,7 @@ def expire(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> 
 def _stop(book: Book, types: str, data: dict[str, object], *, spare: bool) -> None:
     consequences = Consequences()
     why: Stop = "cancel" if book.flags.cancels else "timeout"
-    begun = book.flags.state != "scheduled"  # what never began leaves nothing to clean up
+    begun = book.flags.state not in {"scheduled", "queued"}  # what never began leaves nothing to clean up
     stop_rest(book, why, consequences, spare=spare and begun)
     end = end_if_done(book)
     if end is not None:
