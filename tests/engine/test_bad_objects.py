@@ -143,6 +143,19 @@ async def test_a_run_that_cannot_be_read_ends_however_it_is_touched(world: World
     assert await worker.take() == []
 
 
+@pytest.mark.parametrize("how", ["cancel", "expire"])
+async def test_a_scheduled_run_that_cannot_be_read_ends_too(world: World, how: str) -> None:
+    job = await world.define(timeout=600, steps=TWO)
+    run_id = await world.submit(job, scheduled_at=world.clock.now() + 60 * SECOND)
+    await spoil(world, job, "")
+    if how == "cancel":
+        await world.cancel(run_id)
+    else:
+        await world.tick(660)
+    assert await mend(world, job, run_id) == "failed"
+    assert set((await world.states(run_id)).values()) == {"cancelled"}
+
+
 async def test_a_step_whose_expressions_are_not_understood_reaches_its_worker(world: World) -> None:
     job = await world.define(steps={"a": {}, "b": {"config": {"message": "x"}}})
     run_id = await world.submit(job)

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tests.oracle.history import check_history
+from tests.oracle.transitions import watch_states, wrong_moves
 from windlass.clock import ManualClock
 from windlass.engine.applying import ApplyOptions, apply
 from windlass.engine.cancellation import cancel
@@ -70,6 +71,7 @@ class World:
     def _store(self) -> SqliteStore:
         store = SqliteStore(self.path, clock=self.clock)
         upgrade(store, ids=self.ids)
+        watch_states(store)
         return store
 
     async def reopen(self) -> None:
@@ -156,6 +158,7 @@ class World:
     async def assert_sound(self, *, at_rest: bool = False) -> None:
         """Fail where the oracle finds anything."""
         found = await check_history(self.engine, accepted=self.accepted, at_rest=at_rest)
+        found += await wrong_moves(cast("SqliteStore", self.engine.store))
         assert not found, "\n".join(found)
 
 

@@ -25,7 +25,7 @@ TASK_FINAL: Final = frozenset({"completed", "failed", "skipped", "cancelled", "t
 
 #: From each run state to the states it may move to; final states move nowhere.
 RUN_MOVES: Final[dict[str, frozenset[str]]] = {
-    "scheduled": frozenset({"queued", "waiting", "cancelled", "timeout"}),
+    "scheduled": frozenset({"queued", "waiting", "failed", "cancelled", "timeout"}),
     "waiting": frozenset({"scheduled", "queued", "running", "failed", "cancelled", "timeout"}),
     "queued": frozenset({"running", "waiting", "failed", "cancelled", "timeout", "completed"}),
     "running": frozenset({"waiting", "completed", "failed", "cancelled", "timeout"}),
