@@ -124,7 +124,7 @@ def _plain_line() -> re.Pattern[str]:
     block = rf"( *+)(?:- |{key}: )[|>]-?\n(\1  ++)[^ \n][^\n]*\n(?:\2[^\n]*\n|\n)*"
     block_in_list = rf"( *+)- {key}: [|>]-?\n(\3    *+)[^ \n][^\n]*\n(?:\4[^\n]*\n|\n)*"
     other = r" *+(?:#[^\n]*)?\n|---\n"
-    return re.compile(f"{block}|{block_in_list}|{line}|{other}")
+    return re.compile(f"{line}|{block}|{block_in_list}|{other}")  # no text is of two forms: the usual one first
 
 
 _is_ready()  # now, so that other threads find it loaded later

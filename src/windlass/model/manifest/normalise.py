@@ -19,6 +19,8 @@ from windlass.model.manifest.step_shape import StepContext, shape_step
 from windlass.model.manifest.volumes import Volumes
 
 _EMPTY: dict[str, Any] = {}
+#: What the originals have under metadata, with our name at the top.
+_LIFTED = {name: name for name in LIFTED} | {"runTimeout": "timeout"}
 #: Fields that say nothing about the job's content.
 _SAID = ("$schema", "apiVersion", "kind", "from")
 
@@ -66,8 +68,7 @@ def _without_defaults(job: dict[str, Any]) -> None:
 
 def _lift(job: dict[str, Any], metadata: dict[str, Any], notes: Notes) -> None:
     """Move what the originals have under metadata to the top."""
-    moves = {name: name for name in LIFTED} | {"runTimeout": "timeout"}
-    for name, target in moves.items():
+    for name, target in _LIFTED.items():
         if name not in metadata:
             continue
         value = metadata.pop(name)

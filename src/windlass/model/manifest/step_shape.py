@@ -22,6 +22,7 @@ _WRITTEN_TYPES = ("task", "branch")
 _DEFAULTED = ("timeout", "logQuota", "cache", "onWorkerLost")
 _RETRY = frozenset({"retry", "retries", "retryDelay", "retryBackoff"})
 _FAILURE = ("allowFailure", "onFailure", "continueOnError")
+_SPELLINGS_OF_FAILURE = frozenset(_FAILURE)
 _NEVER_EMPTY = ("env", "artifacts", "matrix", "targets")
 
 
@@ -52,6 +53,7 @@ def _type_and_config(
 ) -> None:
     """Settle `type` and `config`, and check the config against the type."""
     name = _settled_type(fields, context.raw[path[-1]], notes, path)
+    fields.pop("type", None)
     checker = context.catalog.checker_or_none(name) if name is not None else None
     if checker is None:
         if name is not None:
@@ -82,12 +84,11 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _settled_type(fields: dict[str, Any], raw: Mapping[str, Any], notes: Notes, path: Path) -> str | None:
-    """Take `type` and return the step type that is meant, or None after noting why there is none.
+    """Return the step type that is meant, or None after noting why there is none.
 
     `raw` is the step as written: a field that was refused has been noted already.
     """
-    refused = any(raw.get(field) is not None and field not in fields for field in _DOING)
-    written = fields.pop("type", None)
+    written = fields.get("type")
     meant = _meant(fields, written)
     if written == "branch" and meant is not None:
         fields["branch"] = True
@@ -99,7 +100,7 @@ def _settled_type(fields: dict[str, Any], raw: Mapping[str, Any], notes: Notes, 
     if written is None and meant is None:
         if "engine" in fields and raw.get("image") is None:
             notes.error((*path, "engine"), 'missing key "image" beside engine', "key")
-        elif not refused:
+        elif all(raw.get(field) is None or field in fields for field in _DOING):
             notes.error(path, "the step does nothing: it needs run, command, image, uses, or type", "key")
     name: str | None = written or meant
     return name
@@ -145,9 +146,9 @@ def _agree(written: str, meant: str) -> bool:
 
 def _failure(fields: dict[str, Any], notes: Notes, path: Path) -> None:
     """Settle the three spellings of `allowFailure`."""
-    said = {name: fields.pop(name) in (True, "continue") for name in _FAILURE if name in fields}
-    if not said:
+    if _SPELLINGS_OF_FAILURE.isdisjoint(fields):
         return
+    said = {name: fields.pop(name) in (True, "continue") for name in _FAILURE if name in fields}
     if len(set(said.values())) > 1:
         names = " and ".join(said)
         notes.error((*path, list(said)[-1]), f"{names} say the same thing differently; keep one", "key")
@@ -163,11 +164,12 @@ def _policies(fields: dict[str, Any], context: StepContext, notes: Notes, path: 
         retry = without_defaults({**defaults.get("retry", {}), **(own or {})})
         if retry:
             fields["retry"] = retry
-    if "env" in defaults:
-        fields["env"] = {**defaults["env"], **fields.get("env", {})}
-    for name in _DEFAULTED:
-        if name in defaults:
-            fields.setdefault(name, defaults[name])
+    if defaults:
+        if "env" in defaults:
+            fields["env"] = {**defaults["env"], **fields.get("env", {})}
+        for name in _DEFAULTED:
+            if name in defaults:
+                fields.setdefault(name, defaults[name])
     if fields.get("cache") is False:
         del fields["cache"]
     if fields.get("onWorkerLost") == "fail":
