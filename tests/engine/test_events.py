@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
 from tests.oracle.world import World, by_step
+from windlass.engine.ends import RunEnds
 from windlass.engine.reading import list_tasks
-from windlass.engine.watching import events, newest_cursor, wait_for_end
+from windlass.engine.watching import events, newest_cursor
+from windlass.errors import NotFound, Unavailable
 from windlass.model.outcome import Completed, Failed
 from windlass.store.events import events_after
 
@@ -115,15 +118,34 @@ async def test_a_reader_that_does_not_follow_ends_with_the_newest(world: World) 
     assert seen == ["run.created", "run.queued", "task.queued"]
 
 
-async def test_whoever_waits_for_a_run_hears_its_end(world: World) -> None:
+@pytest.fixture
+async def ends(world: World) -> AsyncIterator[RunEnds]:
+    """Give the reader of ends."""
+    found = RunEnds(world.engine)
+    yield found
+    await found.close()
+
+
+async def test_whoever_waits_for_a_run_hears_its_end(world: World, ends: RunEnds) -> None:
     run_id = await world.submit(await world.define(steps={"a": {}}))
-    waiting = asyncio.create_task(wait_for_end(world.engine, run_id))
+    waiting = [asyncio.create_task(ends.wait(run_id)) for _ in range(3)]
     await (await world.worker()).work(by_step(a=Completed()))
     async with asyncio.timeout(20):
-        assert await waiting == "completed"
-    assert await wait_for_end(world.engine, run_id) == "completed"
+        assert [end.state for end in await asyncio.gather(*waiting)] == ["completed"] * 3
+        assert (await ends.wait(run_id)).state == "completed"
 
 
-async def test_nobody_waits_for_a_run_that_is_not_there(world: World) -> None:
-    with pytest.raises(LookupError):
-        await wait_for_end(world.engine, b"\0" * 16)
+async def test_nobody_waits_for_a_run_that_is_not_there(ends: RunEnds) -> None:
+    with pytest.raises(NotFound):
+        await ends.wait(b"\0" * 16)
+
+
+async def test_whoever_waits_when_it_is_closed_hears_so(world: World, ends: RunEnds) -> None:
+    run_id = await world.submit(await world.define(steps={"a": {}}))
+    waiting = asyncio.create_task(ends.wait(run_id))
+    await asyncio.wait([waiting], timeout=0)
+    await ends.close()
+    with pytest.raises(Unavailable, match="the run goes on"):
+        await waiting
+    with pytest.raises(Unavailable):
+        await ends.wait(run_id)

@@ -16,6 +16,7 @@ from windlass.clock import SystemClock
 from windlass.engine.applying import ApplyOptions, apply
 from windlass.engine.cancellation import cancel
 from windlass.engine.compiled import JobCache
+from windlass.engine.ends import RunEnds
 from windlass.engine.engine import Engine
 from windlass.engine.manifests import ManifestText
 from windlass.engine.node import Node, prepare_folders, start_node
@@ -24,7 +25,7 @@ from windlass.engine.reading import get_run, list_attempts, list_tasks
 from windlass.engine.secret import Secrets
 from windlass.engine.starting import prepare
 from windlass.engine.submission import Submission, submit
-from windlass.engine.watching import events, wait_for_end
+from windlass.engine.watching import events
 from windlass.ids import Uuid7Source
 from windlass.model.catalog import StepCatalog
 from windlass.model.manifest.canonical import to_job
@@ -82,9 +83,10 @@ class Place:
     accepted: list[bytes] = field(default_factory=list)
     node: Node | None = None
     engine: Engine = field(init=False)
+    ends: RunEnds = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the engine."""
+        """Make the engine, and the reader of ends over it."""
         self.engine = Engine(
             store=self.store,
             ids=Uuid7Source(),
@@ -92,6 +94,7 @@ class Place:
             jobs=JobCache(to_job),
             catalog=StepCatalog(),
         )
+        self.ends = RunEnds(self.engine)
 
     async def start(self) -> Node:
         workspaces, artifacts = prepare_folders(self.home)
@@ -118,7 +121,7 @@ class Place:
 
     async def end(self, run_id: bytes) -> dict[str, Any]:
         async with asyncio.timeout(_PATIENCE):
-            await wait_for_end(self.engine, run_id)
+            await self.ends.wait(run_id)
         return await get_run(self.engine, run_id)
 
     async def tasks(self, run_id: bytes) -> dict[str, dict[str, Any]]:
@@ -131,6 +134,7 @@ class Place:
                     return
 
     async def close(self) -> None:
+        await self.ends.close()
         if self.node is not None:
             await self.node.stop(0)
 

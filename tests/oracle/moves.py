@@ -12,7 +12,6 @@ from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
 #: The state that an event of a task leads to; those left out change none.
 _TASK_STATES: Final = {
     "task.queued": "queued",
-    "task.scheduled": "scheduled",
     "task.started": "running",
     "task.retried": "scheduled",
     "task.waiting": "waiting",

@@ -1,4 +1,4 @@
-"""Reading events as they come: a cursor over the event table that waits for more, and waiting for runs to end."""
+"""Reading events as they come: a cursor over the event table that waits for more."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Collection
 
 from windlass.engine.engine import Engine
 from windlass.model.event import Event
-from windlass.model.state import RUN_FINAL
-from windlass.store import runs as stored
 from windlass.store.events import events_after, newest
 
 #: Seconds between looks when no hint comes.
@@ -41,23 +39,6 @@ async def events(
                 if not follow:
                     return
                 await _wait(changed)
-    finally:
-        forget()
-
-
-async def wait_for_end(engine: Engine, run_id: bytes) -> str:
-    """Return the final state of a run once it has one."""
-    changed = asyncio.Event()
-    forget = engine.store.on_hint("ended", changed.set)
-    try:
-        while True:
-            changed.clear()
-            state = (await engine.store.read(stored.states, [run_id])).get(run_id)
-            if state is None:
-                raise LookupError(f"run {run_id.hex()} is gone")
-            if state in RUN_FINAL:
-                return state
-            await _wait(changed)
     finally:
         forget()
 

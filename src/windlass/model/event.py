@@ -6,7 +6,7 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 | event | meaning | data |
 |---|---|---|
 | `run.created` | the run was accepted | |
-| `run.scheduled` | it waits for its time | `at` |
+| `run.scheduled` | it and its tasks wait for its time | `at` |
 | `run.queued` | its first tasks may be taken | |
 | `run.started` | its first attempt was started | |
 | `run.cancel_requested` | somebody asked to stop it | `by`, `again` |
@@ -14,10 +14,9 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 | `run.retried` | a final run was run again as another one | `run`, `by` |
 | `run.completed` `run.failed` `run.cancelled` `run.timeout` | it ended | `reason` |
 | `task.queued` | its predecessors are final, it may be taken | |
-| `task.scheduled` | it waits for its time | `at` |
 | `task.started` | an attempt was started | `attempt`, `worker` |
 | `task.progress` | the attempt reported how far it is | `percent`, `message` |
-| `task.retried` | an attempt ended and another one will follow | `attempt`, `outcome`, `reason`, `at` |
+| `task.retried` | an attempt ended, another one follows at that time | `attempt`, `outcome`, `reason`, `at` |
 | `task.waiting` | the attempt gave its slot back and waits | `reason`, `until` |
 | `task.lost` | the worker of an attempt is gone | `attempt`, `worker` |
 | `task.late` | a worker reported an attempt that was no longer its own; nothing else changed | `attempt`, `outcome` |
@@ -52,7 +51,6 @@ RUN_EVENTS = frozenset(
 TASK_EVENTS = frozenset(
     {
         "task.queued",
-        "task.scheduled",
         "task.started",
         "task.progress",
         "task.retried",

@@ -109,12 +109,6 @@ def revision_of(tx: Transaction, run_id: bytes) -> int | None:
     return None if found is None else int(found)
 
 
-def states(tx: Transaction, run_ids: Sequence[bytes]) -> dict[bytes, str]:
-    """Return the states of runs by id; those that do not exist are left out."""
-    found = tx.connection.execute(select(runs.c.id, runs.c.state).where(runs.c.id.in_(run_ids)))
-    return {row.id: row.state for row in found}
-
-
 def live_counts(tx: Transaction, run_id: bytes) -> dict[str, int]:
     """Count the tasks of a run by state, final or not."""
     counts: dict[str, int] = {}
