@@ -60,6 +60,17 @@ def test_more_cells_than_the_limit_are_refused_before_they_are_made() -> None:
     assert expand({"a": [1, 2]}, limit=2).layout().size == 2
 
 
+def test_a_matrix_without_end_is_refused_as_well() -> None:
+    with pytest.raises(LimitExceeded, match="1,000,000,000,000 is over the limit of 100"):
+        expand({f"a{axis}": [1, 2] for axis in range(20_000)})
+
+
+def test_all_matrices_of_a_run_together_have_a_limit() -> None:
+    with pytest.raises(LimitExceeded, match="Tasks of all matrices of a run: 22 is over the limit of 20"):
+        expand(*[{"n": [1, 2]}] * 50_000, limit=2)
+    assert expand(*[{"n": [1, 2]}] * 10, limit=2).layout().size == 20
+
+
 @pytest.mark.parametrize("values", [["a", "a"], [1, "1"], [[1], "[1]"]])
 def test_cells_that_could_not_be_told_apart_are_refused(values: list[Any]) -> None:
     with pytest.raises(UserError, match="two cells of its matrix are the same"):

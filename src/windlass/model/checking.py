@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from windlass.model.expressions.analysis import did_you_mean
-from windlass.model.expressions.paths import same_step
 from windlass.model.rendering import CompiledStep, Named, compile_step
+from windlass.model.step_order import StepOrder
 
 if TYPE_CHECKING:
     from windlass.model.definition import Job, Step
@@ -24,8 +24,7 @@ class Scope:
 
     #: The job's `parameters` block; None: any names.
     parameters: Mapping[str, Any] | None
-    #: Direct predecessors of each step.
-    steps: Mapping[str, tuple[str, ...]]
+    steps: StepOrder
     #: The step whose expressions are checked; None for those of the job, which know no steps.
     step: str | None = None
     #: Names of the matrix; None where the step has none.
@@ -36,25 +35,12 @@ class Scope:
     @staticmethod
     def of(job: Job) -> Scope:
         """Return the scope of a job's own expressions."""
-        return Scope(parameters=job.parameters, steps={step.name: step.depends_on for step in job.steps})
+        return Scope(parameters=job.parameters, steps=StepOrder({step.name: step.depends_on for step in job.steps}))
 
     def at(self, step: Step) -> Scope:
         """Return the scope of `step`, a step of the same job."""
         matrix = None if step.matrix is None else frozenset(step.matrix)
         return replace(self, step=step.name, matrix=matrix, has_target=step.targets is not None)
-
-    def comes_before(self, name: str) -> bool:
-        """Say whether the step `name` is a predecessor, direct or not, of the one that is checked."""
-        seen: set[str] = set()
-        pending = [] if self.step is None else list(self.steps.get(self.step, ()))
-        while pending:
-            one = pending.pop()
-            if one == name:
-                return True
-            if one not in seen:
-                seen.add(one)
-                pending.extend(self.steps.get(one, ()))
-        return False
 
 
 def check_step(step: Step, spec: StepSpec, scope: Scope) -> list[Found]:
@@ -103,11 +89,11 @@ def _check_name(named: Named, scope: Scope) -> list[Found]:  # noqa: PLR0911 - o
 
 def _check_step_name(name: str, scope: Scope, say: Any) -> list[Found]:
     """Return what is wrong with the name of a step."""
-    actual = next((known for known in scope.steps if same_step(known, name)), None)
+    actual = scope.steps.named(name)
     if actual is None:
-        return say(f'unknown step "{name}"{did_you_mean(name, scope.steps)}')  # type: ignore[no-any-return]
+        return say(f'unknown step "{name}"{did_you_mean(name, scope.steps.predecessors)}')  # type: ignore[no-any-return]
     if scope.step is None:
         return say("no step has run yet when this is evaluated")  # type: ignore[no-any-return]
-    if not scope.comes_before(actual):
+    if not scope.steps.comes_before(actual, scope.step):
         return say(f'step "{actual}" does not come before this one; add it to `dependsOn`')  # type: ignore[no-any-return]
     return []

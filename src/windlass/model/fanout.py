@@ -12,6 +12,10 @@ from windlass.errors import ExpressionError, LimitExceeded, UserError
 from windlass.model.definition import Job, Step
 from windlass.model.graph import TaskLayout, layout_of
 
+#: Cells are not counted further.
+_UNCOUNTED: Final = 10**12
+#: How many times the limit of one step all steps of a run may have together.
+_OF_A_RUN: Final = 10
 #: Characters of the longest key of a cell: it stands in the queue and in every list of tasks.
 _LONGEST_KEY: Final = 1000
 
@@ -54,12 +58,18 @@ def fans_out(job: Job) -> bool:
 def expand_job(job: Job, evaluate: Callable[[str], Any], *, limit: int) -> Expansion:
     """Return the cells of every step; `evaluate` gives the value of an axis that is an expression.
 
-    Raises UserError where an axis is no list, LimitExceeded where a step has more than `limit` cells or one of them a
-    key that is too long.
+    Raises UserError where an axis is no list, LimitExceeded where a step has more than `limit` cells, all of them more
+    than ten times as many, or one of them a key that is too long.
     """
-    return Expansion(
-        tuple(None if step.matrix is None else _cells(step, step.matrix, evaluate, limit) for step in job.steps)
-    )
+    expanded: list[tuple[Cell, ...] | None] = []
+    total = 0
+    for step in job.steps:
+        cells = None if step.matrix is None else _cells(step, step.matrix, evaluate, limit)
+        expanded.append(cells)
+        total += len(cells or ())
+        if total > limit * _OF_A_RUN:
+            raise LimitExceeded("Tasks of all matrices of a run", total, limit * _OF_A_RUN)
+    return Expansion(tuple(expanded))
 
 
 def _cells(step: Step, matrix: Mapping[str, Any], evaluate: Callable[[str], Any], limit: int) -> tuple[Cell, ...]:
@@ -73,7 +83,7 @@ def _cells(step: Step, matrix: Mapping[str, Any], evaluate: Callable[[str], Any]
         if not isinstance(values, list):
             raise UserError(f'Step "{step.name}": matrix.{name} must be a list, and its expression gives none.')
         axes[name] = values
-        count *= len(values)
+        count = min(count * len(values), _UNCOUNTED)
     if count > limit:
         raise LimitExceeded(f'Tasks of step "{step.name}"', count, limit)
     texts = [[_text(value) for value in values] for values in axes.values()]

@@ -51,7 +51,7 @@ def split(text: str) -> tuple[Piece, ...]:
     """
     pieces: list[Piece] = []
     literal: list[str] = []
-    at = 0
+    at, line, counted = 0, 1, 0
     while True:
         opening = text.find(OPENING, at)
         if opening < 0:
@@ -64,7 +64,8 @@ def split(text: str) -> tuple[Piece, ...]:
         literal.append(text[at:opening])
         start = opening + len(OPENING)
         end = end_of_expression(text, start)
-        line = text.count("\n", 0, opening) + 1
+        line += text.count("\n", counted, opening)
+        counted = opening
         if end is None:
             raise ExpressionError(f"line {line}: {OPENING} has no {CLOSING}; write {ESCAPED} for a literal {OPENING}")
         if before := "".join(literal):

@@ -229,6 +229,8 @@ def _check_text(value: str) -> None:
 
 def _complaint(text: str) -> str:
     """Return the first complaint out of the library's report on a text that it cannot parse."""
+    if "Recursion limit" in text:
+        return "it is nested too deeply"
     lines = [line for line in text.partition("ERROR: <input>:")[2].splitlines() if line]
     message = lines[0].partition(": ")[2].removeprefix("Syntax error: ").partition(" expecting ")[0] if lines else ""
     unexpected = _UNEXPECTED.match(message)

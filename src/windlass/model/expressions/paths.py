@@ -75,11 +75,12 @@ def kind_of(value: Any) -> str:
     return _KINDS.get(type(value), f"a {type(value).__name__}")
 
 
-def same_step(name: str, other: str) -> bool:
-    """Say whether two spellings name the same step: `load_eu` is `load-eu`."""
-    return name.replace("-", "_") == other.replace("-", "_")
+def spelling(name: str) -> str:
+    """Return what all spellings of a step's name have in common: `load_eu` is `load-eu`."""
+    return name.replace("-", "_")
 
 
 def _under_other_spelling(steps: Mapping[str, Any], name: str) -> str | None:
     """Return the key of `steps` that `name` spells with `_` for `-`, or None."""
-    return next((key for key in steps if same_step(key, name)), None)
+    wanted = spelling(name)
+    return next((key for key in steps if spelling(key) == wanted), None)

@@ -6,6 +6,7 @@ They hold for lists of arguments and for the commands of a script alike; `builti
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from windlass.model.injection.programs import (
@@ -33,23 +34,34 @@ from windlass.model.injection.variables import NAME, may_not_be_set
 from windlass.model.injection.words import SCRIPT, Verdict, Verdicts, Word, holes, program_name, refused
 
 _BY_ENV: Final = "pass it by `env` or as a further argument, and use that in the code"
+#: Commands that start each other, as `env nice timeout 5 sh` does, and commands of one `find`.
+MAX_DEPTH: Final = 16
+_TOO_DEEP: Final = refused(f"stands behind more than {MAX_DEPTH} commands within commands; put them into a file")
 _NO_NAME: Final = refused("would be the name of a command; choose among names that the script has, by `case`")
 
 
-def judge(words: Sequence[Word], start: int = 0, *, keeps_env: bool = True) -> Verdicts:
+def judge(  # noqa: PLR0911 - one return a kind of program
+    words: Sequence[Word], start: int = 0, *, keeps_env: bool = True, depth: int = 0, in_find: bool = False
+) -> Verdicts:
     """Return what is to be said of the words with expressions of the command that begins at `start`.
 
-    With `keeps_env` the command gets the environment that carries our values.
+    With `keeps_env` the command gets the environment that carries our values. `depth` is how many commands have started
+    each other up to here; with `in_find` a `find` is among them, which looks at every -exec behind it by itself.
     """
     if start >= len(words) or not holes(words, start):
         return {}
     if words[start].has_hole:
         return {start: _NO_NAME}
+    if depth > MAX_DEPTH:
+        return dict.fromkeys(holes(words, start), _TOO_DEEP)
     name = program_name(words[start]) or ""
     if name in SHELLS:
         return _shell(words, start, name, keeps_env=keeps_env)
     if name in STARTERS:
-        return _starter(words, start, name, keeps_env=keeps_env)
+        found, inner, keeps_env = _starter(words, start, name, keeps_env=keeps_env)
+        return found | judge(words, inner, keeps_env=keeps_env, depth=depth + 1, in_find=in_find)
+    if name == "find":
+        return {} if in_find else _find(words, start)
     if rules := interpreter(name):
         return _interpreter(words, start, rules, name)
     return _BY_NAME.get(name, _unknown)(words, start)
@@ -94,6 +106,8 @@ def _commands(words: Sequence[Word]) -> list[int]:
 
 def reads_input_as_code(words: Sequence[Word]) -> str | None:
     """Return the name of the program that takes its standard input for code, or None where the command has none."""
+    texts = [word.text for word in words]
+    last_flag = max((at for at, text in enumerate(texts) if text in {"-s", "-"}), default=0)
     for start in _commands(words):
         name = program_name(words[start])
         if name is None:
@@ -102,9 +116,9 @@ def reads_input_as_code(words: Sequence[Word]) -> str | None:
             return name
         if not runs_code(name):
             continue
-        texts = [one.text for one in words[start + 1 :]]
-        operands = [text for text in texts if text is None or not text.startswith("-")]
-        if not operands or operands[0] == "/dev/stdin" or "-s" in texts or "-" in texts:
+        behind = islice(texts, start + 1, None)
+        operand = next((text for text in behind if text is None or not text.startswith("-")), "/dev/stdin")
+        if operand == "/dev/stdin" or last_flag > start:
             return name
     return None
 
@@ -201,8 +215,11 @@ def _option(text: str, rules: Interpreter) -> tuple[bool, bool]:
     return False, False
 
 
-def _starter(words: Sequence[Word], start: int, name: str, *, keeps_env: bool) -> Verdicts:
-    """Judge `env NAME=value command ...` and its kin."""
+def _starter(words: Sequence[Word], start: int, name: str, *, keeps_env: bool) -> tuple[Verdicts, int, bool]:
+    """Judge `env NAME=value command ...` and its kin up to the command.
+
+    Return where that begins, and whether it gets the environment.
+    """
     rules = STARTERS[name]
     found: Verdicts = {}
     at, operands = start + 1, rules.operands
@@ -211,7 +228,7 @@ def _starter(words: Sequence[Word], start: int, name: str, *, keeps_env: bool) -
         text = words[at].prefix
         if text.startswith("-") and len(text) > 1:
             if name == "command" and text in {"-v", "-V"}:
-                return {}
+                return {}, len(words), keeps_env
             keeps_env = keeps_env and not (name == "env" and text in {"-i", "--ignore-environment"})
             at = _starter_option(words, at, rules, found)
         elif rules.assigns and "=" in text and NAME.match(assigned := text.partition("=")[0]):
@@ -222,7 +239,7 @@ def _starter(words: Sequence[Word], start: int, name: str, *, keeps_env: bool) -
         else:
             break
         at += 1
-    return found | judge(words, at, keeps_env=keeps_env)
+    return found, at, keeps_env
 
 
 def _starter_option(words: Sequence[Word], at: int, rules: Starter, found: Verdicts) -> int:
@@ -262,9 +279,12 @@ def _powershell(words: Sequence[Word], start: int) -> Verdicts:
 def _find(words: Sequence[Word], start: int) -> Verdicts:
     """Judge `find ... -exec command ;`."""
     found: Verdicts = {}
-    for at in range(start + 1, len(words)):
-        if words[at].text in {"-exec", "-execdir", "-ok", "-okdir"}:
-            found.update(dict.fromkeys(judge(words, at + 1, keeps_env=False), _in_code_of("find -exec")))
+    starts = [at for at in range(start + 1, len(words)) if words[at].text in {"-exec", "-execdir", "-ok", "-okdir"}]
+    if len(starts) > MAX_DEPTH:
+        return dict.fromkeys(holes(words, starts[0]), _TOO_DEEP)
+    for at in starts:
+        inner = judge(words, at + 1, keeps_env=False, in_find=True)
+        found.update(dict.fromkeys(inner, _in_code_of("find -exec")))
     return found
 
 
@@ -322,6 +342,7 @@ def _unknown(words: Sequence[Word], start: int) -> Verdicts:
     """Judge a command of which we know nothing: a shell or interpreter may stand among its arguments."""
     found: Verdicts = {}
     name = program_name(words[start])
+    inside = holes(words, start + 1)
     is_carrier = name is None or name in CARRIERS
     could_run_code = name is None
     for at in range(start + 1, len(words)):
@@ -336,6 +357,8 @@ def _unknown(words: Sequence[Word], start: int) -> Verdicts:
         could_run_code = True
         for key, verdict in judge(words, at, keeps_env=False).items() if is_carrier else ():
             found.setdefault(key, verdict)
+        if len(found) == len(inside):
+            break
         if not found and _has_known_code(words, at):
             break  # what follows are arguments of that code
     return found
@@ -353,6 +376,5 @@ _BY_NAME: Final[Mapping[str, Callable[[Sequence[Word], int], Verdicts]]] = {
     **dict.fromkeys(("echo", "printf", "logger", "true", ":"), _prints),
     **dict.fromkeys(COMMAND_OPTIONS, _options),
     **dict.fromkeys(GUARDED, _guarded),
-    "find": _find,
     "git": _git,
 }

@@ -163,7 +163,9 @@ class Compiler:
             for index, item in enumerate(items)
         ]
         words = words_of(pieces)
-        verdicts = judge_arguments(words)
+        verdicts = self.guard(path, lambda: judge_arguments(words))
+        if verdicts is None:
+            return Constant(list(items))
         nodes: list[Node] = []
         for index, item in enumerate(pieces):
             at = (*path, index)

@@ -88,8 +88,9 @@ def compile_script(
     `name_for` gives the variable that carries an expression. Raises ExpressionError where nothing of the script can be
     judged; the script is None where an expression may not stand where it does.
     """
-    placed = _place(pieces, name_for)
-    if len(placed.script) > MAX_SCRIPT or len(placed.spans) > MAX_EXPRESSIONS:
+    expressions = sum(isinstance(piece, Hole) and not piece.expression.is_raw for piece in pieces)
+    placed = _place(pieces, name_for) if len(pieces) <= MAX_SCRIPT and expressions <= MAX_EXPRESSIONS else None
+    if placed is None or len(placed.script) > MAX_SCRIPT:
         limits = f"{MAX_SCRIPT:,} bytes and {MAX_EXPRESSIONS} expressions"
         raise ExpressionError(f"a script with expressions may have {limits}; put parts of it into files")
     root = parse(placed.script)

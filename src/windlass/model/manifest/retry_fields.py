@@ -7,7 +7,7 @@ from typing import Any
 
 from windlass.model.definition import Retry
 from windlass.model.did_you_mean import suggestion
-from windlass.model.manifest.kinds import INVALID, Choice, Kind, Listing, Schema, Whole, label
+from windlass.model.manifest.kinds import INVALID, Choice, Kind, Listing, Schema, Whole, described, label
 from windlass.model.manifest.problem import Notes, Path
 from windlass.model.manifest.record import Field, Record
 from windlass.model.manifest.words import DELAY, FLAG
@@ -42,7 +42,7 @@ class Cause(Kind):
         if type(value) is not str:
             return self.refuse(value, notes, path)
         near = suggestion(value, _CAUSES)
-        notes.error(path, _NEVER.get(value) or f'{label(path)} must be {self.words}, not "{value}"{near}')
+        notes.error(path, _NEVER.get(value) or f"{label(path)} must be {self.words}, not {described(value)}{near}")
         return INVALID
 
     def schema(self) -> Schema:

@@ -11,6 +11,7 @@ from windlass.model.checking import Scope, check_compiled
 from windlass.model.manifest.config import ConfigChecker
 from windlass.model.manifest.draft import Draft, Findings, Found
 from windlass.model.manifest.problem import Path, texts
+from windlass.model.step_order import StepOrder
 from windlass.model.steptype import StepSpec
 
 #: Stands for places where nothing interprets a text.
@@ -25,7 +26,7 @@ def expressions_are_sound(draft: Draft) -> Findings:
     if _MARK not in draft.json:
         return
     parameters = draft.canonical.get("parameters")
-    edges = {step["name"]: tuple(step.get("dependsOn", ())) for step in draft.steps if "name" in step}
+    edges = StepOrder({step["name"]: step.get("dependsOn", ()) for step in draft.steps if "name" in step})
     for number, step in enumerate(draft.steps):
         parts = {part: step[part] for part in ("config", "env", "when") if part in step}
         json = orjson.dumps(parts)
@@ -50,7 +51,7 @@ def _aside(step: Mapping[str, Any], path: Path, scope: Scope) -> Findings:
     """Check the expressions of a step that stand outside of `config`, `env` and `when`."""
     for name, values in step.get("matrix", {}).items():
         if isinstance(values, str):
-            yield from _plain(values, (*path, "matrix", name), Scope(parameters=scope.parameters, steps={}))
+            yield from _plain(values, (*path, "matrix", name), Scope(parameters=scope.parameters, steps=StepOrder({})))
     for index, text in enumerate(step.get("cache", {}).get("key", ())):
         yield from _plain(text, (*path, "cache", "key", index), scope)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -11,6 +11,8 @@ from windlass.model.did_you_mean import suggestion
 from windlass.model.durations import duration_text
 from windlass.model.manifest.draft import Draft, Findings, Found
 
+#: Cells are not counted further.
+_UNCOUNTED: Final = 10**12
 _TARGET_KINDS = ("target", "group", "selector")
 
 
@@ -43,11 +45,12 @@ def matrix_cells(draft: Draft) -> Findings:
         for name, values in matrix.items():
             if not isinstance(values, list):
                 continue
-            cells *= max(len(values), 1)
+            cells = min(cells * max(len(values), 1), _UNCOUNTED)
             if len({orjson.dumps(value, option=orjson.OPT_SORT_KEYS) for value in values}) < len(values):
                 yield Found(("steps", number, "matrix", name), f"matrix.{name} has the same value twice")
         if cells > draft.limits.fan_out:
-            message = f"the matrix makes {cells:,} tasks, over the limit of {draft.limits.fan_out:,}"
+            told = f"{cells:,}" if cells < _UNCOUNTED else f"{cells:,} or more"
+            message = f"the matrix makes {told} tasks, over the limit of {draft.limits.fan_out:,}"
             yield Found(("steps", number, "matrix"), message, about="key")
         if "targets" in step:
             yield Found(("steps", number, "targets"), "a step has either matrix or targets, not both", about="key")
