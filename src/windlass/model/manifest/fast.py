@@ -106,14 +106,15 @@ def _starts(text: str) -> list[tuple[int, int]]:
 def _plain_line() -> re.Pattern[str]:
     """Return the expression for one plain line, or for a key with the block of text under it.
 
-    Each part can match in one way only, so that no text makes it slow.
+    Each part can match in one way only, so that no text makes it slow; what takes a run of characters never gives any
+    back (`++`), for what may follow it begins with none of them.
     """
-    key = r"""(?:[A-Za-z_$][A-Za-z0-9_.$/-]*|"[^"\\\n]+"|'[^'\n]+')"""
-    double = r'"(?:[^"\\\n]|\\["\\/nt])*"'
-    single = r"'(?:[^'\n]|'')*'"
+    key = r"""(?:[A-Za-z_$][A-Za-z0-9_.$/-]*+|"[^"\\\n]++"|'[^'\n]++')"""
+    double = r'"(?:[^"\\\n]++|\\["\\/nt])*"'
+    single = r"'(?:[^'\n]++|'')*'"
     number = r"[0-9]{1,15}(?:\.[0-9]{1,9}|[smhd](?:[0-9]{1,9}[smhd]){0,3})?"
-    in_block = r"(?:[A-Za-z_/$(]|\./|--?[A-Za-z])(?:[^\n:# ]|:(?=[^ \n])|(?<! )#| +(?=[^#\n ]))*"
-    in_flow = r"(?:[A-Za-z_/$]|\./|--?[A-Za-z])(?:[A-Za-z0-9_./$@=+-]|:(?=[A-Za-z0-9_./])| (?=[A-Za-z0-9_./$@=+-]))*"
+    in_block = r"(?:[A-Za-z_/$(]|\./|--?[A-Za-z])(?:[^\n:# ]++|:(?=[^ \n])|(?<! )#| +(?=[^#\n ]))*"
+    in_flow = r"(?:[A-Za-z_/$]|\./|--?[A-Za-z])(?:[A-Za-z0-9_./$@=+-]++|:(?=[A-Za-z0-9_./])| (?=[A-Za-z0-9_./$@=+-]))*"
     scalar = f"(?:{double}|{single}|{in_flow}|{number})"
     item = scalar
     for _ in range(2):
