@@ -13,6 +13,7 @@ from windlass.api.message import PERMISSIONS, Answer, Principal, Request, Stream
 from windlass.api.routes.all import route_table
 from windlass.api.table import Route
 from windlass.client.events import ServerEvent, server_events
+from windlass.clock import ManualClock
 from windlass.engine.engine import Engine
 
 Api = Callable[..., Coroutine[Any, Any, Answer]]
@@ -173,6 +174,44 @@ async def test_lists_have_pages(api: Api) -> None:
 
 
 @pytest.mark.promise("K07")
+@pytest.mark.parametrize("change", ["disable", "delete", "apply"])
+async def test_a_key_stands_for_its_run_whatever_became_of_the_job(api: Api, clock: ManualClock, change: str) -> None:
+    await api("POST", "jobdefs/apply", {"definitions": [manifest("a")]})
+    asked = {"delay": "1h", "parameterTexts": {}, "priority": "high"}
+    first = await api("POST", "jobs/a/run", asked, idempotency_key="x")
+    assert (first.status, first.body["state"], first.body["priority"]) == (201, "scheduled", 10)
+    clock.advance(60)
+    if change == "disable":
+        await api("POST", "jobs/a/disable")
+    elif change == "delete":
+        await api("DELETE", "jobs/a")
+    else:
+        newer = manifest("a", parameters={"n": {"type": "integer", "required": True}})
+        await api("POST", "jobdefs/apply", {"definitions": [newer]})
+    again = await api("POST", "jobs/a/run", asked, idempotency_key="x")
+    assert (again.status, again.body["id"]) == (200, first.body["id"])
+    assert again.body["scheduledAt"] == first.body["scheduledAt"]
+    other = await api("POST", "jobs/a/run", asked | {"delay": "2h"}, idempotency_key="x")
+    assert (other.status, "use another key" in other.body["detail"]) == (422, True)
+    assert (await api("POST", "jobs/a/run", asked, idempotency_key="y")).status == {
+        "disable": 409, "delete": 404, "apply": 422,
+    }[change]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        ({"delay": "soon"}, 'delay: "soon" is no duration'),
+        ({"delay": -1}, 'delay: "-1" is no duration'),
+        ({"delay": "1h", "scheduledAt": "2100-01-01T00:00:00Z"}, "give one of them"),
+    ],
+)
+async def test_a_delay_is_a_duration(api: Api, when: dict[str, Any], told: str) -> None:
+    await api("POST", "jobdefs/apply", {"definitions": [manifest("a")]})
+    answer = await api("POST", "jobs/a/run", when)
+    assert (answer.status, told in answer.body["detail"]) == (422, True)
+
+
 async def test_runs_are_started_once_a_key_and_read_back(api: Api) -> None:
     await api("POST", "jobdefs/apply", {"definitions": [manifest("a", sla={"duration": "5m"})]})
     started = await api("POST", "jobs/a/run", {"note": "n", "labels": {"k": "v"}, "priority": 12}, idempotency_key="x")

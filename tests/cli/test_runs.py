@@ -89,6 +89,8 @@ def test_a_key_stands_for_one_run(cli: Cli) -> None:
     said = cli("run", "start", "key-1", "--key", "k", "-p", "word=other")
     assert said.code == 2
     assert "use another key" in said.stderr
+    later = ("run", "start", "key-1", "--key", "later", "--in", "2h", "--json")
+    assert cli(*later).json()["id"] == cli(*later).json()["id"]
 
 
 @pytest.mark.promise("H02")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.oracle.world import World, always
+from windlass.engine.once import KEY_LIFE
 from windlass.engine.starting import retry_run
-from windlass.engine.submission import KEY_LIFE, Submission, submit
+from windlass.engine.submission import Submission, submit
 from windlass.errors import Conflict, LimitExceeded, NotFound, UserError
 from windlass.ids import id_text
 from windlass.model.outcome import Failed

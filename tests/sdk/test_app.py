@@ -260,6 +260,17 @@ async def test_a_key_stands_for_one_run(sdk: Windlass) -> None:
         await sdk.submit(sample.double, 2, key="once")
 
 
+async def test_a_key_stands_for_its_run_whatever_became_of_the_job(sdk: Windlass) -> None:
+    asked = {"key": "later", "start_after": timedelta(hours=1)}
+    first = await sdk.submit(sample.double, 1, **asked)
+    assert (await sdk.submit(sample.double, 1, **asked)).id == first.id
+    await enable_job(engine_of(sdk), "default", "double", enabled=False)
+    assert (await sdk.submit(sample.double, 1, **asked)).id == first.id
+    assert (await sdk.submit("double", 1, **asked)).id == first.id
+    with pytest.raises(Conflict, match="disabled"):
+        await sdk.submit(sample.double, 1, key="another")
+
+
 @pytest.mark.promise("K04")
 async def test_the_current_trace_is_the_correlation_id_unless_one_is_given(
     sdk: Windlass, monkeypatch: pytest.MonkeyPatch

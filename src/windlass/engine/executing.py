@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -51,6 +52,7 @@ async def execute(
         correlation_id=start.correlation_id,
         idempotency_key=start.idempotency_key,
         revision=prepared.job.number,
+        asked=start.asked(manifest=_digest(text), folder=folder),
     )
     accepted = (await submit(engine, prepared, [submission]))[0]
     return await get_run(engine, accepted.run_id), manifests.warnings, accepted.created
@@ -60,6 +62,11 @@ def _prepare(tx: Transaction, engine: Engine, located: Located, project: str, by
     """Keep the manifest; its tasks go to whoever owns the store, whatever workers the job requires."""
     job = unlisted(tx, engine, located.document, project=project, author=by)
     return Prepared(job, workers.route_id(tx, QUEUE, engine.settings.pool, {}), QUEUE)
+
+
+def _digest(text: ManifestText) -> str:
+    data = text.data.encode(errors="surrogatepass") if isinstance(text.data, str) else text.data
+    return hashlib.sha256(data).hexdigest()
 
 
 def serving(engine: Engine, *, alone: bool) -> Engine:

@@ -12,6 +12,7 @@ from windlass.engine.book import to_json
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import find_job
+from windlass.engine.once import earlier_run
 from windlass.engine.reading import get_run
 from windlass.engine.submission import Accepted, Prepared, Submission, accept, expansion_of, submit
 from windlass.errors import Conflict, InvalidDocument, NotFound, UserError
@@ -45,11 +46,28 @@ class Start:
     #: A name (critical, high, normal, low) or 1 to 15.
     priority: str | int | None = None
     scheduled_at: int | None = None
+    #: Not before this many seconds from now, instead of `scheduled_at`.
+    delay: float | None = None
     labels: Mapping[str, str] | None = None
     note: str | None = None
     trigger: Mapping[str, Any] | None = None
     correlation_id: str | None = None
     idempotency_key: str | None = None
+
+    def asked(self, **more: Any) -> dict[str, Any]:
+        """Return what was asked for as it was said, and `more`: what an idempotency key stands for."""
+        return {
+            "job": self.job,
+            "revision": self.revision,
+            "parameters": self.parameters,
+            "texts": self.texts,
+            "priority": self.priority,
+            "scheduledAt": self.scheduled_at,
+            "delay": self.delay,
+            "labels": self.labels,
+            "note": self.note,
+            **more,
+        }
 
 
 async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]:
@@ -58,17 +76,23 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
     Raises NotFound where there is no such job, Conflict where it is disabled, InvalidDocument with all that is wrong
     with the parameters, UserError where something else is.
     """
+    asked = start.asked()
+    earlier = await earlier_run(engine, start.project, start.idempotency_key, asked)
+    if earlier is not None:
+        return await get_run(engine, earlier), False
     prepared = await engine.store.run(prepare, engine, start.project, start.job, start.revision)
     submission = Submission(
         parameters=checked(engine, prepared.job, start.parameters, start.texts),
         priority=None if start.priority is None else points(start.priority),
         scheduled_at=start.scheduled_at,
+        delay=start.delay,
         labels=start.labels,
         note=start.note,
         trigger=start.trigger,
         correlation_id=start.correlation_id,
         idempotency_key=start.idempotency_key,
         revision=start.revision,
+        asked=asked,
     )
     accepted: Accepted = (await submit(engine, prepared, [submission]))[0]
     return await get_run(engine, accepted.run_id), accepted.created

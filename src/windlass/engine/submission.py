@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import orjson
 
 from windlass.clock import SECOND, micros
 from windlass.engine.book import plain_layout, to_json
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.engine import Engine
-from windlass.errors import Conflict, NotFound, UserError
-from windlass.ids import id_text
+from windlass.engine.once import run_under_key, stand_for
+from windlass.errors import Conflict, NotFound
 from windlass.model.fanout import Expansion, expand_job, fans_out
 from windlass.model.fanout_axes import axis_values
 from windlass.model.graph import TaskLayout
 from windlass.store import hot_sqlite as hot
-from windlass.store.keys import keep_key, kept_key
 from windlass.store.rows import NewFact, NewRun, NewTask
 from windlass.store.transaction import Transaction
 
-#: How long an idempotency key is kept, in microseconds.
-KEY_LIFE = 24 * 3600 * SECOND
+#: Microseconds: whoever watches the deadlines of runs looks at them in shorter pauses than this, or when it is woken.
+SOON = 2 * SECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +32,8 @@ class Submission:
     priority: int | None = None
     #: Not before this time, in microseconds; the past counts as now.
     scheduled_at: int | None = None
+    #: Not before this many seconds from now, instead of `scheduled_at`.
+    delay: float | None = None
     labels: Mapping[str, str] | None = None
     note: str | None = None
     #: What started it, such as `{"type": "manual", "by": "root"}`.
@@ -46,6 +44,8 @@ class Submission:
     root_id: bytes | None = None
     #: Number of the revision where one was asked for: part of what an idempotency key stands for.
     revision: int | None = None
+    #: What the caller wrote, where more was made of it: what an idempotency key stands for then.
+    asked: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,9 @@ def _accept_known(
     told: bool,
 ) -> list[Accepted]:
     deleted, enabled = hot.job_flags(tx, prepared.job.job_id)
-    if deleted:
-        raise NotFound(f'Job "{prepared.job.alias}" was deleted: apply it again to bring it back.')
-    if not enabled:
+    if (deleted or not enabled) and any(_under_key(tx, prepared.job, one) is None for one in submissions):
+        if deleted:
+            raise NotFound(f'Job "{prepared.job.alias}" was deleted: apply it again to bring it back.')
         raise Conflict(f'Job "{prepared.job.alias}" is disabled; enable it before starting a run.')
     accepted = accept(tx, engine, prepared, submissions, expanded)
     if told:
@@ -127,13 +127,16 @@ def accept(
     runs: list[NewRun] = []
     tasks: list[NewTask] = []
     facts: list[NewFact] = []
+    soon = tx.now + SOON
     for submission, expansion in zip(submissions, expanded, strict=True):
         run_id = engine.ids.new()
         if submission.idempotency_key is not None:
-            earlier = _under_key(tx, prepared.job, submission, run_id)
+            earlier = _under_key(tx, prepared.job, submission)
             if earlier is not None:
                 accepted.append(Accepted(earlier, created=False))
                 continue
+            asked = _asked(prepared.job, submission)
+            stand_for(tx, prepared.job.project, submission.idempotency_key, asked, run_id)
         accepted.append(Accepted(run_id))
         run = _run(tx, engine, prepared, submission, expansion, run_id)
         runs.append(run)
@@ -145,7 +148,7 @@ def accept(
     hot.insert_tasks(tx, tasks)
     hot.insert_facts(tx, facts)
     tx.hints.add("ready")
-    if any(run.state == "scheduled" for run in runs):
+    if any(run.state == "scheduled" or run.deadline < soon for run in runs):
         tx.hints.add("wake")
     return accepted
 
@@ -160,8 +163,9 @@ def _run(
 ) -> NewRun:
     job = prepared.job
     definition = job.job
-    scheduled = submission.scheduled_at is not None and submission.scheduled_at > tx.now
-    due = submission.scheduled_at if scheduled and submission.scheduled_at is not None else tx.now
+    asked_at = submission.scheduled_at if submission.delay is None else tx.now + micros(submission.delay)
+    scheduled = asked_at is not None and asked_at > tx.now
+    due = asked_at if scheduled and asked_at is not None else tx.now
     allowed = engine.settings.run_deadline if definition.timeout is None else definition.timeout
     return NewRun(
         id=run_id,
@@ -179,7 +183,7 @@ def _run(
         root_id=submission.root_id,
         correlation_id=submission.correlation_id,
         idempotency_key=submission.idempotency_key,
-        scheduled_at=submission.scheduled_at,
+        scheduled_at=asked_at,
         created_at=tx.now,
         queued_at=None if scheduled else tx.now,
         deadline=due + micros(allowed),
@@ -225,27 +229,22 @@ def _joined(ranges: list[list[int]]) -> list[list[int]]:
     return joined
 
 
-def _under_key(tx: Transaction, job: CompiledJob, submission: Submission, run_id: bytes) -> bytes | None:
-    """Return the run that the key already stands for, or keep the key for `run_id`."""
-    key = submission.idempotency_key or ""
-    asked = {
+def _asked(job: CompiledJob, submission: Submission) -> Mapping[str, Any]:
+    """Return what an idempotency key of the submission stands for."""
+    return submission.asked or {
         "job": job.alias,
         "parameters": submission.parameters,
         "priority": submission.priority,
         "scheduledAt": submission.scheduled_at,
+        "delay": submission.delay,
         "labels": submission.labels,
         "note": submission.note,
         "revision": submission.revision,
         "again": (submission.trigger or {}).get("run"),
     }
-    digest = hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    found = kept_key(tx, job.project, key)
-    if found is None:
-        keep_key(tx, job.project, key, digest, run_id, tx.now + KEY_LIFE)
-        return None
-    if found[1] != digest:
-        raise UserError(
-            f'The idempotency key "{key}" already stands for run {id_text(found[0])}, which was asked for with other '
-            "content; use another key."
-        )
-    return found[0]
+
+
+def _under_key(tx: Transaction, job: CompiledJob, submission: Submission) -> bytes | None:
+    """Return the run that the key of a submission stands for; None where it has no key, or a free one."""
+    key = submission.idempotency_key
+    return None if key is None else run_under_key(tx, job.project, key, _asked(job, submission))

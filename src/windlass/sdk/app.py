@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
-from windlass.clock import SystemClock, micros, to_text
 from windlass.errors import Unavailable, UserError
+from windlass.model.durations import LONGEST
 from windlass.sdk.opening import open_backend, read_settings
 from windlass.sdk.registry import Registry
 from windlass.sdk.run import Run
@@ -212,7 +212,8 @@ def options_of(
     when = start_after if scheduled_at is None else scheduled_at
     return Options(
         priority=None if priority is None else points(priority),
-        scheduled_at=None if when is None else _instant(when),
+        scheduled_at=_instant(when) if isinstance(when, datetime) else None,
+        delay=None if when is None or isinstance(when, datetime) else _delay(when),
         idempotency_key=key,
         labels=labels,
         note=note,
@@ -220,21 +221,21 @@ def options_of(
     )
 
 
-def _instant(when: When) -> int:
+def _instant(when: datetime) -> int:
     """Return a time in microseconds."""
-    if isinstance(when, datetime):
-        aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-        return round((aware - datetime.fromtimestamp(0, UTC)) / timedelta(microseconds=1))
+    aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+    return round((aware - datetime.fromtimestamp(0, UTC)) / timedelta(microseconds=1))
+
+
+def _delay(when: timedelta | float) -> float:
+    """Return how many seconds from now that is; what has passed is now."""
     if isinstance(when, timedelta):
         when = when.total_seconds()
     if isinstance(when, bool) or not isinstance(when, int | float):
         raise UserError(f"Not before is a datetime, a timedelta or a number of seconds from now, not {when!r}.")
-    try:
-        at = SystemClock().now() + micros(when)
-        to_text(at)
-    except (ValueError, OverflowError):
-        raise UserError(f"{when!r} seconds from now is no time that there is.") from None
-    return at
+    if not when <= LONGEST:
+        raise UserError(f"{when!r} seconds from now is longer than a hundred years.")
+    return max(when, 0.0)
 
 
 def _current_trace() -> str | None:

@@ -20,6 +20,8 @@ class Options:
     priority: int | None = None
     #: Not before this time, in microseconds.
     scheduled_at: int | None = None
+    #: Not before this many seconds from now, instead of `scheduled_at`.
+    delay: float | None = None
     idempotency_key: str | None = None
     labels: Mapping[str, str] | None = None
     note: str | None = None

@@ -16,6 +16,7 @@ from windlass.engine.ends import RunEnds
 from windlass.engine.log_reading import log_chunks
 from windlass.engine.manifests import ManifestText
 from windlass.engine.node import Node
+from windlass.engine.once import earlier_run
 from windlass.engine.reading import find_run, get_run
 from windlass.engine.shapes import event_shape
 from windlass.engine.starting import checked, prepare
@@ -54,12 +55,22 @@ class Embedded:
         if isinstance(job, Definition):
             limit = self._engine.settings.max_parameters
             parameters = [job.taking.parameters_of(context, job.alias, limit) for context in contexts]
+            alias = job.alias
+        else:
+            parameters, alias = [_mapping(job, context) for context in contexts], job
+        said = asdict(options)
+        asked = None
+        if options.idempotency_key is not None:
+            asked = {"job": alias, "parameters": parameters, **said, "correlation_id": None}
+            earlier = await earlier_run(self._engine, self._project, options.idempotency_key, asked)
+            if earlier is not None:
+                return [id_text(earlier)]
+        if isinstance(job, Definition):
             prepared = self._prepared.get(job) or await self._keep(job)
         else:
             prepared = await self._engine.store.run(prepare, self._engine, self._project, job, None)
-            parameters = [checked(self._engine, prepared.job, _mapping(job, one), {}) for one in contexts]
-        said = asdict(options)
-        submissions = [Submission(parameters=one, trigger=self._trigger, **said) for one in parameters]
+            parameters = [checked(self._engine, prepared.job, one, {}) for one in parameters]
+        submissions = [Submission(parameters=one, trigger=self._trigger, asked=asked, **said) for one in parameters]
         # The worker's look at the queue waits behind this submission: they share a commit, with which the run starts.
         # Without a free slot it will look once there is one.
         if self._worker.busy < self._worker.slots:

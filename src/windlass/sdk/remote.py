@@ -224,6 +224,7 @@ def _said(options: Options) -> dict[str, Any]:
     body = {
         "priority": options.priority,
         "scheduledAt": None if options.scheduled_at is None else to_text(options.scheduled_at),
+        "delay": options.delay,
         "labels": options.labels,
         "note": options.note,
         "correlationId": options.correlation_id,

@@ -12,12 +12,13 @@ from windlass.clock import from_text
 from windlass.engine.cancellation import cancel
 from windlass.engine.engine import Engine
 from windlass.engine.executing import execute
-from windlass.engine.jobs import find_job, get_job
+from windlass.engine.jobs import find_run_job, get_job
 from windlass.engine.manifests import ManifestText
 from windlass.engine.previewing import preview
 from windlass.engine.reading import find_run, get_run, list_attempts, list_runs, list_tasks, run_graph
 from windlass.engine.starting import Start, retry_run, start_run
 from windlass.errors import NotFound, Refused, UserError
+from windlass.model.durations import parse_duration
 from windlass.model.in_force import not_in_force
 from windlass.model.state import RUN_MOVES
 from windlass.store.runs import RunFilter
@@ -32,6 +33,10 @@ _START: Final = Body(
             "revision": {"type": "integer", "minimum": 1, "maximum": 2**53},
             "priority": {"type": ["string", "integer"]},
             "scheduledAt": {"type": "string", "description": "not before this time"},
+            "delay": {
+                "type": ["string", "number"],
+                "description": "not before this much later, such as 90s; instead of scheduledAt",
+            },
             "labels": _TEXTS,
             "note": {"type": "string", "maxLength": 4000},
             "correlationId": {"type": "string", "maxLength": 200},
@@ -74,9 +79,11 @@ async def start(engine: Engine, request: Request) -> Answer:
         **start_options(data),
     )
     run, created = await start_run(engine, wanted)
-    job = await get_job(engine, run["project"], request.params["job"], run["revision"])
-    warnings = [f"not yet in force: {name}" for _, name in not_in_force(job["definition"], engine.catalog)]
-    return _started(run, warnings, status=201 if created else 200)
+    warnings: list[str] = []
+    if created:
+        job = await get_job(engine, run["project"], request.params["job"], run["revision"])
+        warnings = [f"not yet in force: {name}" for _, name in not_in_force(job["definition"], engine.catalog)]
+    return _started(run, warnings, created=created)
 
 
 async def preview_run(engine: Engine, request: Request) -> Answer:
@@ -95,22 +102,25 @@ async def start_manifest(engine: Engine, request: Request) -> Answer:
     wanted = Start(project=request.query["project"], job="", idempotency_key=_key(request), **start_options(data))
     text = ManifestText(data["file"]["name"], data["file"]["text"])
     run, findings, created = await execute(engine, text, wanted, folder=folder, by=request.principal.name)
-    return _started(run, [str(finding) for finding in findings], status=201 if created else 200)
+    return _started(run, [str(finding) for finding in findings], created=created)
 
 
-def _started(run: dict[str, Any], warnings: list[str], *, status: int) -> Answer:
-    body = run | {"warnings": warnings}
-    return Answer(status=status, body=body, headers={"location": f"{ROOT}/runs/{run['id']}"})
+def _started(run: dict[str, Any], warnings: list[str], *, created: bool) -> Answer:
+    body = run | {"warnings": warnings, "created": created}
+    return Answer(status=201 if created else 200, body=body, headers={"location": f"{ROOT}/runs/{run['id']}"})
 
 
 def start_options(data: Any) -> dict[str, Any]:
     """Return what a body says about a run to start, as `Start` takes it."""
+    if data.get("scheduledAt") is not None and data.get("delay") is not None:
+        raise UserError("scheduledAt and delay both say when: give one of them.")
     return {
         "parameters": data.get("parameters", {}),
         "texts": data.get("parameterTexts", {}),
         "revision": data.get("revision"),
         "priority": data.get("priority"),
         "scheduled_at": _time(data.get("scheduledAt")),
+        "delay": _delay(data.get("delay")),
         "labels": data.get("labels"),
         "note": data.get("note"),
         "correlation_id": data.get("correlationId"),
@@ -187,7 +197,7 @@ async def run_id_of(engine: Engine, request: Request) -> bytes:
 
 
 async def _job_id(engine: Engine, project: str | None, reference: str) -> bytes:
-    found = await engine.store.read(find_job, project or "default", reference)
+    found = await engine.store.read(find_run_job, project or "default", reference)
     return found.id
 
 
@@ -203,6 +213,13 @@ def _time(text: str | None) -> int | None:
         return None if text is None else from_text(text)
     except (ValueError, OverflowError):
         raise UserError(f'scheduledAt: "{text}" is no time such as 2026-01-31T12:00:00Z.') from None
+
+
+def _delay(value: str | float | None) -> float | None:
+    try:
+        return None if value is None else parse_duration(str(value))
+    except ValueError:
+        raise UserError(f'delay: "{str(value)[:80]}" is no duration such as 90s, 15m or 1h30m.') from None
 
 
 _RUN: Final = f"{ROOT}/runs/{{run}}"

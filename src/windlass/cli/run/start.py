@@ -11,6 +11,7 @@ from windlass.cli.command import make
 from windlass.cli.options import JOB, pairs
 from windlass.cli.session import Session
 from windlass.cli.text import local_time
+from windlass.cli.watch.reconnect import reconnect_option
 from windlass.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="A label of the run.")
 @click.option("--note", help="A note on the run.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end; status 1 where it does not complete.")
-def command(session: Session, *, job: str, wait: bool, key: str | None, **options: Any) -> int:
+@reconnect_option()
+def command(session: Session, *, job: str, wait: bool, key: str | None, reconnect: float, **options: Any) -> int:
     """Start a run of a job. JOB is its alias or id."""
     body: dict[str, Any] = {"parameterTexts": pairs(options["param"], "parameter")}
-    when = not_before(options["at"], options["delay"])
     given = {
-        "scheduledAt": when,
+        **not_before(options["at"], options["delay"]),
         "priority": options["priority"],
         "revision": options["revision"],
         "labels": pairs(options["label"], "label") or None,
@@ -51,8 +52,9 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, **option
         for warning in run.pop("warnings"):
             session.out.warn(warning)
         if wait:
-            return _wait(session, client, run)
-    told = f"Run {run['id']} is {run['state']}" + (f" for {local_time(when)}" if run["state"] == "scheduled" else "")
+            return _wait(session, client, run, reconnect)
+    when = f" for {local_time(run['scheduledAt'])}" if run["state"] == "scheduled" else ""
+    told = f"Run {run['id']} is {run['state']}{when}"
     session.out.value(run, lambda: [run["id"]] if session.out.quiet else [f"{told}."])
     return 0
 
@@ -64,8 +66,8 @@ def checked_key(key: str) -> str:
     return key
 
 
-def not_before(at: str | None, delay: str | None) -> str | None:
-    """Return the time that `--at` or `--in` mean, as RFC 3339 in UTC; None where neither is given.
+def not_before(at: str | None, delay: str | None) -> dict[str, str]:
+    """Return what the body of a start says for `--at` or `--in`; nothing where neither is given.
 
     Raises UserError where one makes no sense, or both are given.
     """
@@ -75,13 +77,12 @@ def not_before(at: str | None, delay: str | None) -> str | None:
         moment = _instant(at)
         if moment is None:
             raise UserError(f'--at: "{at[:80]}" is no time such as 2026-01-31T12:00 or 2026-01-31T12:00+01:00.')
-        return _utc(moment)
+        return {"scheduledAt": _utc(moment)}
     if delay is not None:
-        length = _length(delay)
-        if length is None:
+        if _length(delay) is None:
             raise UserError(f'--in: "{delay[:80]}" is no duration such as 90s, 15m or 1h30m.')
-        return _utc(datetime.now(UTC) + length)
-    return None
+        return {"delay": delay}
+    return {}
 
 
 def past(text: str | None, option: str) -> str | None:
@@ -121,7 +122,8 @@ def _utc(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def _wait(session: Session, client: Client, run: dict[str, Any]) -> int:
-    from windlass.cli.watch.follow import follow_run  # noqa: PLC0415 - only for those who wait
+def _wait(session: Session, client: Client, run: dict[str, Any], patience: float) -> int:
+    from windlass.cli.watch.follow import follow_run, view_of  # noqa: PLC0415 - only for those who wait
 
-    return follow_run(session, client, run["id"])
+    view = view_of(session, run["id"], logs=False)
+    return follow_run(session, client, run["id"], view=view, patience=patience)
