@@ -8,6 +8,7 @@ WindlassError
 │   ├── Conflict           the object is not in the state that the request needs
 │   └── Refused            known, but not allowed
 ├── Unavailable            the store, the owner or a component cannot be reached now
+│   ├── ServerGone         the server that was asked has ended, or was never there
 │   └── CorruptStore       the database cannot be trusted: nothing is changed, a person must act
 ├── OutputLost             what a command prints cannot be written
 │   └── ReaderGone         nobody reads it any more
@@ -81,6 +82,10 @@ class Unavailable(WindlassError):
 
     exit_code = 3
     status = 503
+
+
+class ServerGone(Unavailable):
+    """The server that was asked has ended or does not answer; another may take its place."""
 
 
 class CorruptStore(Unavailable):

@@ -79,6 +79,15 @@ class WindlassProgram:
                     yield own
                     return
 
+    def reach(self, settings: Settings) -> Client | None:
+        """Reach the owner of the store; see `Program.reach`."""
+        from windlass.errors import Unavailable
+
+        try:
+            return _reach_owner(settings, 0.0)
+        except Unavailable:
+            return None
+
     def serve(self, settings: Settings, ready: Callable[[str], None]) -> None:
         """Own the store, serve it and work, until a signal asks to end; see `Program.serve`."""
         import asyncio

@@ -19,7 +19,7 @@ from windlass.api.sse import Sent, server_sent
 from windlass.api.table import Body, Route, RouteTable
 from windlass.client.client import Client
 from windlass.client.unix import UnixTransport
-from windlass.errors import LimitExceeded, NotFound, Refused, Unavailable
+from windlass.errors import LimitExceeded, NotFound, Refused, ServerGone
 
 
 class Engine:
@@ -51,6 +51,18 @@ async def endless(engine: Engine, _: Request) -> Stream:
     return Stream(chunks=server_sent(events()))
 
 
+async def endless_text(engine: Engine, _: Request) -> Stream:
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            yield b"first"
+            engine.waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            engine.ended.set()
+
+    return Stream(chunks=chunks(), media="text/plain")
+
+
 TABLE = RouteTable(
     [
         Route(method="GET", path="/api/v1/jobs/{job}", permission="view", handler=echo, summary="s"),
@@ -59,6 +71,7 @@ TABLE = RouteTable(
         ),
         Route(method="GET", path="/api/v1/missing", permission="view", handler=missing, summary="s"),
         Route(method="GET", path="/api/v1/events", permission="view", handler=endless, summary="s"),
+        Route(method="GET", path="/api/v1/text", permission="view", handler=endless_text, summary="s"),
     ]
 )
 
@@ -158,7 +171,7 @@ async def test_a_dead_owners_file_is_replaced_and_stopping_removes_it(engine: En
 
 async def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
     client = Client(UnixTransport(tmp_path / "nothing"))
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(ServerGone, match="does not answer"):
         client.get("jobs", "x")
 
 
@@ -174,18 +187,20 @@ async def test_letting_go_of_a_stream_ends_what_stands_behind_it(engine: Engine,
         await engine.ended.wait()
 
 
-async def test_a_stream_breaks_visibly_when_the_server_stops(
-    engine: Engine, server: SocketServer, client: Client
+@pytest.mark.parametrize(("path", "told"), [("events", "has ended"), ("text", "broke")])
+async def test_a_stream_ends_visibly_when_the_server_stops(
+    engine: Engine, server: SocketServer, client: Client, caplog: pytest.LogCaptureFixture, path: str, told: str
 ) -> None:
-    def all_events() -> list[Any]:
-        return list(client.events("events"))
+    def everything() -> list[Any]:
+        return list(client.events(path) if path == "events" else client.read(path))
 
-    reading = asyncio.create_task(asyncio.to_thread(all_events))
+    reading = asyncio.create_task(asyncio.to_thread(everything))
     await engine.waiting.wait()
     await server.stop()
     assert engine.ended.is_set()
-    with pytest.raises(Unavailable, match="broke"):
+    with pytest.raises(ServerGone, match=told):
         await reading
+    assert caplog.records == []
 
 
 async def test_a_hundred_callers_at_once(client: Client) -> None:

@@ -47,6 +47,10 @@ class Lasting(WindlassProgram):
         assert works in {True, False}
         yield self.client
 
+    def reach(self, settings: Settings) -> Client | None:
+        assert settings.home
+        return self.client
+
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:

@@ -74,7 +74,7 @@ def test_a_picture_shows_what_every_step_is_doing() -> None:
     picture.last_lines["r.1"] = "row 17"
     picture.progress["r.1"] = {"percent": 45.2, "message": "loading"}
     assert lines(picture) == [
-        "etl:3 ━━━━━━━━━━━━━━━━━━━━━━━━ 2/4 running 10s  01a2",
+        "etl:3 ━━━━━━━━━━━━──────────── 2/4 running 10s  01a2",
         "✓   extract  5.0s",
         "├─╮",
         f"{lines(picture)[3][0]} │ eu  10s  attempt 2/3  45%  loading  │ row 17",

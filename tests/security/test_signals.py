@@ -107,7 +107,7 @@ def test_up_ends_in_good_order_and_further_signals_hurry(windlass: Windlass, num
     server = up(windlass, WINDLASS_DRAIN_GRACE="1h")
     windlass("job", "apply", written(windlass, job(STEPS), "job.yaml"))
     run = windlass("run", "start", "job", "--quiet").stdout.strip()
-    watching = windlass.start("run", "watch", run, "--logs")
+    watching = windlass.start("run", "watch", run, "--logs", "--reconnect", "0")
     until(watching.stdout, "begin")
     while server.poll() is None:
         server.send_signal(number)

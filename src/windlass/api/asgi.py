@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from windlass.api.dispatch import admit, encoded, respond, too_large
-from windlass.api.message import Answer, Principal, Request, Stream
+from windlass.api.message import EVENT_STREAM, Answer, Principal, Request, Stream
 from windlass.api.problem import problem
+from windlass.api.sse import FAREWELL
 from windlass.api.table import RouteTable
 
 Scope = MutableMapping[str, Any]
@@ -19,6 +20,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: Answers hold what only their caller may see, and are never anything else than what they say they are.
 _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+#: Name under which a server may offer, in a scope's extensions, to break a connection off.
+BREAK_OFF: Final = "windlass.break_off"
+#: Seconds that a caller has to take the last words of a stream.
+_PATIENCE: Final = 1.0
 
 
 class Api:
@@ -29,7 +34,7 @@ class Api:
         self._table = table
         self._engine = engine
         self._principal_of = principal_of
-        self._streams: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request; other protocols than HTTP are not spoken."""
@@ -54,25 +59,28 @@ class Api:
         if isinstance(answer, Answer):
             await _send(answer, send)
         else:
-            await self._pump(answer, receive, send)
+            await self._pump(answer, receive, send, scope.get("extensions", {}).get(BREAK_OFF))
 
     def end_streams(self) -> None:
-        """Break off all streams, for they would never end by themselves."""
-        for task in self._streams:
-            task.cancel()
+        """End all streams, for they would never end by themselves; those of events say that the server goes away."""
+        self._ending.set()
 
-    async def _pump(self, stream: Stream, receive: Receive, send: Send) -> None:
+    async def _pump(self, stream: Stream, receive: Receive, send: Send, break_off: Callable[[], None] | None) -> None:
         """Send a stream until it ends, its caller goes away, or the server does."""
-        sending = asyncio.create_task(_send_stream(stream, send))
+        await send(_start(stream, []))
+        sending = asyncio.create_task(_send_chunks(stream, send))
         gone = asyncio.create_task(_wait_until_gone(receive))
-        self._streams.add(sending)
+        ending = asyncio.create_task(self._ending.wait())
         try:
-            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sending, gone, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done() and not gone.done():
+                sending.cancel()
+                await asyncio.wait({sending})
+                await _say_goodbye(stream, send, gone, break_off)
         finally:
-            self._streams.discard(sending)
-            for task in (sending, gone):
+            for task in (sending, gone, ending):
                 task.cancel()
-            await asyncio.wait({sending, gone})
+            await asyncio.wait({sending, gone, ending})
             close = getattr(stream.chunks, "aclose", None)
             if close is not None:
                 await close()
@@ -111,11 +119,24 @@ async def _send(answer: Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_stream(stream: Stream, send: Send) -> None:
-    await send(_start(stream, []))
+async def _send_chunks(stream: Stream, send: Send) -> None:
     async for chunk in stream.chunks:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _say_goodbye(
+    stream: Stream, send: Send, gone: asyncio.Future[None], break_off: Callable[[], None] | None
+) -> None:
+    """End a stream before its time: events with a last one that says so, anything else so that it shows."""
+    if stream.media == EVENT_STREAM:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await send({"type": "http.response.body", "body": FAREWELL})
+            return
+    if break_off is not None:
+        break_off()
+        await gone
 
 
 def _start(answer: Answer | Stream, more: list[tuple[bytes, bytes]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from windlass.api.asgi import Api, Receive, Scope, Send
+from windlass.api.asgi import BREAK_OFF, Api, Receive, Scope, Send
 from windlass.api.dispatch import encoded
 from windlass.api.message import local_admin, user_name
 from windlass.api.problem import problem
@@ -65,7 +65,7 @@ class SocketServer:
             await asyncio.sleep(0)
 
     async def stop(self) -> None:
-        """Take no more requests, finish those under way, break off streams; a second call does nothing."""
+        """Take no more requests, finish those under way, end streams; a second call does nothing."""
         server, serving = self._server, self._serving
         self._server = self._serving = None
         if server is None or serving is None:
@@ -84,8 +84,7 @@ class SocketServer:
 
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 why = refusal(transport.get_extra_info("socket"), is_step_descendant)
-                if why is not None:
-                    self.app = _refuse(why)
+                self.app = _breakable(self.app, transport.abort) if why is None else _refuse(why)
                 super().connection_made(transport)
 
         return PeerProtocol
@@ -100,6 +99,15 @@ def refusal(peer: Any, is_step_descendant: IsStepDescendant) -> str | None:
     if is_step_descendant(pid):
         return "A step may not use the store that runs it; give it a token and the address of a server."
     return None
+
+
+def _breakable(app: Any, abort: Callable[[], None]) -> Any:
+    """Return `app` able to break its connection off, for an answer that cannot be ended in good order."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "extensions": {BREAK_OFF: abort}}, receive, send)
+
+    return application
 
 
 def _refuse(why: str) -> Any:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import orjson
 
 from windlass.api.problem import problem_of, unexpected
-from windlass.errors import WindlassError
+from windlass.errors import ServerGone, WindlassError
 
 log: Final = logging.getLogger("windlass.api")
 #: Seconds of silence after which a comment shows that the stream lives.
@@ -32,6 +32,10 @@ class Sent:
         """Return it as it stands in the stream."""
         name = b"" if self.id is None else b"id: " + self.id.encode() + b"\n"
         return name + b"event: " + self.type.encode() + b"\ndata: " + orjson.dumps(self.data) + b"\n\n"
+
+
+#: The last event of a stream whose server goes away.
+FAREWELL: Final = Sent("problem", problem_of(ServerGone("The server has ended.")).body).encode()
 
 
 async def server_sent(events: AsyncIterator[Sent], *, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[bytes]:

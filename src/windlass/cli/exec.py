@@ -12,7 +12,7 @@ import click
 from windlass.cli.command import make
 from windlass.cli.interrupts import PATIENCE, Interrupts
 from windlass.cli.manifest_files import find_manifests, shown_path
-from windlass.cli.options import pairs
+from windlass.cli.options import FILE, pairs
 from windlass.cli.session import Session
 from windlass.errors import OutputLost, Unavailable, UserError, WindlassError
 
@@ -25,11 +25,12 @@ _MOVES = 5
 
 
 @make(name="exec")
-@click.argument("file")
+@click.argument("file", type=FILE)
 @click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times.")
 @click.option("--priority", help="critical, high, normal, low, or a number from 1 to 15.")
 @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="A label of the run.")
 @click.option("--note", help="A note on the run.")
+@click.option("--logs", is_flag=True, help="On a terminal too, print the output of the steps, above the picture.")
 def command(
     session: Session,
     *,
@@ -38,6 +39,7 @@ def command(
     priority: str | None,
     label: tuple[str, ...],
     note: str | None,
+    logs: bool,
 ) -> int:
     """Run a manifest here and now, with live progress. FILE is a file with one job, or - for standard input.
 
@@ -56,14 +58,15 @@ def command(
     }
     given = {"priority": priority, "labels": pairs(label, "label") or None, "note": note}
     body |= {name: value for name, value in given.items() if value is not None}
-    return _Execution(session, body).run()
+    return _Execution(session, body, logs=logs).run()
 
 
 class _Execution:
     """A run that is started once, and followed wherever it goes on."""
 
-    def __init__(self, session: Session, body: dict[str, Any]) -> None:
+    def __init__(self, session: Session, body: dict[str, Any], *, logs: bool) -> None:
         self._session = session
+        self._logs = logs
         self._body = body
         self._client: Client | None = None
         self._run_id: str | None = None
@@ -95,7 +98,7 @@ class _Execution:
             if self._run_id is None or self._view is None:
                 run = client.post("runs", body=self._body, project=self._session.project)
                 self._run_id = str(run["id"])
-                self._view = view_of(self._session, self._run_id, logs=True)
+                self._view = view_of(self._session, self._run_id, logs=True, live_logs=self._logs)
                 for warning in run["warnings"]:
                     self._session.out.error(warning)
             interrupts.known()

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from windlass.cli.session import Session
+from windlass.cli.text import one_line
 from windlass.errors import UserError, WindlassError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -25,7 +26,7 @@ class JobName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the aliases that begin so; nothing where the store is out of reach."""
-        return _complete(ctx, "jobs", "alias", incomplete)
+        return _complete(ctx, "jobs", "alias", incomplete, lambda job: job["title"])
 
 
 class RunName(click.ParamType[str]):
@@ -39,11 +40,22 @@ class RunName(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the ids of the newest runs that begin so; nothing where the store is out of reach."""
-        return _complete(ctx, "runs", "id", incomplete)
+        return _complete(ctx, "runs", "id", incomplete, lambda run: f"{run['job']}, {run['state']}")
+
+
+class FileName(click.ParamType[str]):
+    """The name of a file or folder, taken as it is; completed by the shell."""
+
+    name = "file"
+
+    def shell_complete(self, _: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Leave it to the shell."""
+        return [CompletionItem(incomplete, type="file")]
 
 
 JOB = JobName()
 RUN = RunName()
+FILE = FileName()
 
 
 def limit_option(default: int) -> Callable[[Function], Function]:
@@ -73,7 +85,9 @@ def _segment(value: str, what: str) -> str:
     return value
 
 
-def _complete(ctx: click.Context, group: str, field: str, incomplete: str) -> list[CompletionItem]:
+def _complete(
+    ctx: click.Context, group: str, field: str, incomplete: str, describe: Callable[[dict[str, Any]], str | None]
+) -> list[CompletionItem]:
     session = ctx.find_object(Session)
     if session is None:
         return []
@@ -82,4 +96,5 @@ def _complete(ctx: click.Context, group: str, field: str, incomplete: str) -> li
             page = client.get(group, project=session.project, limit=200)
     except WindlassError:
         return []
-    return [CompletionItem(item[field]) for item in page["items"] if item[field].startswith(incomplete)]
+    fitting = [item for item in page["items"] if item[field].startswith(incomplete)]
+    return [CompletionItem(item[field], help=one_line(describe(item) or "") or None) for item in fitting]

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, TextIO
 
 from windlass.cli.table import Column, table_lines
@@ -30,6 +30,8 @@ class Output:
         self.stderr = stderr or sys.stderr
         self.format = "table"
         self.quiet = False
+        #: Makes room on the terminal for a line, where something else is painted there.
+        self.lifted: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def terminal(self) -> bool:
@@ -89,11 +91,12 @@ class Output:
 
     def error(self, text: str) -> None:
         """Print a line on standard error; where nobody takes it, the command goes on as it would."""
-        with suppress(OSError):
-            self.stdout.flush()
-        with suppress(OSError):
-            self.stderr.write(clean(text) + "\n")
-            self.stderr.flush()
+        with self.lifted() if self.stderr.isatty() else nullcontext():
+            with suppress(OSError):
+                self.stdout.flush()
+            with suppress(OSError):
+                self.stderr.write(clean(text) + "\n")
+                self.stderr.flush()
 
     def write(self, text: str) -> None:
         """Print text that is safe already."""

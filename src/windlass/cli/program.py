@@ -27,6 +27,10 @@ class Program(Protocol):
         """
         ...
 
+    def reach(self, settings: Settings) -> Client | None:
+        """Reach the process that owns the store and listens; None where there is none now."""
+        ...
+
     def serve(self, settings: Settings, ready: Callable[[str], None]) -> None:
         """Own the store, serve it and work, until a signal asks to end; `ready` is told the address once work is taken.
 

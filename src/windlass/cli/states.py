@@ -18,6 +18,7 @@ SIGNS: Final[Mapping[str, str]] = {
     "cancelled": "⊘",
     "timeout": "⧖",
     "lost": "?",
+    "rescheduled": "↻",
 }
 #: State to colour, by the names that rich has for the colours of a terminal.
 COLOURS: Final[Mapping[str, str]] = {
@@ -32,6 +33,7 @@ COLOURS: Final[Mapping[str, str]] = {
     "cancelled": "magenta",
     "timeout": "red",
     "lost": "red",
+    "rescheduled": "blue",
 }
 _CODES: Final = {
     "bright_black": "90",

@@ -101,6 +101,12 @@ def local_time(text: str | None) -> str:
     return "" if at is None else at.astimezone().isoformat(sep=" ", timespec="seconds")
 
 
+def minute(text: str | None) -> str:
+    """Return a time on this machine's clock to the minute, for lists; empty for None."""
+    at = instant(text)
+    return "" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
 def size(count: float | None) -> str:
     """Return bytes as `512 B`, `4.0 KiB`, `1.5 GiB`; empty for None."""
     if count is None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from windlass.errors import Unavailable
+from windlass.errors import ServerGone
 
 #: Seconds that an answer may take to begin; a start that waits for the store takes up to 10.
 _PATIENCE: Final = 30.0
@@ -33,7 +33,7 @@ class UnixTransport:
             return UnixReply(connection, connection.getresponse())
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise Unavailable(f"The owner of the store does not answer on {self._path}: {_reason(error)}.") from None
+            raise ServerGone(f"The server does not answer on {self._path}{_reason(error)}.") from None
 
     def close(self) -> None:
         """Let go of everything: there is nothing kept."""
@@ -59,9 +59,9 @@ class UnixReply:
             while chunk := self._response.read1(_CHUNK):
                 yield chunk
             if self._response.length:  # a body of known length that ended early
-                raise Unavailable("The connection to the owner of the store broke in the middle of an answer.")
+                raise ServerGone("The connection to the server broke in the middle of an answer.")
         except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(f"The connection to the owner of the store broke: {_reason(error)}.") from None
+            raise ServerGone(f"The connection to the server broke{_reason(error)}.") from None
         finally:
             self.close()
 
@@ -99,5 +99,6 @@ class _Connection(http.client.HTTPConnection):
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "it takes too long"
-    return getattr(error, "strerror", None) or type(error).__name__
+        return ": it takes too long"
+    strerror = getattr(error, "strerror", None)
+    return f": {strerror}" if strerror else ""

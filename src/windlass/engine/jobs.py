@@ -19,6 +19,7 @@ from windlass.model.printable import printable
 from windlass.store import jobs as stored
 from windlass.store.jobs import JobFilter, StoredJob
 from windlass.store.revisions import StoredRevision, numbered_revision, revision, revisions_of
+from windlass.store.runs import live_runs_of
 from windlass.store.transaction import Transaction
 
 #: Digits of an id's text without its dashes.
@@ -26,7 +27,7 @@ _ID_DIGITS: Final = 32
 
 
 def find_job(tx: Transaction, project: str, reference: str) -> StoredJob:
-    """Return a job by its alias in `project`, or by its id wherever it is, also a deleted one.
+    """Return a job by its alias in `project`, or by its id wherever it is; a deleted one where no other has the name.
 
     Raises NotFound where there is none.
     """
@@ -35,9 +36,25 @@ def find_job(tx: Transaction, project: str, reference: str) -> StoredJob:
         job_id = parse_id(reference)
         found = None if job_id is None else stored.job_by_id(tx, job_id)
     if found is None:
+        found = stored.deleted_jobs_named(tx, project, [reference]).get(reference)
+    if found is None:
         near = suggestion(reference, stored.aliases(tx, project))
         raise NotFound(f'There is no job "{printable(reference)}" in project {printable(project)}{near or "."}')
     return found
+
+
+def find_run_job(tx: Transaction, project: str, reference: str) -> StoredJob:
+    """Return a job that may have runs: as `find_job` does, else the one that `exec` made of a manifest of that alias.
+
+    Raises NotFound where there is none.
+    """
+    try:
+        return find_job(tx, project, reference)
+    except NotFound:
+        found = stored.unlisted_job(tx, project, reference)
+        if found is None:
+            raise
+        return found
 
 
 def find_compiled(tx: Transaction, engine: Engine, project: str, reference: str) -> CompiledJob:
@@ -89,7 +106,7 @@ def _list(tx: Transaction, filters: JobFilter) -> tuple[list[dict[str, Any]], st
 async def delete_job(engine: Engine, project: str, reference: str) -> dict[str, Any]:
     """Delete a job softly: its runs go on and its history stays; applied again it lives again.
 
-    Raises NotFound where there is no such live job.
+    The answer counts its runs that are not final as `liveRuns`. Raises NotFound where there is no such live job.
     """
     return await engine.store.run(_delete, project, reference)
 
@@ -97,7 +114,7 @@ async def delete_job(engine: Engine, project: str, reference: str) -> dict[str, 
 def _delete(tx: Transaction, project: str, reference: str) -> dict[str, Any]:
     job = _live(tx, project, reference)
     stored.mark_deleted(tx, [job.id])
-    return _shown(tx, replace(job, deleted_at=tx.now))
+    return _shown(tx, replace(job, deleted_at=tx.now)) | {"liveRuns": live_runs_of(tx, job.project, job.id)}
 
 
 async def enable_job(engine: Engine, project: str, reference: str, *, enabled: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, select, union_all, update
 
-from windlass.model.state import RUN_MOVES
+from windlass.model.state import RUN_FINAL, RUN_MOVES
 from windlass.store.labels import has_label
 from windlass.store.tables import jobs, queue, revisions, runs, tasks
 from windlass.store.transaction import Transaction
@@ -117,6 +117,13 @@ def live_counts(tx: Transaction, run_id: bytes) -> dict[str, int]:
         for state, count in tx.connection.execute(found):
             counts[state] = counts.get(state, 0) + count
     return counts
+
+
+def live_runs_of(tx: Transaction, project: str, job_id: bytes) -> int:
+    """Count the runs of a job that are not final; `project` is the job's own."""
+    live = [state for state in RUN_MOVES if state not in RUN_FINAL]
+    found = select(func.count()).where(runs.c.project == project, runs.c.state.in_(live), runs.c.job_id == job_id)
+    return int(tx.connection.execute(found).scalar_one())
 
 
 def set_progress(tx: Transaction, run_id: bytes, progress: str) -> None:

@@ -64,6 +64,7 @@ async def get_logs(engine: Engine, request: Request) -> Stream:
     query = request.query
     run_id = await run_id_of(engine, request)
     as_events = query.get("format", "events" if query["follow"] else "text") == "events"
+    after = read_log_id(request.headers.get("last-event-id", "")) if as_events else None
     chunks = log_chunks(
         engine,
         run_id,
@@ -71,10 +72,10 @@ async def get_logs(engine: Engine, request: Request) -> Stream:
         key=query.get("key"),
         attempt=query.get("attempt"),
         follow=query["follow"],
-        after=read_log_id(request.headers.get("last-event-id", "")) if as_events else None,
+        after=after,
     )
     if as_events:
-        return Stream(chunks=server_sent(_log_events(chunks)), media=EVENT_STREAM)
+        return Stream(chunks=server_sent(_log_events(chunks, after or {})), media=EVENT_STREAM)
     first = await anext(chunks, None)  # what is wrong with the request shows before the answer begins
     return Stream(chunks=_log_text(first, chunks), media=_TEXT)
 
@@ -134,8 +135,8 @@ async def _sent(found: AsyncIterator[Event]) -> AsyncIterator[Sent]:
         yield Sent(event.type, event_shape(event), str(event.seq))
 
 
-async def _log_events(chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[Sent]:
-    read: dict[str, int] = {}
+async def _log_events(chunks: AsyncIterator[dict[str, Any]], after: Cursor) -> AsyncIterator[Sent]:
+    read = {f"{task}/{attempt}": seq for (task, attempt), seq in after.items()}
     async for chunk in chunks:
         read[f"{chunk['taskId'].rpartition('.')[2]}/{chunk['attempt']}"] = chunk["seq"]
         yield Sent("log", chunk | log_data(chunk["data"]), log_id(read))

@@ -9,15 +9,15 @@ import orjson
 from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import ROOT, page
 from windlass.api.table import Route
-from windlass.clock import to_text
+from windlass.clock import micros, to_text
 from windlass.engine.engine import Engine
 from windlass.store import workers as stored
 from windlass.store.transaction import Transaction
 
 
 async def get_workers(engine: Engine, _: Request) -> Answer:
-    """List the workers that live."""
-    return page(await engine.store.read(_workers), None)
+    """List the workers that live, and those that are gone without a word."""
+    return page(await engine.store.read(_workers, micros(engine.settings.lease)), None)
 
 
 async def get_queues(engine: Engine, _: Request) -> Answer:
@@ -27,13 +27,14 @@ async def get_queues(engine: Engine, _: Request) -> Answer:
 
 async def get_status(engine: Engine, _: Request) -> Answer:
     """Return how much is running and waiting, and how much could run."""
-    return Answer(body=await engine.store.read(_status))
+    return Answer(body=await engine.store.read(_status, micros(engine.settings.lease)))
 
 
-def _workers(tx: Transaction) -> list[dict[str, Any]]:
+def _workers(tx: Transaction, lease: int) -> list[dict[str, Any]]:
     return [
         {
             "name": row.name,
+            "state": "running" if row.heartbeat_at > tx.now - lease else "lost",
             "host": row.host,
             "pid": row.pid,
             "pool": row.pool,
@@ -59,8 +60,8 @@ def _queues(tx: Transaction) -> list[dict[str, Any]]:
     return list(queues.values())
 
 
-def _status(tx: Transaction) -> dict[str, Any]:
-    workers = _workers(tx)
+def _status(tx: Transaction, lease: int) -> dict[str, Any]:
+    workers = [worker for worker in _workers(tx, lease) if worker["state"] == "running"]
     counts: dict[str, int] = {}
     for queue in _queues(tx):
         for state, count in queue["counts"].items():
@@ -71,7 +72,13 @@ def _status(tx: Transaction) -> dict[str, Any]:
 
 
 ROUTES: Final = (
-    Route(method="GET", path=f"{ROOT}/workers", permission="view", handler=get_workers, summary="List live workers."),
+    Route(
+        method="GET",
+        path=f"{ROOT}/workers",
+        permission="view",
+        handler=get_workers,
+        summary="List workers with their state: running, or lost.",
+    ),
     Route(
         method="GET",
         path=f"{ROOT}/queues",

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from windlass.cli.command import make
+from windlass.cli.event.names import StepNames
 from windlass.cli.options import JOB, RUN, limit_option
 from windlass.cli.session import Session
 from windlass.cli.table import Column
@@ -17,7 +18,7 @@ COLUMNS = (
     Column("WHEN", lambda row: local_time(row["at"])),
     Column("EVENT", lambda row: row["type"]),
     Column("RUN", lambda row: plain(row["runId"])),
-    Column("TASK", lambda row: plain(row["taskId"]).rpartition(".")[2]),
+    Column("STEP", lambda row: row["_step"]),
     Column("DATA", lambda row: plain(row["data"]), shrinks=True),
 )
 
@@ -34,5 +35,8 @@ def command(session: Session, *, limit: int, **which: Any) -> None:
     begin = {"after": "0"} if which["run"] else {"last": last}
     with session.connect() as client:
         stream = client.events("events", project=session.project, type=types, follow=False, **begin, **which)
-        found = deque((event.json() for event in stream), maxlen=limit)
-    session.out.rows(list(found), COLUMNS, "There are no such events.")
+        found = list(deque((event.json() for event in stream), maxlen=limit))
+        if session.out.format == "table":
+            names = StepNames()
+            found = [event | {"_step": names.of(client, event)} for event in found]
+    session.out.rows(found, COLUMNS, "There are no such events.")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from windlass.cli.command import make
+from windlass.cli.event.names import StepNames
 from windlass.cli.options import JOB, RUN
 from windlass.cli.session import Session
 from windlass.cli.text import clean, local_time, plain
+from windlass.cli.watch.reconnect import follow_through, reconnect_option
 from windlass.cli.watch.streams import refuse_idle
+
+if TYPE_CHECKING:
+    from windlass.client.client import Client
 
 
 @make(name="tail")
@@ -18,23 +24,40 @@ from windlass.cli.watch.streams import refuse_idle
 @click.option("--job", type=JOB, help="Only events of this job's runs.")
 @click.option("--run", type=RUN, help="Only events of this run.")
 @click.option("-n", "--last", type=click.IntRange(0, 100_000), help="Begin with about so many past events.")
-def command(session: Session, *, last: int | None, **which: Any) -> None:
+@reconnect_option()
+def command(session: Session, *, last: int | None, reconnect: float, **which: Any) -> None:
     """Print events as they come, until Ctrl-C. With --json one object on a line."""
     types = which.pop("types")
     with session.connect() as client:
         refuse_idle(client)
-        for event in client.events("events", project=session.project, type=types, last=last, **which):
-            shown = event.json()
-            if session.out.format == "table":
-                task = plain(shown["taskId"]).rpartition(".")[2]
-                parts = [
-                    local_time(shown["at"]),
-                    f"{shown['type']:<20}",
-                    plain(shown["runId"]),
-                    task,
-                    plain(shown["data"]),
-                ]
-                session.out.line(clean("  ".join(filter(None, parts))))
-            else:
-                session.out.compact(shown)
-            session.out.flush()
+        newest = [event.id for event in client.events("events", project="*", last=1, follow=False)]
+        #: Behind what the next stream goes on; None where `--last` says where the first one begins.
+        seen: str | None = (newest[-1] if newest else "0") if last is None else None
+        names = StepNames()
+
+        def show(client: Client) -> None:
+            nonlocal seen
+            query = which | {"project": session.project, "type": types}
+            if seen is None:
+                query["last"] = last
+            for event in client.events("events", last_event_id=seen, **query):
+                shown = event.json()
+                if session.out.format == "table":
+                    session.out.line(_line(shown, names.of(client, shown)))
+                else:
+                    session.out.compact(shown)
+                session.out.flush()
+                seen = event.id
+
+        follow_through(session, client, show, patience=reconnect)
+
+
+def _line(event: Mapping[str, Any], step: str) -> str:
+    parts = [
+        local_time(event["at"]),
+        f"{event['type']:<20}",
+        plain(event["runId"]),
+        step,
+        plain(event["data"]),
+    ]
+    return clean("  ".join(filter(None, parts)))

@@ -9,11 +9,12 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.manifest_files import Found, find_manifests
+from windlass.cli.options import FILE
 from windlass.cli.session import Session
 
 
 @make(name="apply")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--force", is_flag=True, help="Take over jobs that come from another source.")
 @click.option("--prune", is_flag=True, help="Delete jobs of the same source that are not in the files.")

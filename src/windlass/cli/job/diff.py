@@ -10,13 +10,14 @@ import click
 from windlass.cli.command import make
 from windlass.cli.job.apply import note_left_out
 from windlass.cli.manifest_files import find_manifests
+from windlass.cli.options import FILE
 from windlass.cli.session import Session
 from windlass.cli.states import paint
 from windlass.cli.text import one_line
 
 
 @make(name="diff")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--prune", is_flag=True, help="Show stored jobs that are not in the files as removed.")
 @click.option("--source", help="With --prune: only the jobs that come from this source.")
 @click.option("--exit-code", is_flag=True, help="End with status 1 where something differs.")

@@ -9,6 +9,7 @@ import click
 from windlass.cli.command import make
 from windlass.cli.job.apply import note_left_out
 from windlass.cli.manifest_files import ManifestFile, find_manifests
+from windlass.cli.options import FILE
 from windlass.cli.session import Session
 from windlass.cli.text import one_line
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @make(name="lint")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 def command(session: Session, *, files: tuple[str, ...]) -> int:
     """Check files and report every error at once, as file:line:column: message.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from windlass.cli.command import make
-from windlass.cli.options import RUN
+from windlass.cli.options import FILE, RUN
 from windlass.cli.session import Session
 from windlass.cli.table import Column
 from windlass.cli.text import ago, size
@@ -31,7 +31,11 @@ _COLUMNS = (
 @click.argument("run", type=RUN)
 @click.argument("name", required=False)
 @click.option(
-    "-o", "--output", metavar="FILE", help="Where NAME is written; - is standard output.  [default: its name]"
+    "-o",
+    "--output",
+    type=FILE,
+    metavar="FILE",
+    help="Where NAME is written; - is standard output.  [default: its name]",
 )
 @click.option("--step", help="The step that kept NAME, where several did.")
 @click.option("--key", help="The matrix cell or target that kept NAME, where several did.")

@@ -46,16 +46,30 @@ TASKS = (
     Column("WHY", why, shrinks=True),
     Column("OUTPUTS", lambda row: plain(row["outputs"]), shrinks=True),
 )
+#: Of tasks that had several.
+ATTEMPTS = (
+    Column("ATTEMPT", lambda row: row["step"] + (f" [{row['key']}]" if row["key"] else "") + f" #{row['number']}"),
+    Column("OUTCOME", lambda row: signed(row["outcome"] or "running"), paint=paint_signed),
+    Column("STARTED", lambda row: local_time(row["startedAt"])),
+    Column("TOOK", lambda row: duration(between(row["startedAt"], row["finishedAt"])), right=True),
+    Column("EXIT", lambda row: plain(row["exitCode"]), right=True),
+    Column("WORKER", lambda row: plain(row["worker"])),
+    Column("WHY", lambda row: error_text(row["error"]), shrinks=True),
+)
 
 
 @make(name="get")
 @click.argument("run", type=RUN)
 def command(session: Session, *, run: str) -> None:
-    """Show a run and its tasks. RUN is its id or the beginning of it."""
+    """Show a run, its tasks and their attempts. RUN is its id or the beginning of it."""
     with session.connect() as client:
         found = client.get("runs", run)
-        tasks = client.get("runs", found["id"], "steps")["items"] if session.out.format == "table" else []
-    session.out.value(found, lambda: run_lines(found, tasks, session.out))
+        tasks = client.get("runs", found["id"], "steps")["items"]
+        attempts: dict[str, list[dict[str, Any]]] = {task["id"]: [] for task in tasks}
+        for attempt in client.get("runs", found["id"], "executions")["items"]:
+            attempts.setdefault(attempt["taskId"], []).append(attempt)
+    tasks = [task | {"attempts": attempts[task["id"]]} for task in tasks]
+    session.out.value(found | {"tasks": tasks}, lambda: run_lines(found, tasks, session.out))
 
 
 def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output) -> Iterator[str]:
@@ -88,3 +102,7 @@ def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output)
     )
     yield ""
     yield from table_lines(TASKS, tasks, width=out.width, colours=out.colours)
+    earlier = [attempt for task in tasks if len(task["attempts"]) > 1 for attempt in task["attempts"]]
+    if earlier:
+        yield ""
+        yield from table_lines(ATTEMPTS, earlier, width=out.width, colours=out.colours)

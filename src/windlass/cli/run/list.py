@@ -10,13 +10,14 @@ from windlass.cli.run.start import past
 from windlass.cli.session import Session
 from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column
-from windlass.cli.text import ago, between, duration, plain
+from windlass.cli.text import ago, between, duration, minute, plain
 from windlass.model.state import RUN_MOVES
 
 _COLUMNS = (
     Column("RUN", lambda row: row["id"]),
     Column("JOB", lambda row: f"{row['job']}:{row['revision']}"),
     Column("STATE", lambda row: signed(row["state"]), paint=paint_signed),
+    Column("DUE", lambda row: minute(row["scheduledAt"]) if row["state"] == "scheduled" else ""),
     Column("CREATED", lambda row: ago(row["createdAt"])),
     Column("TOOK", lambda row: duration(between(row["startedAt"], row["finishedAt"])), right=True),
     Column("DONE", lambda row: "" if row["finishedAt"] else f"{row['progress']['percent']:.0f}%", right=True),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
+from windlass.cli.watch.chunks import Chunks
 from windlass.cli.watch.loglines import LogLines, chunk_bytes
+from windlass.cli.watch.reconnect import follow_through, reconnect_option
 from windlass.cli.watch.streams import refuse_idle
+
+if TYPE_CHECKING:
+    from windlass.client.client import Client
 
 
 @make(name="logs")
@@ -21,7 +26,10 @@ from windlass.cli.watch.streams import refuse_idle
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @click.option("--timestamps", is_flag=True, help="Begin each line with its time.")
 @click.option("--raw", is_flag=True, help="Print the bytes as they are, with nothing taken out of them.")
-def command(session: Session, *, run: str, follow: bool, timestamps: bool, raw: bool, **which: Any) -> None:
+@reconnect_option()
+def command(
+    session: Session, *, run: str, follow: bool, timestamps: bool, raw: bool, reconnect: float, **which: Any
+) -> None:
     """Print the output of a run's steps, each line behind the name of its step.
 
     With --step the lines stand alone. What a terminal would act on is taken out, unless --raw is given. With --json
@@ -29,25 +37,33 @@ def command(session: Session, *, run: str, follow: bool, timestamps: bool, raw: 
     """
     out = session.out
     with session.connect() as client:
+        run = client.get("runs", run)["id"]
         if follow:
             refuse_idle(client, run)
-        if raw and not follow:
-            for data in client.read("runs", run, "logs", format="text", **which):
-                out.write_bytes(data)
-            return
+        chunks = Chunks(run, **which)
         lines = LogLines(
             write=out.write,
             colours=out.colours,
             timestamps=timestamps,
             named=which["step"] is None,
         )
-        for event in client.events("runs", run, "logs", format="events", follow=follow, **which):
-            chunk = event.json()
-            if raw:
-                out.write_bytes(chunk_bytes(chunk))
-            elif out.format != "table":
-                out.compact(chunk)
-            else:
-                lines.take(chunk)
-            out.flush()
+
+        def show(client: Client) -> None:
+            for chunk in chunks.read(client, follow=follow):
+                if raw:
+                    out.write_bytes(chunk_bytes(chunk))
+                elif out.format != "table":
+                    out.compact(chunk)
+                else:
+                    lines.take(chunk)
+                out.flush()
+
+        if follow:
+            follow_through(session, client, show, patience=reconnect)
+        else:
+            show(client)
         lines.close()
+        out.flush()
+    if chunks.empty:
+        asked = ", ".join(f"{name} {value}" for name, value in which.items() if value is not None)
+        out.note(f"windlass: There is no output{f' of {asked}' if asked else ''}.")

@@ -51,12 +51,22 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
         run = client.call("POST", path, query={"project": session.project}, body=body, headers=headers)
         for warning in run.pop("warnings"):
             session.out.warn(warning)
+        created = run.pop("created")
         if wait:
+            if not created:
+                session.out.note(f"windlass: The key stands for run {run['id']} already; no other was started.")
             return _wait(session, client, run, reconnect)
+    if not created:
+        session.out.value(run, lambda: [run["id"]] if session.out.quiet else [_existing(run)])
+        return 0
     when = f" for {local_time(run['scheduledAt'])}" if run["state"] == "scheduled" else ""
     told = f"Run {run['id']} is {run['state']}{when}"
     session.out.value(run, lambda: [run["id"]] if session.out.quiet else [f"{told}."])
     return 0
+
+
+def _existing(run: dict[str, Any]) -> str:
+    return f"Run {run['id']} is {run['state']}: the key stands for it already, and no other was started."
 
 
 def checked_key(key: str) -> str:

@@ -7,12 +7,14 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
+from windlass.cli.watch.reconnect import reconnect_option
 
 
 @make(name="watch")
 @click.argument("run", type=RUN)
 @click.option("--logs", is_flag=True, help="Print the output of the steps too.")
-def command(session: Session, *, run: str, logs: bool) -> int:
+@reconnect_option()
+def command(session: Session, *, run: str, logs: bool, reconnect: float) -> int:
     """Follow a run to its end: live on a terminal, line by line elsewhere.
 
     Exit status 1: the run did not complete. Ctrl-C stops watching, not the run.
@@ -21,4 +23,5 @@ def command(session: Session, *, run: str, logs: bool) -> int:
 
     with session.connect() as client:
         found = client.get("runs", run)
-        return follow_run(session, client, found["id"], view=view_of(session, found["id"], logs=logs))
+        view = view_of(session, found["id"], logs=logs)
+        return follow_run(session, client, found["id"], view=view, patience=reconnect)

@@ -7,13 +7,11 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
 from windlass.cli.output import Output
-from windlass.cli.watch.loglines import chunk_bytes, shown_line
+from windlass.cli.watch.chunks import Chunks
+from windlass.cli.watch.loglines import LogLines, chunk_bytes, shown_line
 from windlass.cli.watch.picture import Picture, rows_of
+from windlass.cli.watch.screen import Screen
 from windlass.cli.watch.streams import follow_events, in_background
 
 if TYPE_CHECKING:
@@ -25,6 +23,8 @@ _SHARE: Final = 10.0
 _SOONEST: Final = 0.2
 #: Bytes of a line without an end that are kept of a task's output.
 _LONGEST: Final = 400
+#: Seconds that the rest of the output may take after the run has ended.
+_PATIENCE: Final = 10.0
 
 
 class LiveRun:
@@ -43,10 +43,10 @@ class LiveRun:
         graph = client.get("runs", run_id, "graph")
         self.picture = Picture(run, graph, client.get("runs", run_id, "steps")["items"])
 
-    def follow(self) -> None:
-        """Read both streams in the background."""
+    def follow(self, chunks: Chunks, lines: LogLines | None) -> threading.Thread:
+        """Read both streams in the background; return who reads the output, which goes to `lines` too."""
         in_background(self._read_events, "windlass-events")
-        in_background(self._read_logs, "windlass-logs")
+        return in_background(lambda: self._read_logs(chunks, lines), "windlass-logs")
 
     def wait(self, seconds: float) -> bool:
         """Wait for a while; return True once the run is final. Raises what the stream of events broke with."""
@@ -55,10 +55,10 @@ class LiveRun:
             raise self._error
         return ended
 
-    def refresh(self) -> None:
-        """Ask for the run anew where something changed and the last time is long enough ago."""
+    def refresh(self, *, now: bool = False) -> None:
+        """Ask for the run anew where something changed and the last time is long enough ago, or `now`."""
         begin = time.monotonic()
-        if not self._changed.is_set() or begin < self._next:
+        if not now and (not self._changed.is_set() or begin < self._next):
             return
         self._changed.clear()
         self.picture.run = self._client.get("runs", self._run_id)
@@ -78,42 +78,51 @@ class LiveRun:
         finally:
             self._ended.set()
 
-    def _read_logs(self) -> None:
-        for event in self._client.events("runs", self._run_id, "logs", format="events", follow=True):
-            chunk: dict[str, Any] = event.json()
-            task = chunk["taskId"]
-            *lines, rest = (self._rests.get(task, b"") + chunk_bytes(chunk)).split(b"\n")
-            self._rests[task] = rest[-_LONGEST:]
-            last = next((line for line in (rest, *reversed(lines)) if line.strip()), b"")
-            if last:
-                self.picture.last_lines[task] = shown_line(last[-_LONGEST:].decode("utf-8", "replace"))
+    def _read_logs(self, chunks: Chunks, lines: LogLines | None) -> None:
+        for chunk in chunks.read(self._client, follow=True):
+            if lines is not None:
+                lines.take(chunk)
+            self._note_last(chunk)
+
+    def _note_last(self, chunk: dict[str, Any]) -> None:
+        task = chunk["taskId"]
+        *lines, rest = (self._rests.get(task, b"") + chunk_bytes(chunk)).split(b"\n")
+        self._rests[task] = rest[-_LONGEST:]
+        last = next((line for line in (rest, *reversed(lines)) if line.strip()), b"")
+        if last:
+            self.picture.last_lines[task] = shown_line(last[-_LONGEST:].decode("utf-8", "replace"))
 
 
 class LiveView:
-    """Shows a run as it moves; the last picture stays."""
+    """Shows a run as it moves; the last picture stays. With `logs` the output of its steps stands above it."""
 
-    shows_output = False
-
-    def __init__(self, out: Output, run_id: str) -> None:
+    def __init__(self, out: Output, run_id: str, *, logs: bool) -> None:
         """Show the run with this id on the terminal of `out`."""
-        self._console = Console(file=out.stdout, no_color=not out.colours, highlight=False, soft_wrap=True)
+        self.shows_output = logs
+        self._out = out
+        self._screen = Screen(out)
         self._run_id = run_id
+        self._chunks = Chunks(run_id)
+        self._lines = LogLines(write=self._screen.above, colours=out.colours) if logs else None
+        self._reader: threading.Thread | None = None
 
     def follow(self, client: Client) -> None:
         """Show the run until it is final; see `View.follow`."""
+        if self._reader is not None:
+            self._reader.join()  # its stream broke as the other one did
         run = LiveRun(client, self._run_id)
-        run.follow()
-        with Live(
-            self._frame(run.picture), console=self._console, auto_refresh=False, vertical_overflow="crop"
-        ) as live:
+        with self._screen:
+            self._reader = run.follow(self._chunks, self._lines)
+            self._paint(run.picture)
             while not run.wait(_FRAME):
                 run.refresh()
-                live.update(self._frame(run.picture), refresh=True)
-            run.picture.run = client.get("runs", self._run_id)
-            run.picture.tasks = client.get("runs", self._run_id, "steps")["items"]
-            live.update(self._frame(run.picture), refresh=True)
+                self._paint(run.picture)
+            if self._lines is not None:
+                self._reader.join(_PATIENCE)
+                self._lines.close()
+            run.refresh(now=True)
+            self._paint(run.picture)
 
-    def _frame(self, picture: Picture) -> Text:
-        width, height = self._console.size
-        rows = rows_of(picture, now=datetime.now(UTC), width=width - 1, height=height)
-        return Text("\n").join([Text.assemble(*row) for row in rows])
+    def _paint(self, picture: Picture) -> None:
+        width, height = self._screen.size
+        self._screen.paint(rows_of(picture, now=datetime.now(UTC), width=width - 1, height=height))

@@ -97,7 +97,7 @@ def _head(picture: Picture, now: datetime) -> Row:
     return [
         (f"{run['job']}:{run['revision']} ", "bold"),
         ("━" * filled, COLOURS[run["state"]]),
-        ("━" * (_BAR - filled), "bright_black"),
+        ("─" * (_BAR - filled), "bright_black"),
         (f" {done}/{len(picture.tasks)} ", ""),
         (state, COLOURS.get(state, "magenta")),
         (f" {took}  ", ""),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from windlass.cli.output import Output
 from windlass.cli.text import between, clean, duration, instant, one_line
+from windlass.cli.watch.chunks import Chunks
 from windlass.cli.watch.loglines import LogLines
 from windlass.cli.watch.streams import follow_events, in_background, task_names
 from windlass.errors import OutputLost
@@ -32,12 +33,12 @@ class PlainView:
         self.shows_output = logs
         self._printing = threading.Condition()
         self._told: set[str] = set()
+        self._chunks = Chunks(run_id)
         #: Attempt and number of the last chunk that was printed, by task.
         self._shown: dict[str, tuple[int, int]] = {}
         self._lines = LogLines(write=self._write)
         self._teller: Teller | None = None
         self._last_event: str | None = None
-        self._last_chunk: str | None = None
         self._reader: threading.Thread | None = None
         self._over = False
         self._broke: Exception | None = None
@@ -48,8 +49,10 @@ class PlainView:
             run = client.get("runs", self._run_id)
             tasks = client.get("runs", self._run_id, "steps")["items"]
             self._teller = Teller(task_names(tasks), f"run {self._run_id} of {run['job']}")
+        if self._reader is not None:
+            self._reader.join()  # its stream broke as the other one did
         self._over, self._broke = False, None
-        if self.shows_output and (self._reader is None or not self._reader.is_alive()):
+        if self.shows_output:
             self._reader = in_background(lambda: self._read_output(client), "windlass-logs")
         in_background(lambda: self._read_events(client), "windlass-events")
         with self._printing:
@@ -75,20 +78,22 @@ class PlainView:
             self._stop(None)
 
     def _read_output(self, client: Client) -> None:
-        path = ("runs", self._run_id, "logs")
         try:
-            for event in client.events(*path, format="events", follow=True, last_event_id=self._last_chunk):
-                chunk = event.json()
+            for chunk in self._chunks.read(client, follow=True):
                 with self._printing:  # output never comes before the line that tells of its beginning
-                    self._printing.wait_for(partial(self._told.__contains__, chunk["taskId"]), _PATIENCE)
+                    self._printing.wait_for(partial(self._may_print, chunk["taskId"]), _PATIENCE)
+                    if self._broke is not None:
+                        return
                 self._lines.take(chunk)
-                self._last_chunk = event.id
                 with self._printing:
                     self._shown[chunk["taskId"]] = (chunk["attempt"], chunk["seq"])
                     self._printing.notify_all()
             self._lines.close()
         except OutputLost as error:  # that the stream itself breaks the events tell too
             self._stop(error)
+
+    def _may_print(self, task: str) -> bool:
+        return task in self._told or self._broke is not None
 
     def _await_output(self, event: Mapping[str, Any]) -> None:
         """Let the output of an attempt come before the line that tells of its end."""
