@@ -12,13 +12,14 @@ import pytest
 
 from tests.oracle.world import World
 from windlass.clock import SystemClock
+from windlass.engine import attempt as engine_attempt
 from windlass.engine import pipeline as engine_pipeline
 from windlass.engine.claim import Claim, Exchange
 from windlass.engine.pipeline import Pipeline, Workshop
 from windlass.engine.report import Report
 from windlass.engine.secret import Secrets
 from windlass.engine.worker import StopSignal
-from windlass.errors import NotFound, Unavailable
+from windlass.errors import ExpressionError, NotFound, Unavailable
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
 from windlass.model.steptypes.local import SPECS
 from windlass.steps.contract import StepContext
@@ -104,6 +105,7 @@ class Bench:
     queue: Queue
     types: Types
     pipeline: Pipeline
+    shop: Workshop
 
     async def claim(self, **step: Any) -> Claim:
         job = await self.world.define(steps={"a": {"type": "shell", "config": {"run": "true"}, **step}})
@@ -133,7 +135,7 @@ async def bench(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         workspaces=folders[0],
         artifacts=folders[1],
     )
-    return Bench(world, queue, types, Pipeline(world.engine, queue, shop, worker="w"))
+    return Bench(world, queue, types, Pipeline(world.engine, queue, shop, worker="w"), shop)
 
 
 async def done(_: StepContext) -> Outcome:
@@ -313,3 +315,19 @@ async def test_no_outcome_carries_a_secret(bench: Bench, said: Outcome) -> None:
     assert type(outcome) is type(said)
     assert "***" in repr(outcome)
     assert "hunter2" not in repr(outcome)
+
+
+async def test_an_attempt_that_cannot_be_opened_leaves_no_folder(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ExpressionError("a value does not fit")
+
+    monkeypatch.setattr(engine_attempt, "step_environment", fail)
+    outcome = await bench.run(done)
+    assert outcome == Failed("expression", "a value does not fit", reason="expression_error")
+    assert list(bench.shop.workspaces.iterdir()) == []
+
+
+async def test_an_attempt_without_room_for_its_folders_fails_plainly(bench: Bench) -> None:
+    bench.shop.workspaces.rmdir()
+    outcome = await bench.run(done)
+    assert outcome == Failed("error", "The folders of the attempt cannot be made: No such file or directory.")

@@ -21,7 +21,7 @@ from windlass.engine.report import Ended, KeptFile, Usage
 from windlass.engine.secret import SCHEME, Secrets
 from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import context_file, expression_context, step_environment, task_id
-from windlass.engine.workspace import Workspace, make_workspace, remove_workspace
+from windlass.engine.workspace import Workspace, give_away, make_workspace, other_user, remove_workspace
 from windlass.errors import ExpressionError, LimitExceeded, Unavailable, WindlassError
 from windlass.ids import id_text
 from windlass.model.masking import Masker
@@ -32,6 +32,7 @@ from windlass.steps.contract import StepContext, TaskIdentity
 from windlass.steps.log_pipe import LogPipe
 from windlass.store.logs import NewChunk
 from windlass.supervisor.contract import ProcessHost
+from windlass.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from windlass.model.log_quota import Stream
@@ -154,7 +155,8 @@ async def open_attempt(
 ) -> Attempt:
     """Resolve secrets, render the step, make its folders and its log.
 
-    Raises SecretUnavailable, or ExpressionError where a value cannot be had or would not fit.
+    Raises SecretUnavailable, or ExpressionError where a value cannot be had or would not fit; Unavailable and Refused
+    where its folders cannot be made. Nothing is left behind then.
     """
     compiled = claim.job.step(claim.step_number, engine.catalog)
     secret = secret_names(claim.job)
@@ -172,14 +174,24 @@ async def open_attempt(
         config = rendered.config
         if not compiled.is_constant and rendered.when:
             config = engine.catalog.checker(claim.step.type).settled(config)
-    workspace = make_workspace(shop.workspaces, work=_folder(claim))
-    identity = identity_of(claim)
-    log = open_log(engine, queue, shop, claim, masker)
-    progress = PacedProgress(queue, claim, masker)
-    environment = step_environment(claim, identity, rendered, parameters, secret, workspace)
-    context_file(workspace).write_bytes(orjson.dumps(environment.context))
-    for sentence in environment.left_out:
-        await log.write(f"[windlass: {sentence}]\n".encode(), "system")
+    owner = other_user(config.get("run_as"))
+    try:
+        workspace = make_workspace(shop.workspaces, work=_folder(claim), owner=owner)
+    except OSError as error:
+        raise Unavailable(f"The folders of the attempt cannot be made: {error.strerror}.") from error
+    try:
+        identity = identity_of(claim)
+        log = open_log(engine, queue, shop, claim, masker)
+        progress = PacedProgress(queue, claim, masker)
+        environment = step_environment(claim, identity, rendered, parameters, secret, workspace)
+        context_file(workspace).write_bytes(orjson.dumps(environment.context))
+        if owner is not None:
+            give_away(workspace, owner)
+        for sentence in environment.left_out:
+            await log.write(f"[windlass: {sentence}]\n".encode(), "system")
+    except BaseException:
+        await uninterrupted(remove_workspace(workspace))
+        raise
     context = StepContext(
         identity=identity,
         workdir=workspace.work,

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+import pwd
 import shutil
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
+from typing import NamedTuple
+
+from windlass.errors import Refused
+
+
+class Owner(NamedTuple):
+    """Another user of this machine, by numbers, whom a step runs as."""
+
+    user: int
+    group: int
+
+
+_PREFIX = "attempt-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +40,65 @@ class Workspace:
     artifacts: Path
 
 
-def make_workspace(below: Path, *, work: Path | None = None) -> Workspace:
-    """Make the folders of an attempt below `below`; `work` is used instead of an own one where it is given."""
-    root = Path(mkdtemp(prefix="attempt-", dir=below))
+def other_user(name: str | None) -> Owner | None:
+    """Return whom a step runs as, by name or number; None for ourselves, and where we may not become anybody else.
+
+    None as well for a user that there is not: starting the process says so.
+    """
+    if name is None or os.geteuid() != 0:
+        return None
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+    except (KeyError, OverflowError):
+        return Owner(int(name), int(name)) if name.isdecimal() and len(name) < len(str(2**32)) else None
+    return None if entry.pw_uid == os.geteuid() else Owner(entry.pw_uid, entry.pw_gid)
+
+
+def make_workspace(below: Path, *, work: Path | None = None, owner: Owner | None = None) -> Workspace:
+    """Make the folders of an attempt below `below`; `work` is used instead of an own one where it is given.
+
+    What belongs to another `owner` lies elsewhere, for nobody else may enter `below`: see `place_of_others`; it is his
+    after `give_away`. Raises OSError where there is no room, Refused where somebody else has taken the place.
+    """
+    if owner is not None:
+        below = _made_for_others(place_of_others(below))
+    root = Path(mkdtemp(prefix=_PREFIX, dir=below))
     own, scratch, artifacts = root / "work", root / "scratch", root / "artifacts"
-    for folder in (own, scratch, scratch / "home", scratch / "tmp", artifacts):
-        folder.mkdir(mode=0o700)
+    try:
+        for folder in (own, scratch, scratch / "home", scratch / "tmp", artifacts):
+            folder.mkdir(mode=0o700)
+    except OSError:
+        shutil.rmtree(root, ignore_errors=True)
+        raise
     return Workspace(root, work or own, scratch, artifacts)
+
+
+def give_away(workspace: Workspace, owner: Owner) -> None:
+    """Let the folders of an attempt belong to another user, before anything of his runs; the root stays ours.
+
+    So he can put nothing in the place of a folder that we read when he is done.
+    """
+    workspace.root.chmod(0o711)
+    for folder in (workspace.root / "work", workspace.scratch, workspace.artifacts):
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, owner.user, owner.group, follow_symlinks=False)
+
+
+def place_of_others(below: Path) -> Path:
+    """Return where the attempts that run as other users have their folders, instead of `below`."""
+    digest = hashlib.sha256(os.fsencode(below.absolute())).hexdigest()[:16]
+    return Path(gettempdir()) / f"windlass-attempts-{os.geteuid()}" / digest
+
+
+def _made_for_others(place: Path) -> Path:
+    """Make a folder that others may pass through and not list."""
+    for folder in (place.parent, place):
+        folder.mkdir(mode=0o711, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise Refused(f"{folder} is not a folder of this user alone: steps with run_as cannot start; remove it.")
+        folder.chmod(0o711)  # whatever the mask is
+    return place
 
 
 async def remove_workspace(workspace: Workspace) -> None:
@@ -38,5 +108,8 @@ async def remove_workspace(workspace: Workspace) -> None:
 
 def clear_workspaces(below: Path) -> None:
     """Remove what attempts of an earlier process have left; only for the owner, once its steps are dead."""
-    for left in below.glob("attempt-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for place in (below, place_of_others(below)):
+        for left in place.glob(f"{_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
+    with suppress(OSError):
+        place_of_others(below).rmdir()

@@ -13,7 +13,7 @@ _WHERE: Mapping[str, Mapping[str, Any]] = {
     "working_directory": {**f.TEXT, "description": "where it starts, from the step's own folder"},
     "environment": {**f.ENVIRONMENT, "description": "variables on top of the step's `env`"},
     "limits": f.LIMITS,
-    "run_as": {**f.TEXT, "description": "user to run as; the worker must be root"},
+    "run_as": {**f.TEXT, "description": "user to run as, who gets the folders of the attempt; the worker must be root"},
 }
 
 SHELL = StepSpec(
