@@ -54,6 +54,7 @@ class ConfigChecker:
             field: next((name for name in names if name in self.properties), None) for field, names in SHORT.items()
         }
         self._units = tuple(_unit_fields(spec.schema, ()))
+        self._with_units = frozenset(field[0] for field, _ in self._units)
         self._has_command = "array" in _types(self.properties.get("command", {}))
         self._has_run = "run" in self.properties
         self._defaults = {name: below for name, below in self.properties.items() if _has_default(below)}
@@ -86,6 +87,8 @@ class ConfigChecker:
 
     def _normalise_units(self, config: dict[str, Any], notes: Notes, path: Path) -> None:
         """Make what may be written with its unit a number."""
+        if self._with_units.isdisjoint(config):
+            return
 
         def read(place: Path, unit: str, text: str) -> Any:
             words, parse = _UNITS[unit]

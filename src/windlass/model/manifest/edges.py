@@ -10,13 +10,13 @@ from windlass.model.manifest.problem import Notes, Path
 
 
 def take_edges(
-    steps: Sequence[tuple[int, dict[str, Any]]], known: frozenset[str], notes: Notes, path: Path
+    steps: Sequence[tuple[int, dict[str, Any]]], raw: Any, notes: Notes, path: Path
 ) -> list[list[str] | None]:
     """Take `next` and `dependsOn` out of the steps and return each step's predecessors, in file order.
 
-    `steps` are (index in the file, fields). `known` are the names of all steps, also of those that could not be read.
-    Raises nothing: unknown names and self-edges are noted. Where several steps have no edge at all although edges were
-    spoken of, the first has an empty list, which says that file order does not count.
+    `steps` are (index in the file, fields). `raw` are the steps as written: the name of one that could not be read is
+    known too. Raises nothing: unknown names and self-edges are noted. Where several steps have no edge at all although
+    edges were spoken of, the first has an empty list, which says that file order does not count.
     """
     names = [fields.get("name") for _, fields in steps]
     if not any("dependsOn" in fields or "next" in fields for _, fields in steps):
@@ -24,6 +24,7 @@ def take_edges(
     position: dict[str | None, int] = {}
     for number, name in enumerate(names):
         position.setdefault(name, number)
+    astray: list[tuple[Path, str, bool]] = []
     before: list[set[int]] = [set() for _ in steps]
     for number, (index, fields) in enumerate(steps):
         for key in ("next", "dependsOn"):
@@ -31,8 +32,10 @@ def take_edges(
                 if other in position and other != names[number]:
                     after, ahead = (position[other], number) if key == "next" else (number, position[other])
                     before[after].add(ahead)
-                elif other not in known or other == names[number]:
-                    notes.error((*path, index, key, entry), _no_edge(key, other, known, itself=other == names[number]))
+                else:
+                    astray.append(((*path, index, key, entry), other, other == names[number]))
+    if astray:
+        _note_astray(astray, _written_names(raw), notes)
     result: list[list[str] | None] = [
         [str(names[ahead]) for ahead in sorted(ahead_of)] if ahead_of else None for ahead_of in before
     ]
@@ -41,8 +44,18 @@ def take_edges(
     return result
 
 
-def _no_edge(key: str, other: str, known: frozenset[str], *, itself: bool) -> str:
-    """Return why there is no edge between a step and the `other` that it names."""
-    if itself:
-        return f'{key} of "{other}" names the step itself'
-    return f'{key} names an unknown step "{other}"{suggestion(other, known)}'
+def _note_astray(astray: Sequence[tuple[Path, str, bool]], known: frozenset[str], notes: Notes) -> None:
+    """Note the edges, (place, name, whether that is the step itself), that lead to no other step."""
+    for place, name, itself in astray:
+        if itself:
+            notes.error(place, f'{place[-2]} of "{name}" names the step itself')
+        elif name not in known:
+            notes.error(place, f'{place[-2]} names an unknown step "{name}"{suggestion(name, known)}')
+
+
+def _written_names(raw: Any) -> frozenset[str]:
+    """Return the names of all steps as written, also of those that cannot be read."""
+    if not isinstance(raw, list):
+        return frozenset()
+    names = (entry.get("name") for entry in raw if isinstance(entry, dict))
+    return frozenset(name for name in names if isinstance(name, str))

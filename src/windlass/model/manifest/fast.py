@@ -66,7 +66,7 @@ def _is_plain(text: str) -> bool:
     """Say whether `text` is nothing but plain lines."""
     if not text.endswith("\n") or not text.replace("\n", "").isprintable():
         return False
-    match = _plain_line().match
+    match = _plain_lines().match
     at = 0
     while at < len(text):
         found = match(text, at)
@@ -103,8 +103,8 @@ def _starts(text: str) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=1)
-def _plain_line() -> re.Pattern[str]:
-    """Return the expression for one plain line, or for a key with the block of text under it.
+def _plain_lines() -> re.Pattern[str]:
+    """Return the expression for a few plain lines, each of which may be a key with the block of text under it.
 
     Each part can match in one way only, so that no text makes it slow; what takes a run of characters never gives any
     back (`++`), for what may follow it begins with none of them.
@@ -125,7 +125,8 @@ def _plain_line() -> re.Pattern[str]:
     block = rf"( *+)(?:- |{key}: )[|>]-?\n(\1  ++)[^ \n][^\n]*\n(?:\2[^\n]*\n|\n)*"
     block_in_list = rf"( *+)- {key}: [|>]-?\n(\3    *+)[^ \n][^\n]*\n(?:\4[^\n]*\n|\n)*"
     other = r" *+(?:#[^\n]*)?\n|---\n"
-    return re.compile(f"{line}|{block}|{block_in_list}|{other}")  # no text is of two forms: the usual one first
+    # No text is of two forms: the usual one first. Nothing follows the last line, so that none is ever taken back.
+    return re.compile(f"(?:{line}|{block}|{block_in_list}|{other}){{1,16}}")
 
 
 _is_ready()  # now, so that other threads find it loaded later

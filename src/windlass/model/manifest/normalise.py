@@ -14,13 +14,15 @@ from windlass.model.manifest.job_fields import JOB, LIFTED
 from windlass.model.manifest.kinds import INVALID
 from windlass.model.manifest.limits import Limits
 from windlass.model.manifest.problem import Notes, Path
-from windlass.model.manifest.retry_fields import take_retry
+from windlass.model.manifest.retry_fields import FLAT_RETRY, take_retry
 from windlass.model.manifest.step_shape import StepContext, shape_step
 from windlass.model.manifest.volumes import Volumes
 
 _EMPTY: dict[str, Any] = {}
 #: What the originals have under metadata, with our name at the top.
 _LIFTED = {name: name for name in LIFTED} | {"runTimeout": "timeout"}
+#: Fields under metadata that hold for every step.
+_OF_STEPS = frozenset({*FLAT_RETRY, "taskTimeout", "cache"})
 #: Fields that say nothing about the job's content.
 _SAID = ("$schema", "apiVersion", "kind", "from")
 
@@ -81,6 +83,8 @@ def _lift(job: dict[str, Any], metadata: dict[str, Any], notes: Notes) -> None:
 
 def _defaults(job: dict[str, Any], metadata: dict[str, Any], notes: Notes) -> dict[str, Any]:
     """Return what holds for every step, from `defaults`, top-level `retry` and the originals' metadata."""
+    if "defaults" not in job and "retry" not in job and _OF_STEPS.isdisjoint(metadata):
+        return {}
     defaults = dict(job.pop("defaults", {}))
     retry: dict[str, Any] = {}
     places: tuple[tuple[Path, dict[str, Any] | None], ...] = (
@@ -115,7 +119,7 @@ def _steps(
 ) -> tuple[list[dict[str, Any]], list[int]]:
     """Return the canonical steps and their indexes in the file."""
     numbered = job.pop("steps", [])
-    before = take_edges(numbered, _step_names(document.get("steps")), notes, ("steps",))
+    before = take_edges(numbered, document.get("steps"), notes, ("steps",))
     defaults, volumes = _defaults(job, metadata, notes), job.pop("volumes", [])
     repeated = _repeated(defaults, volumes, numbered)
     if repeated > limits.canonical_bytes:
@@ -137,14 +141,6 @@ def _repeated(defaults: Any, volumes: Any, numbered: Sequence[tuple[int, Mapping
         return 0
     mounts = sum(len(fields.get("volumeMounts", ())) for _, fields in numbered)
     return len(orjson.dumps(defaults)) * len(numbered) + len(orjson.dumps(volumes)) * mounts
-
-
-def _step_names(raw: Any) -> frozenset[str]:
-    """Return the names of all steps as written, also of those that cannot be read."""
-    if not isinstance(raw, list):
-        return frozenset()
-    names = (entry.get("name") for entry in raw if isinstance(entry, dict))
-    return frozenset(name for name in names if isinstance(name, str))
 
 
 def _triggers(job: dict[str, Any], notes: Notes) -> None:

@@ -67,7 +67,7 @@ class Record(Kind):
                     continue
                 if (renamed or name in result) and result.get(name, default) != found:
                     self._say_twice(value, key, name, notes, path)
-                if found != default or type(found) is not type(default):
+                if default is _MISSING or found != default or type(found) is not type(default):
                     result[name] = found
         for name in self.required:
             if name not in result:

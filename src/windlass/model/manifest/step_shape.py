@@ -164,12 +164,11 @@ def _policies(fields: dict[str, Any], context: StepContext, notes: Notes, path: 
         retry = without_defaults({**defaults.get("retry", {}), **(own or {})})
         if retry:
             fields["retry"] = retry
-    if defaults:
-        if "env" in defaults:
-            fields["env"] = {**defaults["env"], **fields.get("env", {})}
-        for name in _DEFAULTED:
-            if name in defaults:
-                fields.setdefault(name, defaults[name])
+    if "env" in defaults:
+        fields["env"] = {**defaults["env"], **fields.get("env", {})}
+    for name in _DEFAULTED:
+        if name in defaults:
+            fields.setdefault(name, defaults[name])
     if fields.get("cache") is False:
         del fields["cache"]
     if fields.get("onWorkerLost") == "fail":
