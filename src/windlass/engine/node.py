@@ -16,8 +16,10 @@ from windlass.engine.recovery import settle_all
 from windlass.engine.service import Service
 from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.services.timer import Timer
+from windlass.engine.sweeping import sweep_artifacts
 from windlass.engine.worker import Worker
 from windlass.engine.workspace import clear_workspaces
+from windlass.store.workers import held_runs
 
 
 @dataclass(slots=True)
@@ -47,7 +49,9 @@ async def start_node(
     """
     settings = engine.settings
     clear_workspaces(workshop.workspaces)
+    cut_off = await engine.store.read(held_runs)
     await engine.store.run(settle_all, engine)
+    await sweep_artifacts(engine, workshop.artifacts, cut_off)
     face = WorkerFace(
         name=name or f"{socket.gethostname()}-{os.getpid()}",
         host=socket.gethostname(),

@@ -71,6 +71,11 @@ def live(tx: Transaction) -> list[Row[Any]]:
     return list(tx.connection.execute(found))
 
 
+def held_runs(tx: Transaction) -> list[bytes]:
+    """Return the ids of the runs of which workers hold tasks."""
+    return [row[0] for row in tx.cursor.execute("SELECT DISTINCT run_id FROM queue WHERE worker_id IS NOT NULL")]
+
+
 def canonical(value: dict[str, str] | list[str]) -> str:
     """Return JSON text that is the same for the same labels or queues."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
