@@ -64,7 +64,7 @@ def _complete_single(tx: Transaction, reports: Sequence[Report]) -> None:
                 used.log_bytes,
             )
         )  # fmt: skip
-        runs.append((now, outputs, report.run_id))
+        runs.append((report.run_id, outputs))
         plain = report.attempt == 1 and not used.chunks
         data = None if plain else to_json({"attempt": report.attempt} | _chunks(report))
         facts.append(NewFact("task.completed,run.completed", report.run_id, report.task, now, data))

@@ -18,6 +18,9 @@ _log = logging.getLogger(__name__)
 #: Seconds between looks at the queue when no hint comes, and the longest wait after the store could not be reached.
 POLL = 1.0
 MAX_BACKOFF = 5.0
+#: Exchanges under way at a time while there is more to take than free slots: while the store writes one of them, the
+#: tasks that another brought are worked off.
+LANES = 2
 
 
 class StopSignal:
@@ -76,8 +79,12 @@ class Worker:
         self._wake = asyncio.Event()
         self._draining = False
         self._hurried = False
-        #: Held while tasks are being taken: whoever drains must know of them all.
-        self._exchanging = asyncio.Lock()
+        #: Exchanges under way, each with how many tasks it asked for; whoever drains must know of them all.
+        self._exchanges: dict[asyncio.Task[None], int] = {}
+        #: True while the last exchange brought all that it asked for: then there is more.
+        self._plenty = False
+        #: True where something called for an exchange while none could be begun.
+        self._missed = False
         self._loop_task: asyncio.Task[None] | None = None
         self._backoff = 0.0
         self._idle_listeners: list[Callable[[], None]] = []
@@ -106,8 +113,8 @@ class Worker:
             return
         self._draining = True
         self._wake.set()
-        async with self._exchanging:
-            pass  # what was being taken has arrived, and no more will
+        if self._exchanges:
+            await asyncio.wait(self._exchanges)  # what was being taken has arrived, and no more will
         if self._active and not self._hurried:
             await asyncio.wait([task for _, _, task in self._active.values()], timeout=grace)
         for _, stop, _ in self._active.values():
@@ -122,32 +129,61 @@ class Worker:
 
     async def _run_loop(self) -> None:
         loop = asyncio.get_running_loop()
-        while not (self._draining and not self._active and not self._reports):
+        while not self._done or self._exchanges:
             timer = loop.call_later(POLL, self._wake.set)
             await self._wake.wait()
             timer.cancel()
             self._wake.clear()
-            await self._exchange()
+            if len(self._exchanges) >= (LANES if self._plenty else 1):
+                self._missed = True
+            elif not self._done:
+                self._begin_exchange()
+            while self._plenty and len(self._exchanges) < LANES and (self._reports or self._capacity()):
+                self._begin_exchange()
 
-    async def _exchange(self) -> None:
-        """Hand in the ends that have gathered and take what there is for the free slots."""
-        async with self._exchanging:
-            reports, self._reports = self._reports, []
-            capacity = 0 if self._draining else max(self.slots - len(self._active), 0)
-            try:
-                exchange = await self._queue.exchange(reports, capacity)
-            except Exception as error:  # noqa: BLE001 - a worker that ends here would leave its tasks running for ever
-                self._reports = reports + self._reports
-                self._backoff = min(max(self._backoff * 2, 0.1), MAX_BACKOFF)
-                known = isinstance(error, Unavailable)
-                text = "The store cannot be reached, next try in %.1f s: %s"
-                _log.warning(text, self._backoff, error, exc_info=None if known else error)
-            else:
-                self._backoff = 0.0
-                self._apply(exchange)
-        if self._backoff:
-            await asyncio.sleep(self._backoff)
+    @property
+    def _done(self) -> bool:
+        """True where no more work is taken and none is left to be handed in."""
+        return self._draining and not self._active and not self._reports
+
+    def _capacity(self) -> int:
+        """Return how many tasks to ask for: all free slots, half of the slots where two exchanges take turns."""
+        if self._draining:
+            return 0
+        free = self.slots - len(self._active) - sum(self._exchanges.values())
+        return max(0, min(free, (self.slots + 1) // 2) if self._plenty else free)
+
+    def _begin_exchange(self) -> None:
+        capacity = self._capacity()
+        reports, self._reports = self._reports, []
+        task = asyncio.create_task(self._exchange(reports, capacity))
+        self._exchanges[task] = capacity
+        task.add_done_callback(self._exchanged)
+
+    def _exchanged(self, task: asyncio.Task[None]) -> None:
+        del self._exchanges[task]
+        if self._missed or self._plenty or self._done:
+            self._missed = False
             self._wake.set()
+
+    async def _exchange(self, reports: list[Report], capacity: int) -> None:
+        """Hand in ends of attempts and take what there is, at most `capacity`."""
+        try:
+            exchange = await self._queue.exchange(reports, capacity)
+        except Exception as error:  # noqa: BLE001 - a worker that ends here would leave its tasks running for ever
+            self._reports = reports + self._reports
+            self._plenty = False
+            self._missed = True
+            self._backoff = min(max(self._backoff * 2, 0.1), MAX_BACKOFF)
+            known = isinstance(error, Unavailable)
+            text = "The store cannot be reached, next try in %.1f s: %s"
+            _log.warning(text, self._backoff, error, exc_info=None if known else error)
+            await asyncio.sleep(self._backoff)
+        else:
+            self._backoff = 0.0
+            if capacity:
+                self._plenty = len(exchange.claims) == capacity
+            self._apply(exchange)
 
     def _apply(self, exchange: Exchange) -> None:
         for claim in exchange.claims:

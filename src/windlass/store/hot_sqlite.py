@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from heapq import merge
 from itertools import islice
 
+from windlass.store.many_rows import over_many
 from windlass.store.rows import AttemptEnd, Held, NewFact, NewRun, NewTask, Ready, RunFlags, TaskEnd
 from windlass.store.transaction import Transaction
 
@@ -18,22 +19,21 @@ _RUN_COLUMNS = (
     "id, project, job_id, revision_id, state, priority, queue, parameters, labels, note, trigger, parent_id, root_id, "
     "correlation_id, idempotency_key, scheduled_at, created_at, queued_at, deadline, expansion"
 )
-_INSERT_RUN = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * 20)})"
-_INSERT_TASK = (
+_INSERT_RUNS = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES {{rows}}"
+_INSERT_TASKS = (
     "INSERT INTO queue "
     "(run_id, task, revision_id, state, route_id, priority, due, rank, wake_at, outstanding, queued_at) "
-    f"VALUES ({', '.join('?' * 11)})"
+    "VALUES {rows}"
 )
-_INSERT_FACT = "INSERT INTO events (types, run_id, task, at, data) VALUES (?, ?, ?, ?, ?)"
-_INSERT_END = (
+_INSERT_FACTS = "INSERT INTO events (types, run_id, task, at, data) VALUES {rows}"
+_INSERT_ENDS = (
     "INSERT INTO tasks (run_id, task, state, reason, attempt, outcome, allowed, outputs, branches, queued_at, "
     "first_started_at, ended_at, worker, exit_code, error, started_at, finished_at, cpu_micros, max_rss_bytes, "
-    "bytes_out, log_bytes) "
-    f"VALUES ({', '.join('?' * 21)})"
+    "bytes_out, log_bytes) VALUES {rows}"
 )
-_INSERT_ATTEMPT = (
+_INSERT_ATTEMPTS = (
     "INSERT INTO attempts (run_id, task, number, outcome, worker, exit_code, error, started_at, finished_at, "
-    f"cpu_micros, max_rss_bytes, bytes_out, log_bytes) VALUES ({', '.join('?' * 13)})"
+    "cpu_micros, max_rss_bytes, bytes_out, log_bytes) VALUES {rows}"
 )
 _READY = (
     "SELECT q.id, q.run_id, q.task, q.revision_id, q.priority, q.due, q.attempt, q.losses, q.fence, q.queued_at, "
@@ -41,7 +41,11 @@ _READY = (
     "r.correlation_id FROM queue q JOIN runs r ON r.id = q.run_id "
     "WHERE q.route_id = ? AND q.state = 'queued' AND q.worker_id IS NULL ORDER BY q.rank, q.id LIMIT ?"
 )
-_REMOVE_RUNNING = "DELETE FROM queue WHERE id = ? AND fence = ? AND state = 'running' AND stop IS NULL"
+_IS_READY = "state = 'queued' AND worker_id IS NULL"
+_REMOVE_RUNNING = (
+    "DELETE FROM queue WHERE state = 'running' AND stop IS NULL AND id IN "
+    "(SELECT q.id FROM (VALUES {rows}) claim JOIN queue q ON q.id = claim.column1 AND q.fence = claim.column2)"
+)
 _HELD = (
     "SELECT id, run_id, task, revision_id, state, priority, due, attempt, losses, losses_in_row, fence, worker_id, "
     "queued_at, first_started_at, started_at, stop, detail FROM queue"
@@ -56,17 +60,17 @@ def job_flags(tx: Transaction, job_id: bytes) -> tuple[bool, bool]:
 
 def insert_runs(tx: Transaction, runs: Iterable[NewRun]) -> None:
     """Insert accepted runs."""
-    tx.cursor.executemany(_INSERT_RUN, runs)
+    over_many(tx.cursor, _INSERT_RUNS, list(runs))
 
 
 def insert_tasks(tx: Transaction, tasks: Iterable[NewTask]) -> None:
     """Insert queue rows."""
-    tx.cursor.executemany(_INSERT_TASK, tasks)
+    over_many(tx.cursor, _INSERT_TASKS, list(tasks))
 
 
 def insert_facts(tx: Transaction, facts: Iterable[NewFact]) -> None:
     """Insert rows of the event table; readers are told after the commit."""
-    tx.cursor.executemany(_INSERT_FACT, facts)
+    over_many(tx.cursor, _INSERT_FACTS, list(facts))
     tx.hints.add("events")
 
 
@@ -80,18 +84,23 @@ def ready(tx: Transaction, routes: Sequence[int], limit: int) -> list[Ready]:
 
 def claim(tx: Transaction, worker_id: int, rows: Iterable[Ready]) -> None:
     """Give ready rows to a worker without starting them; each gets its next fence number."""
-    tx.cursor.executemany(
-        "UPDATE queue SET worker_id = ?, fence = fence + 1 WHERE id = ?", [(worker_id, row.id) for row in rows]
+    over_many(
+        tx.cursor,
+        f"UPDATE queue SET worker_id = ?, fence = fence + 1 WHERE {_IS_READY} AND id IN ({{rows}})",
+        [(row.id,) for row in rows],
+        (worker_id,),
     )
 
 
 def claim_and_start(tx: Transaction, worker_id: int, rows: Sequence[Ready]) -> None:
     """Give ready rows to a worker and start them; each gets its next fence number and attempt."""
     now = tx.now
-    tx.cursor.executemany(
+    over_many(
+        tx.cursor,
         "UPDATE queue SET worker_id = ?, fence = fence + 1, state = 'running', attempt = attempt + 1, started_at = ?, "
-        "first_started_at = coalesce(first_started_at, ?) WHERE id = ?",
-        [(worker_id, now, now, row.id) for row in rows],
+        f"first_started_at = coalesce(first_started_at, ?) WHERE {_IS_READY} AND id IN ({{rows}})",
+        [(row.id,) for row in rows],
+        (worker_id, now, now),
     )
 
 
@@ -109,9 +118,11 @@ def start(tx: Transaction, queue_id: int, fence: int) -> bool:
 def runs_started(tx: Transaction, run_ids: Iterable[bytes]) -> None:
     """Note the first start of runs."""
     now = tx.now
-    tx.cursor.executemany(
-        "UPDATE runs SET state = 'running', started_at = ? WHERE id = ? AND state = 'queued'",
-        [(now, run_id) for run_id in run_ids],
+    over_many(
+        tx.cursor,
+        "UPDATE runs SET state = 'running', started_at = ? WHERE state = 'queued' AND id IN ({rows})",
+        [(run_id,) for run_id in run_ids],
+        (now,),
     )
 
 
@@ -121,8 +132,7 @@ def remove_all_running(tx: Transaction, claims: Sequence[tuple[int, int]]) -> bo
     False, and nothing removed, where one of them is no longer so.
     """
     tx.cursor.execute("SAVEPOINT removal")
-    tx.cursor.executemany(_REMOVE_RUNNING, claims)
-    all_stood: bool = tx.cursor.rowcount == len(claims)
+    all_stood = over_many(tx.cursor, _REMOVE_RUNNING, claims) == len(claims)
     if not all_stood:
         tx.cursor.execute("ROLLBACK TO removal")
     tx.cursor.execute("RELEASE removal")
@@ -131,8 +141,7 @@ def remove_all_running(tx: Transaction, claims: Sequence[tuple[int, int]]) -> bo
 
 def remove_running(tx: Transaction, queue_id: int, fence: int) -> bool:
     """Remove a running row that nobody asked to stop; False where there is none under `fence`."""
-    tx.cursor.execute(_REMOVE_RUNNING, (queue_id, fence))
-    return tx.cursor.rowcount == 1
+    return over_many(tx.cursor, _REMOVE_RUNNING, [(queue_id, fence)]) == 1
 
 
 def held(tx: Transaction, queue_id: int) -> Held | None:
@@ -158,12 +167,12 @@ def remove(tx: Transaction, queue_id: int) -> None:
 
 def insert_ends(tx: Transaction, ends: Iterable[TaskEnd]) -> None:
     """Insert final tasks."""
-    tx.cursor.executemany(_INSERT_END, ends)
+    over_many(tx.cursor, _INSERT_ENDS, list(ends))
 
 
 def insert_attempts(tx: Transaction, ends: Iterable[AttemptEnd]) -> None:
     """Insert attempts that another one follows."""
-    tx.cursor.executemany(_INSERT_ATTEMPT, ends)
+    over_many(tx.cursor, _INSERT_ATTEMPTS, list(ends))
 
 
 def reschedule(tx: Transaction, queue_id: int, *, at: int, rank: int, losses_in_row: int, losses: int) -> None:
@@ -307,12 +316,17 @@ def expansion(tx: Transaction, run_id: bytes) -> str:
     return str(tx.cursor.execute("SELECT expansion FROM runs WHERE id = ?", (run_id,)).fetchone()[0])
 
 
-def runs_completed(tx: Transaction, ends: Iterable[tuple[int, str | None, bytes]]) -> None:
-    """End runs of one task that completed, by `(finished at, outputs, id)`."""
-    tx.cursor.executemany(
-        "UPDATE runs SET state = 'completed', finished_at = ?, outputs = ?, counts = '{\"completed\":1}' WHERE id = ?",
-        ends,
+def runs_completed(tx: Transaction, ends: Iterable[tuple[bytes, str | None]]) -> None:
+    """End runs of one task that completed, by `(id, outputs)`; those that are final already stay as they are."""
+    statement = (
+        "UPDATE runs SET state = 'completed', finished_at = ?, outputs = ?, counts = '{\"completed\":1}' "
+        "WHERE finished_at IS NULL AND id IN ({rows})"
     )
+    alike: dict[str | None, list[tuple[bytes]]] = {}
+    for run_id, outputs in ends:
+        alike.setdefault(outputs, []).append((run_id,))
+    for outputs, ids in alike.items():
+        over_many(tx.cursor, statement, ids, (tx.now, outputs))
     tx.hints.add("ended")
 
 
