@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from windlass.model.manifest.config import ConfigChecker
 from windlass.model.steptype import StepSpec
@@ -31,6 +32,10 @@ class StepCatalog(Mapping[str, StepSpec]):
     def __len__(self) -> int:
         """Return how many types there are."""
         return len(self._specs)
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """Return the spec of a type, or `default` where there is none."""
+        return self._specs.get(name, default)
 
     def checker(self, name: str) -> ConfigChecker:
         """Return what normalises and checks configs of a type; raises KeyError where there is none."""

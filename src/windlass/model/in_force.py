@@ -58,7 +58,7 @@ def not_acted_on(canonical: Mapping[str, Any]) -> list[tuple[Path, str]]:
         if trigger["type"] in _KEPT:
             found.setdefault(trigger["type"], ("triggers", number, "type"))
     for number, step in enumerate(canonical["steps"]):
-        for name in _KEPT.intersection(step):
+        for name in () if _KEPT.isdisjoint(step) else _KEPT.intersection(step):
             found.setdefault(name, ("steps", number, name))
     return [(path, name) for name, path in found.items()]
 
@@ -83,11 +83,11 @@ def _asked_by_step(step: Mapping[str, Any], catalog: Mapping[str, StepSpec]) -> 
     for name in STEP_FIELDS:
         if name in step:
             yield (name,), name
-    config = step.get("config", {})
     for name in CONFIG_FIELDS.get(kind, ()):
-        if name in config:
+        if name in step.get("config", ()):
             yield ("config", name), f"{kind} for an {name}"
-    for part, values in (("env", step.get("env", {})), ("config", config)):
-        for name, value in values.items():
-            if isinstance(value, str) and value.startswith(SCHEME) and source_of(value) in SECRET_SOURCES:
-                yield (part, name), f"{SCHEME}{source_of(value)}"
+    for part in ("env", "config"):
+        if part in step:
+            for name, value in step[part].items():
+                if isinstance(value, str) and value.startswith(SCHEME) and source_of(value) in SECRET_SOURCES:
+                    yield (part, name), f"{SCHEME}{source_of(value)}"
