@@ -15,6 +15,7 @@ from windlass.api.table import Route
 from windlass.client.events import ServerEvent, server_events
 from windlass.clock import ManualClock
 from windlass.engine.engine import Engine
+from windlass.model.manifest.rules.names import RESERVED
 
 Api = Callable[..., Coroutine[Any, Any, Answer]]
 ROUTES = list(route_table())
@@ -84,6 +85,11 @@ async def test_every_route_refuses_an_unknown_query_parameter(engine: Engine, ro
     assert isinstance(answer, Answer)
     assert answer.status == 422
     assert 'no query parameter "surely"' in answer.body["detail"] or "In the request" in answer.body["detail"]
+
+
+def test_no_job_can_have_the_name_of_a_route() -> None:
+    places = {route.path.split("/")[4] for route in ROUTES if route.path.startswith("/api/v1/jobs/")}
+    assert places - {"{job}"} <= RESERVED
 
 
 async def test_the_description_names_every_route(api: Api) -> None:

@@ -235,3 +235,11 @@ def test_references_say_what_a_step_needs() -> None:
         outputs=frozenset({("load-eu", "rows")}),
     )
     assert not step.is_constant
+
+
+@pytest.mark.parametrize("where", ["env", "config"])
+def test_a_variable_of_windlass_is_refused_when_the_step_runs_too(where: str) -> None:
+    variables = {"WINDLASS_OUTPUT": "/etc/shadow"}
+    step = compiled(env=variables) if where == "env" else compiled(config={"environment": variables})
+    with pytest.raises(ExpressionError, match="WINDLASS_OUTPUT: names that begin with WINDLASS_ or CAESIUM_"):
+        step.render({})

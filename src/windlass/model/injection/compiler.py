@@ -53,10 +53,15 @@ class Compiler:
 
     def config(self) -> Node:
         """Return the whole config, compiled."""
+        for pattern, place in self._places.items():
+            variables = self._config.get(pattern[0]) if place == "env" else None
+            if isinstance(variables, Mapping):
+                self._check_names(variables, ("config", pattern[0]))
         return self.value(self._config, ("config",))
 
     def env(self, env: Mapping[str, Any], path: Spot) -> Node:
         """Return a map of environment variables, compiled: it renders to texts."""
+        self._check_names(env, path)
         items = tuple((name, self._variable(name, value, (*path, name))) for name, value in env.items())
         if all(isinstance(node, Constant) for _, node in items):
             return Constant({name: node.value for name, node in items if isinstance(node, Constant)})
@@ -136,12 +141,17 @@ class Compiler:
         self.secrets.append(reference)
         return Secret(reference, is_carried)
 
+    def _check_names(self, variables: Mapping[str, Any], path: Spot) -> None:
+        """Refuse names that no variable can have, and those that Windlass sets."""
+        for name in variables:
+            if not NAME.match(name):
+                self.error((*path, name), f'"{name}" cannot be the name of a variable: letters, digits and _ only')
+            elif name.startswith(OURS):
+                begin = " or ".join(OURS)
+                self.error((*path, name), f"{name}: names that begin with {begin} are set by Windlass; choose another")
+
     def _variable(self, name: str, value: Any, path: Spot) -> Node:
         """Return the value of an environment variable, compiled."""
-        if not NAME.match(name):
-            self.error(path, f'"{name}" cannot be the name of a variable: letters, digits and _ only')
-        elif name.startswith(OURS):
-            self.error(path, f"{name}: names that begin with {' or '.join(OURS)} are set by Windlass; choose another")
         if not has_marks(value):
             text = self.guard(path, lambda: as_text(value))
             return Constant("" if text is None else text)

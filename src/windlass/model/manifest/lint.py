@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 from windlass.model.manifest.draft import Draft, Findings
 from windlass.model.manifest.problem import Notes
-from windlass.model.manifest.rules import expressions, graph, in_force, parameters, secrets, steps, triggers
+from windlass.model.manifest.rules import expressions, graph, in_force, names, parameters, secrets, steps, triggers
 
 Rule = Callable[[Draft], Findings]
 
 #: Every rule that is more than what a single field may hold.
 RULES: Sequence[Rule] = (
+    *names.RULES,
     *graph.RULES,
     *steps.RULES,
     *triggers.RULES,

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from windlass.model.checking import Scope, check_compiled
+from windlass.model.injection.variables import OURS
 from windlass.model.manifest.config import ConfigChecker
 from windlass.model.manifest.draft import Draft, Findings, Found
 from windlass.model.manifest.problem import Path, texts
@@ -17,13 +18,15 @@ from windlass.model.steptype import StepSpec
 #: Stands for places where nothing interprets a text.
 _PLAIN = ConfigChecker(StepSpec(name="", summary="", schema={}))
 _MARK = b"${{"
+#: Keys of JSON that begin as the names of Windlass's own variables do.
+_RESERVED = tuple(f'"{begin}'.encode() for begin in OURS)
 #: Fields of a step in which expressions are evaluated, now or when their engine lands.
 _EVALUATED = frozenset({"config", "env", "when", "matrix", "cache", "targets"})
 
 
 def expressions_are_sound(draft: Draft) -> Findings:
-    """Every expression can be read and names what there is."""
-    if _MARK not in draft.json:
+    """Every expression can be read and names what there is; no variable has a name that Windlass sets."""
+    if not _to_compile(draft.json):
         return
     parameters = draft.canonical.get("parameters")
     edges = StepOrder({step["name"]: step.get("dependsOn", ()) for step in draft.steps if "name" in step})
@@ -31,7 +34,7 @@ def expressions_are_sound(draft: Draft) -> Findings:
         parts = {part: step[part] for part in ("config", "env", "when") if part in step}
         json = orjson.dumps(parts)
         aside = "matrix" in step or "cache" in step
-        if not (aside or _MARK in json):
+        if not (aside or _to_compile(json)):
             continue
         matrix = frozenset(step["matrix"]) if "matrix" in step else None
         scope = Scope(
@@ -45,6 +48,10 @@ def expressions_are_sound(draft: Draft) -> Findings:
     concurrency: Mapping[str, Any] = draft.canonical.get("concurrency", {})
     if "key" in concurrency:
         yield from _plain(concurrency["key"], ("concurrency", "key"), Scope(parameters=parameters, steps=edges))
+
+
+def _to_compile(json: bytes) -> bool:
+    return _MARK in json or any(begin in json for begin in _RESERVED)
 
 
 def _aside(step: Mapping[str, Any], path: Path, scope: Scope) -> Findings:
