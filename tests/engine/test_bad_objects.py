@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from tests.oracle.world import World
 from windlass.clock import SECOND
@@ -16,7 +16,7 @@ from windlass.ids import id_text
 from windlass.model.manifest.canonical import from_job
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, Waiting
 from windlass.store.runs import RunFilter
-from windlass.store.tables import revisions
+from windlass.store.tables import revisions, runs, tasks
 from windlass.store.transaction import Transaction
 
 HALF = "\udcff half a letter"
@@ -53,6 +53,30 @@ async def test_a_report_that_cannot_be_kept_ends_its_own_task_alone(world: World
     await world.tick(31 * 24 * 3600)
     assert (await world.run(good))["state"] == "completed"
     assert (await world.run(bad))["finishedAt"] is not None
+
+
+async def test_a_run_whose_end_cannot_be_written_is_set_aside_alone(world: World) -> None:
+    job = await world.define(steps={"a": {}})
+    bad, good = await world.submit(job), await world.submit(job)
+    worker = await world.worker()
+    claims = await worker.take()
+
+    def spoil_end(tx: Transaction) -> None:
+        row = {"run_id": bad, "task": 0, "state": "completed", "attempt": 1, "outcome": "completed", "ended_at": tx.now}
+        tx.connection.execute(insert(tasks).values(row))
+
+    await world.engine.store.run(spoil_end)
+    await worker.exchange([worker.report(claim, Completed()) for claim in claims])
+    assert (await world.run(good))["state"] == "completed"
+    run = await world.run(bad)
+    assert (run["state"], run["reason"]) == ("failed", "internal_error")
+
+    def mend_end(tx: Transaction) -> None:  # so that rows and events agree again, which is looked at in the end
+        tx.connection.execute(update(tasks).where(tasks.c.run_id == bad).values(state="failed", outcome="failed"))
+        tx.connection.execute(update(runs).where(runs.c.id == bad).values(counts='{"failed":1}'))
+        tx.cursor.execute("DELETE FROM wrong_moves")
+
+    await world.engine.store.run(mend_end)
 
 
 async def spoil(world: World, job: Prepared, content: str) -> None:

@@ -148,6 +148,35 @@ async def test_it_takes_as_much_as_it_has_slots_and_more_when_one_is_free(bench:
     assert [(report.task, report.outcome) for report in bench.queue.reports] == [(0, Completed({"n": 1}))]
 
 
+async def test_a_worker_with_full_slots_asks_for_nothing_until_one_ends(bench: Bench, claims: list[Claim]) -> None:
+    give(bench, claims)
+    await bench.runner.until_running(2)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    asked = len(bench.queue.capacities)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(bench.queue.capacities) == asked
+
+
+async def test_while_one_exchange_is_written_ends_are_handed_in_with_the_next(
+    bench: Bench, claims: list[Claim]
+) -> None:
+    give(bench, claims)
+    await bench.runner.until_running(2)
+    bench.queue.gate.clear()
+    bench.runner.ends[0].set_result(Completed())
+    await bench.queue.until(lambda: bench.queue.capacities[-1] == 1)
+    bench.runner.ends[1].set_result(Completed())
+    before = len(bench.queue.capacities)
+    await bench.queue.until(lambda: len(bench.queue.capacities) > before)
+    assert bench.queue.capacities[-2:] == [1, 1]
+    bench.queue.gate.set()
+    await bench.runner.until_running(2)
+    assert set(bench.runner.running) == {2, 3}
+    assert [report.task for report in bench.queue.reports] == [0, 1]
+
+
 async def test_an_attempt_that_never_started_is_not_reported(bench: Bench, claims: list[Claim]) -> None:
     give(bench, claims[:2])
     await bench.runner.until_running(2)

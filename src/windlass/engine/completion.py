@@ -25,8 +25,8 @@ from windlass.store.transaction import Transaction, apart
 def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -> None:
     """Record the ends of attempts; those that lost their fence change nothing but an event.
 
-    The common case, a run of one task that completed, is written in batches; everything else one by one, so that a run
-    which cannot go on is set aside alone.
+    The common case, a run of one task that completed, is written together; everything else, and all of them where that
+    cannot be done, one by one, so that a run which cannot go on is set aside alone.
     """
     quick: list[Report] = []
     others: list[Report] = []
@@ -35,19 +35,22 @@ def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -
         report = reported if outcome is reported.outcome else replace(reported, outcome=outcome)
         plain = type(outcome) is Completed and outcome.branches is None and not report.artifacts
         (quick if plain and report.single else others).append(report)
-    if quick and not hot.remove_all_running(tx, [(report.queue_id, report.fence) for report in quick]):
-        still = [hot.remove_running(tx, report.queue_id, report.fence) for report in quick]
-        others += [report for report, stood in zip(quick, still, strict=True) if not stood]
-        quick = [report for report, stood in zip(quick, still, strict=True) if stood]
+    if quick and apart(tx, partial(_complete_together, tx, quick)) is not None:
+        others = quick + others
     for report in others:
         failure = apart(tx, partial(_settle, tx, engine, report))
         if failure is not None:
             set_aside(tx, report.run_id, failure, report.task)
-    if quick:
-        _complete_single(tx, quick)
 
 
-def _complete_single(tx: Transaction, reports: Sequence[Report]) -> None:
+class _NotAllStand(Exception):
+    """One of the claims is held no more, or is to stop."""
+
+
+def _complete_together(tx: Transaction, reports: Sequence[Report]) -> None:
+    """Complete runs of one task each. Raises _NotAllStand where one of them must be looked at by itself."""
+    if hot.remove_running(tx, [(report.queue_id, report.fence) for report in reports]) != len(reports):
+        raise _NotAllStand
     now = tx.now
     ends, runs, facts = [], [], []
     for report in reports:

@@ -35,7 +35,9 @@ def set_aside(tx: Transaction, run_id: bytes, error: Exception, task: int | None
             hot.ask_to_stop(tx, row.id, row.stop or "cancel")
     for row in ended:
         hot.remove(tx, row.id)
-    hot.insert_ends(tx, [_end(tx, row, told if row.task == task else None) for row in ended])
+    known = {result[0] for result in hot.task_results(tx, run_id, rows[0].task, rows[-1].task)}
+    new = [row for row in ended if row.task not in known]
+    hot.insert_ends(tx, [_end(tx, row, told if row.task == task else None) for row in new])
     types = [] if task is None else ["task.failed"]
     data: dict[str, object] = {"reason": REASON}
     data["cancelled"] = [[row.task, row.task, REASON] for row in ended if row.task != task]

@@ -134,11 +134,9 @@ class Worker:
             await self._wake.wait()
             timer.cancel()
             self._wake.clear()
-            if len(self._exchanges) >= (LANES if self._plenty else 1):
+            if len(self._exchanges) >= (LANES if self._plenty and self._reports else 1):
                 self._missed = True
             elif not self._done:
-                self._begin_exchange()
-            while self._plenty and len(self._exchanges) < LANES and (self._reports or self._capacity()):
                 self._begin_exchange()
 
     @property
@@ -162,7 +160,9 @@ class Worker:
 
     def _exchanged(self, task: asyncio.Task[None]) -> None:
         del self._exchanges[task]
-        if self._missed or self._plenty or self._done:
+        if self._plenty and self._capacity():
+            self._begin_exchange()  # at once: the store writes it while the tasks that just came run
+        elif self._missed or self._done:
             self._missed = False
             self._wake.set()
 

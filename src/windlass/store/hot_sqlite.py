@@ -126,22 +126,9 @@ def runs_started(tx: Transaction, run_ids: Iterable[bytes]) -> None:
     )
 
 
-def remove_all_running(tx: Transaction, claims: Sequence[tuple[int, int]]) -> bool:
-    """Remove running rows that nobody asked to stop, by `(queue id, fence)`.
-
-    False, and nothing removed, where one of them is no longer so.
-    """
-    tx.cursor.execute("SAVEPOINT removal")
-    all_stood = over_many(tx.cursor, _REMOVE_RUNNING, claims) == len(claims)
-    if not all_stood:
-        tx.cursor.execute("ROLLBACK TO removal")
-    tx.cursor.execute("RELEASE removal")
-    return all_stood
-
-
-def remove_running(tx: Transaction, queue_id: int, fence: int) -> bool:
-    """Remove a running row that nobody asked to stop; False where there is none under `fence`."""
-    return over_many(tx.cursor, _REMOVE_RUNNING, [(queue_id, fence)]) == 1
+def remove_running(tx: Transaction, claims: Sequence[tuple[int, int]]) -> int:
+    """Remove running rows that nobody asked to stop, by `(queue id, fence)`; return how many of them there were."""
+    return over_many(tx.cursor, _REMOVE_RUNNING, claims)
 
 
 def held(tx: Transaction, queue_id: int) -> Held | None:
