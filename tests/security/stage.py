@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 from pathlib import Path
 from typing import IO, Any
 
-from tests.fixtures.program import Answer, Windlass
+from tests.fixtures.program import PROGRAM, Answer, Windlass
 
 HEAD = "apiVersion: v1\nkind: Job\nmetadata: {alias: %s}\n"
 OK = HEAD % "ok" + "steps: [{name: a, run: 'echo hi'}]\n"
@@ -41,6 +42,33 @@ def up(windlass: Windlass, *arguments: str, **env: str) -> subprocess.Popen[str]
     process = windlass.start("up", *arguments, env=env)
     until(process.stdout, "ready")
     return process
+
+
+def peak(process: subprocess.Popen[str]) -> int:
+    """Return the most memory that a process has had so far, in bytes."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
+def bounded(windlass: Windlass, *arguments: str, memory: int = 1024**3, cpu: int = 30) -> Answer:
+    """Run a command that is killed where it takes more than `memory` bytes of addresses or `cpu` seconds of work."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+
+    done = subprocess.run(
+        [PROGRAM, *arguments],
+        env=windlass.env,
+        cwd=windlass.folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        preexec_fn=limited,
+        timeout=55,
+        check=False,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
 
 
 def everything(windlass: Windlass) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from windlass.cli.output import Output
 from windlass.cli.run.get import error_text
 from windlass.cli.states import COLOURS, SIGNS, counted, paint
-from windlass.cli.text import between, duration, plain
+from windlass.cli.text import between, duration, fitted, plain
 from windlass.cli.watch.loglines import LogLines
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: Failed tasks that are told of, and lines of output that are shown of each.
 _MOST_TASKS: Final = 5
 _MOST_LINES: Final = 10
+#: Characters of one of these lines.
+_WIDEST: Final = 500
 _BAD: Final = frozenset({"failed", "timeout"})
 
 
@@ -37,7 +39,7 @@ def summary_lines(
         name = task["step"] + (f" [{task['key']}]" if task["key"] else "")
         yield f"  {name}: {error_text(task['error']) or plain(task['reason'])}"
         if client is not None:
-            yield from (f"    {line}" for line in last_lines(client, run["id"], task))
+            yield from (f"    {fitted(line, _WIDEST)}" for line in last_lines(client, run["id"], task))
     if len(failed) > _MOST_TASKS:
         yield f"  … and {len(failed) - _MOST_TASKS} more failed tasks; see `windlass run get {run['id']}`"
     if run["outputs"]:
