@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -34,10 +35,29 @@ def test_help_names_every_command_and_every_command_has_help(windlass: Windlass)
         assert "--json" in said.stdout
 
 
-def test_no_command_shows_the_help_and_is_a_wrong_request(windlass: Windlass) -> None:
+def test_without_a_command_it_says_where_to_begin(windlass: Windlass) -> None:
     said = windlass()
+    assert (said.code, said.stderr) == (0, "")
+    assert re.findall(r"^  windlass (\w+(?: \w+)?) ", said.stdout, re.MULTILINE) == [
+        "job lint", "exec FILE", "up", "job apply", "run start", "run list",
+    ]  # fmt: skip
+
+
+def test_a_noun_alone_shows_its_verbs_and_is_a_wrong_request(windlass: Windlass) -> None:
+    said = windlass("run")
     assert (said.code, said.stdout) == (2, "")
     assert "Commands:" in said.stderr
+
+
+def test_help_fits_narrow_terminals_and_its_examples_are_of_the_command(windlass: Windlass) -> None:
+    for path in [["exec"], ["job", "apply"], ["run", "start"], ["run", "list"], ["event", "tail"]]:
+        said = windlass(*path, "--help", env={"COLUMNS": "60"}).stdout
+        options, _, examples = said.partition("\nExamples:\n")
+        assert examples
+        assert all(" ".join(["windlass", *path]) in line for line in examples.splitlines())
+        assert all(len(line) <= 85 for line in options.splitlines())
+        assert "x>=" not in said
+        assert "<=x" not in said
 
 
 @pytest.mark.parametrize(

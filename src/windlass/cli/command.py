@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from windlass.cli.output import FORMATS
 from windlass.cli.session import Session
+
+#: How click tells the range of a number: as `[x>=1]`, or behind a default.
+_RANGE: Final = re.compile(r"  \[(?:\d+<=)?x[<>]=\d+\]|; (?:\d+<=)?x[<>]=\d+(?=\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,31 @@ class Family:
 class Command(click.Command):
     """A command with the options that all have."""
 
-    def __init__(self, *args: Any, formats: Sequence[str] = (), **more: Any) -> None:
-        """Take what click's own command takes, and `formats` that only this command prints."""
+    def __init__(self, *args: Any, formats: Sequence[str] = (), examples: str = "", **more: Any) -> None:
+        """Take what click's own command takes, `formats` that only this command prints, and `examples`, one a line."""
         super().__init__(*args, **more)
+        self._own = list(self.params)
+        self._examples = examples.strip().splitlines()
         self.params.extend(common_options(formats))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, then those that every command has."""
+        own = [record for option in self._own if (record := _record(option, ctx)) is not None]
+        common = [
+            record
+            for option in self.get_params(ctx)
+            if option not in self._own and (record := _record(option, ctx)) is not None
+        ]
+        if own:
+            with formatter.section("Options"):
+                formatter.write_dl(own)
+        with formatter.section("Options of every command"):
+            formatter.write_dl(common)
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they stand."""
+        if self._examples:
+            formatter.write("\nExamples:\n" + "".join(f"  {line.strip()}\n" for line in self._examples))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command; an interrupt ends it without the empty line that click would print."""
@@ -69,7 +94,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """Write names and summaries without loading anything."""
-        rows = [(name, entry.summary) for name, entry in self._entries.items()]
+        rows = [(name, _summary(entry)) for name, entry in self._entries.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -117,6 +142,22 @@ def common_options(formats: Sequence[str] = ()) -> list[click.Option]:
             ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_take_quiet, help="Print results only."
         ),
     ]
+
+
+def _summary(entry: Lazy | Family) -> str:
+    """Return what a command is for; a family names its verbs."""
+    if isinstance(entry, Lazy):
+        return entry.summary
+    return f"{entry.summary.rstrip('.')}: {', '.join(entry.commands)}."
+
+
+def _record(option: click.Parameter, ctx: click.Context) -> tuple[str, str] | None:
+    """Return an option and its meaning, without the ranges that click writes as inequations; None of an argument."""
+    record = option.get_help_record(ctx) if isinstance(option, click.Option) else None
+    if record is None:
+        return None
+    name, meaning = record
+    return name.replace("INTEGER RANGE", "N"), _RANGE.sub("", meaning)
 
 
 def _session(ctx: click.Context) -> Session:

@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 #: How often the store may go to another owner while a run is followed.
 _MOVES = 5
 
+_EXAMPLES = """
+windlass exec orders.yaml -p region=us
+windlass exec orders.yaml --json > run.json
+generate-job | windlass exec -
+"""
 
-@make(name="exec")
+
+@make(name="exec", examples=_EXAMPLES)
 @click.argument("file", type=FILE)
 @click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times.")
 @click.option("--priority", help="critical, high, normal, low, or a number from 1 to 15.")

@@ -27,6 +27,8 @@ INTERRUPTED: Final = 130
 #: Characters that a line repeats of a word it was given.
 _WORD: Final = 200
 _LONG_WORD: Final = re.compile(rf"\S{{{2 * _WORD},}}")
+#: How click asks where several names are near.
+_DID_YOU_MEAN: Final = re.compile(r" \(Did you mean (.*)\?\)$")
 #: Files with details of unexpected errors that are kept.
 _KEPT: Final = 20
 
@@ -73,6 +75,7 @@ def _finding(finding: Finding) -> str:
 
 def _usage(error: click.UsageError) -> str:
     text = error.format_message().rstrip(".").replace("a valid integer range", "a whole number")
+    text = _DID_YOU_MEAN.sub(r" Did you mean \1?", text)
     if not text.endswith("?"):
         text += "."
     return f"{text} See `{error.ctx.command_path} --help`." if error.ctx else text

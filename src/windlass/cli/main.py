@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 _HELP = """Windlass runs jobs: defined in YAML or Python, queued durably, run as graphs of steps, followed live.
 
 Exit status: 0 done, 1 what was asked about is bad, 2 the request was wrong, 3 the server or store is out of reach."""
+_OVERVIEW = """\
+Windlass {version} runs jobs: graphs of steps, defined in YAML or Python.
+
+Here and now, without a server:
+  windlass job lint FILE          check a job; `windlass job schema` helps an editor to write one
+  windlass exec FILE              run it, and see how it goes
+
+With a server, which runs what is stored:
+  windlass up                     start it, in a terminal of its own
+  windlass job apply FILE         store a job
+  windlass run start JOB --wait   run it, and follow
+  windlass run list               what ran, what runs; `run get`, `run watch` and `run logs` show one run
+
+`windlass --help` names every command, `windlass doctor` finds out what is wrong."""
 
 
 def run(arguments: Sequence[str], program: Program) -> int:
@@ -64,11 +78,19 @@ def _root() -> LazyGroup:
         COMMANDS,
         name="windlass",
         help=_HELP,
-        no_args_is_help=True,
+        invoke_without_command=True,
+        callback=_overview,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
         params=[
             *common_options(),
-            click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_print_version),
+            click.Option(
+                ["--version"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_print_version,
+                help="Print the version and exit.",
+            ),
             click.Option(
                 ["--completion"],
                 type=click.Choice(["bash", "zsh", "fish"]),
@@ -79,6 +101,14 @@ def _root() -> LazyGroup:
             ),
         ],
     )
+
+
+@click.pass_context
+def _overview(ctx: click.Context) -> None:
+    """Say where to begin where no command is given."""
+    if ctx.invoked_subcommand is None:
+        session: Session = ctx.obj
+        session.out.line(_OVERVIEW.format(version=session.program.version()))
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:

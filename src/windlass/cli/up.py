@@ -7,8 +7,14 @@ import click
 from windlass.cli.command import make
 from windlass.cli.session import Session
 
+_EXAMPLES = """
+windlass up
+windlass up --slots 2
+WINDLASS_HOME=/srv/windlass windlass up
+"""
 
-@make(name="up")
+
+@make(name="up", examples=_EXAMPLES)
 @click.option("--slots", type=click.IntRange(1), help="Attempts that run at one time.  [default: cores x 4]")
 def command(session: Session, *, slots: int | None) -> None:
     """Own the store, serve it and run jobs, until stopped.

@@ -10,6 +10,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.shapes import Places, artifact_shape, attempt_shape, run_shape, task_shape
 from windlass.errors import NotFound, UserError
 from windlass.ids import id_text, parse_id
+from windlass.model.printable import printable
 from windlass.model.state import RUN_FINAL
 from windlass.store import runs as stored
 from windlass.store.artifacts import artifacts_of
@@ -39,10 +40,12 @@ def _find(tx: Transaction, reference: str) -> bytes:
         return whole
     prefix = reference.replace("-", "").lower()
     if len(prefix) < MIN_PREFIX or len(prefix) > 32 or set(prefix) - set("0123456789abcdef"):  # noqa: PLR2004
-        raise NotFound(f"There is no run {reference!r}; give its id, or at least {MIN_PREFIX} digits of its beginning.")
+        raise NotFound(
+            f'There is no run "{printable(reference)}"; give its id, or at least {MIN_PREFIX} digits of its beginning.'
+        )
     found = stored.matching(tx, prefix)
     if not found:
-        raise NotFound(f"There is no run whose id begins with {reference}.")
+        raise NotFound(f"There is no run whose id begins with {reference}; `windlass run list` lists the newest.")
     if len(found) > 1:
         raise UserError(f"Several runs begin with {reference}; give more of the id.")
     return found[0]

@@ -29,6 +29,8 @@ from windlass.store import runs as stored
 _MOST_IN_ID: Final = 64
 #: Runs whose project and job a stream of events remembers.
 _MOST_KNOWN: Final = 10_000
+#: What a glob may stand for.
+_THERE_ARE: Final = f"; there are {', '.join(sorted(EVENT_TYPES))}."
 #: Events of one page.
 _PAGE: Final = 1000
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -89,7 +91,7 @@ def event_types(wanted: Sequence[str]) -> frozenset[str]:
     for name in wanted:
         fitting = {known for known in EVENT_TYPES if fnmatchcase(known, name)}
         if not fitting:
-            raise UserError(f'There is no event type "{name[:80]}"{suggestion(name, EVENT_TYPES) or "."}')
+            raise UserError(f'There is no event type "{name[:80]}"{suggestion(name, EVENT_TYPES) or _THERE_ARE}')
         found |= fitting
     return frozenset(found)
 

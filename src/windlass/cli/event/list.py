@@ -22,8 +22,13 @@ COLUMNS = (
     Column("DATA", lambda row: plain(row["data"]), shrinks=True),
 )
 
+_EXAMPLES = """
+windlass event list --run 01a20241-74c1
+windlass event list --type 'run.*' --job orders
+"""
 
-@make(name="list")
+
+@make(name="list", examples=_EXAMPLES)
 @click.option("--type", "types", multiple=True, help="Only events of this type, such as run.failed or 'task.*'.")
 @click.option("--job", type=JOB, help="Only events of this job's runs.")
 @click.option("--run", type=RUN, help="Only events of this run.")

@@ -18,8 +18,13 @@ from windlass.cli.watch.streams import refuse_idle
 if TYPE_CHECKING:
     from windlass.client.client import Client
 
+_EXAMPLES = """
+windlass event tail
+windlass event tail --type run.failed --type run.timeout --json
+"""
 
-@make(name="tail")
+
+@make(name="tail", examples=_EXAMPLES)
 @click.option("--type", "types", multiple=True, help="Only events of this type, such as run.failed or 'task.*'.")
 @click.option("--job", type=JOB, help="Only events of this job's runs.")
 @click.option("--run", type=RUN, help="Only events of this run.")

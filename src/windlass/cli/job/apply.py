@@ -12,8 +12,14 @@ from windlass.cli.manifest_files import Found, find_manifests
 from windlass.cli.options import FILE
 from windlass.cli.session import Session
 
+_EXAMPLES = """
+windlass job apply orders.yaml
+windlass job apply jobs/ --prune --source nightly -m "new week"
+windlass job apply 'jobs/**/*.yaml' --dry-run
+"""
 
-@make(name="apply")
+
+@make(name="apply", examples=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--force", is_flag=True, help="Take over jobs that come from another source.")

@@ -11,8 +11,12 @@ from windlass.cli.command import make
 from windlass.cli.options import JOB
 from windlass.cli.session import Session
 
+_EXAMPLES = """
+windlass job delete orders
+"""
 
-@make(name="delete")
+
+@make(name="delete", examples=_EXAMPLES)
 @click.argument("jobs", nargs=-1, required=True, type=JOB, metavar="JOB...")
 def command(session: Session, *, jobs: tuple[str, ...]) -> None:
     """Delete jobs. Applied again they live again.

@@ -15,8 +15,13 @@ from windlass.cli.session import Session
 from windlass.cli.states import paint
 from windlass.cli.text import one_line
 
+_EXAMPLES = """
+windlass job diff orders.yaml
+windlass job diff jobs/ --prune --exit-code
+"""
 
-@make(name="diff")
+
+@make(name="diff", examples=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--prune", is_flag=True, help="Show stored jobs that are not in the files as removed.")
 @click.option("--source", help="With --prune: only the jobs that come from this source.")

@@ -22,8 +22,14 @@ _STEPS = (
     Column("WHEN", lambda row: row.get("when", ""), shrinks=True),
 )
 
+_EXAMPLES = """
+windlass job get orders
+windlass job get orders --revision 2
+windlass job get orders --manifest > orders.yaml
+"""
 
-@make(name="get")
+
+@make(name="get", examples=_EXAMPLES)
 @click.argument("job", type=JOB)
 @click.option("--revision", type=click.IntRange(1), help="A revision; the newest where not given.")
 @click.option("--manifest", is_flag=True, help="Print the manifest alone, as `job apply` takes it.")

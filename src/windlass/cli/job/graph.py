@@ -19,8 +19,13 @@ _TEXT: Final = 30
 #: Columns of output that no terminal limits.
 _WIDE: Final = 160
 
+_EXAMPLES = """
+windlass job graph orders
+windlass job graph orders --format dot | dot -Tsvg > orders.svg
+"""
 
-@make(name="graph", formats=("mermaid", "dot"))
+
+@make(name="graph", formats=("mermaid", "dot"), examples=_EXAMPLES)
 @click.argument("job", type=JOB)
 def command(session: Session, *, job: str) -> None:
     """Draw the steps of a job, or print the graph for another program (--format mermaid, dot, json)."""

@@ -19,8 +19,12 @@ _COLUMNS = (
     Column("WHY", lambda row: plain(row["message"]), shrinks=True),
 )
 
+_EXAMPLES = """
+windlass job history orders
+"""
 
-@make(name="history")
+
+@make(name="history", examples=_EXAMPLES)
 @click.argument("job", type=JOB)
 @limit_option(50)
 def command(session: Session, *, job: str, limit: int) -> None:

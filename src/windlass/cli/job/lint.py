@@ -16,8 +16,13 @@ from windlass.cli.text import one_line
 if TYPE_CHECKING:
     from windlass.model.finding import Finding
 
+_EXAMPLES = """
+windlass job lint orders.yaml
+windlass job lint jobs/ --json
+"""
 
-@make(name="lint")
+
+@make(name="lint", examples=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 def command(session: Session, *, files: tuple[str, ...]) -> int:
     """Check files and report every error at once, as file:line:column: message.

@@ -21,8 +21,14 @@ _COLUMNS = (
     Column("TITLE", lambda row: plain(row["title"]), shrinks=True),
 )
 
+_EXAMPLES = """
+windlass job list
+windlass job list -l team=data --text report
+windlass job list --project '*'
+"""
 
-@make(name="list")
+
+@make(name="list", examples=_EXAMPLES)
 @click.option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Only jobs with this label.")
 @click.option("--text", help="Only jobs with this in alias, title, description or category.")
 @click.option("--category", help="Only jobs of this category.")

@@ -14,8 +14,12 @@ from windlass.cli.output import to_yaml
 from windlass.cli.session import Session
 from windlass.cli.text import clean, one_line
 
+_EXAMPLES = """
+windlass job preview orders -p region=us
+"""
 
-@make(name="preview")
+
+@make(name="preview", examples=_EXAMPLES)
 @click.argument("job", type=JOB)
 @click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times.")
 @click.option("--revision", type=click.IntRange(1), help="A revision; the newest where not given.")

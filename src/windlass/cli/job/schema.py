@@ -7,8 +7,12 @@ import click
 from windlass.cli.command import make
 from windlass.cli.session import Session
 
+_EXAMPLES = """
+windlass job schema > windlass.schema.json
+"""
 
-@make(name="schema")
+
+@make(name="schema", examples=_EXAMPLES)
 @click.option("--markdown", is_flag=True, help="Print the reference of all fields as Markdown instead.")
 def command(session: Session, *, markdown: bool) -> None:
     """Print the JSON Schema of manifests, for editors. Needs no server and no store."""

@@ -26,8 +26,13 @@ _COLUMNS = (
     Column("SHA256", lambda row: row["sha256"], shrinks=True),
 )
 
+_EXAMPLES = """
+windlass run artifacts 01a20241-74c1
+windlass run artifacts 01a20241-74c1 report.html -o report.html
+"""
 
-@make(name="artifacts")
+
+@make(name="artifacts", examples=_EXAMPLES)
 @click.argument("run", type=RUN)
 @click.argument("name", required=False)
 @click.option(

@@ -8,8 +8,12 @@ from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
 
+_EXAMPLES = """
+windlass run cancel 01a20241-74c1
+"""
 
-@make(name="cancel")
+
+@make(name="cancel", examples=_EXAMPLES)
 @click.argument("runs", nargs=-1, required=True, type=RUN, metavar="RUN...")
 def command(session: Session, *, runs: tuple[str, ...]) -> None:
     """Ask runs to stop. Clean-up steps still run; a second time stops those too."""

@@ -57,8 +57,13 @@ ATTEMPTS = (
     Column("WHY", lambda row: error_text(row["error"]), shrinks=True),
 )
 
+_EXAMPLES = """
+windlass run get 01a20241-74c1
+windlass run get 01a20241-74c1 --json
+"""
 
-@make(name="get")
+
+@make(name="get", examples=_EXAMPLES)
 @click.argument("run", type=RUN)
 def command(session: Session, *, run: str) -> None:
     """Show a run, its tasks and their attempts. RUN is its id or the beginning of it."""

@@ -13,8 +13,13 @@ from windlass.cli.options import RUN
 from windlass.cli.session import Session
 from windlass.cli.states import COLOURS, SIGNS, counted, state_of
 
+_EXAMPLES = """
+windlass run graph 01a20241-74c1
+windlass run graph 01a20241-74c1 --format mermaid
+"""
 
-@make(name="graph", formats=("mermaid", "dot"))
+
+@make(name="graph", formats=("mermaid", "dot"), examples=_EXAMPLES)
 @click.argument("run", type=RUN)
 def command(session: Session, *, run: str) -> None:
     """Draw the steps of a run with their states, or print the graph (--format mermaid, dot, json)."""

@@ -25,8 +25,14 @@ _COLUMNS = (
     Column("PARAMETERS", lambda row: plain(row["parameters"]), shrinks=True),
 )
 
+_EXAMPLES = """
+windlass run list --job orders --state failed --since 1d
+windlass run list --state running --state queued
+windlass run list -l team=data --json
+"""
 
-@make(name="list")
+
+@make(name="list", examples=_EXAMPLES)
 @click.option("--job", type=JOB, help="Only runs of this job.")
 @click.option(
     "--state",

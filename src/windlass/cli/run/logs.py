@@ -17,8 +17,14 @@ from windlass.cli.watch.streams import refuse_idle
 if TYPE_CHECKING:
     from windlass.client.client import Client
 
+_EXAMPLES = """
+windlass run logs 01a20241-74c1
+windlass run logs 01a20241-74c1 --step load --follow
+windlass run logs 01a20241-74c1 --step load --attempt 1 --timestamps
+"""
 
-@make(name="logs")
+
+@make(name="logs", examples=_EXAMPLES)
 @click.argument("run", type=RUN)
 @click.option("--step", help="Only this step.")
 @click.option("--key", help="Only this matrix cell or target.")

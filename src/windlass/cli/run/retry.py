@@ -9,8 +9,12 @@ from windlass.cli.options import RUN
 from windlass.cli.session import Session
 from windlass.cli.watch.reconnect import reconnect_option
 
+_EXAMPLES = """
+windlass run retry 01a20241-74c1 --wait
+"""
 
-@make(name="retry")
+
+@make(name="retry", examples=_EXAMPLES)
 @click.argument("run", type=RUN)
 @click.option("--wait", is_flag=True, help="Follow the new run to its end; status 1 where it does not complete.")
 @reconnect_option()

@@ -17,8 +17,15 @@ from windlass.errors import UserError
 if TYPE_CHECKING:
     from windlass.client.client import Client
 
+_EXAMPLES = """
+windlass run start orders -p region=us --wait
+windlass run start orders --in 90m --priority high
+windlass run start orders --key orders-2026-01-31
+RUN=$(windlass run start orders --quiet)
+"""
 
-@make(name="start")
+
+@make(name="start", examples=_EXAMPLES)
 @click.argument("job", type=JOB)
 @click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times.")
 @click.option("--at", metavar="TIME", help="Not before this time, such as 2026-01-31T12:00; local without a zone.")

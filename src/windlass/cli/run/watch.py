@@ -9,8 +9,13 @@ from windlass.cli.options import RUN
 from windlass.cli.session import Session
 from windlass.cli.watch.reconnect import reconnect_option
 
+_EXAMPLES = """
+windlass run watch 01a20241-74c1
+windlass run watch 01a20241-74c1 --logs
+"""
 
-@make(name="watch")
+
+@make(name="watch", examples=_EXAMPLES)
 @click.argument("run", type=RUN)
 @click.option("--logs", is_flag=True, help="Print the output of the steps too.")
 @reconnect_option()
