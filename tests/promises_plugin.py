@@ -15,7 +15,7 @@ import pytest
 from tools.promises import DOCUMENT, FACES, STORES, read_promises, state_of_tree
 
 #: Fixtures that stand for a face of the product, where they are not called like it.
-FACE_OF_FIXTURE: Final = {"windlass": "cli", "browser": "web"} | {face: face for face in FACES}
+FACE_OF_FIXTURE: Final = {"windlass": "cli", "browser": "web", "make_app": "sdk"} | {face: face for face in FACES}
 
 _NAME = re.compile(r"^test_([A-Z]\d\d)_")
 #: Options that leave tests out.

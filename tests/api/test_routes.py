@@ -146,7 +146,8 @@ async def test_wrong_fields_of_a_body_are_all_named(api: Api) -> None:
     assert any('missing key "text"' in line for line in lines)
 
 
-@pytest.mark.promise("O04")
+@pytest.mark.promise("O04", part=("history", "comparison"))
+@pytest.mark.promise("O05", part="enabled")
 async def test_jobs_with_their_graph_and_revisions(api: Api) -> None:
     await api("POST", "jobdefs/apply", {"definitions": [manifest("a", description="first")]})
     await api("POST", "jobdefs/apply", {"definitions": [manifest("a", description="second")]})

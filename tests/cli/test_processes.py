@@ -114,7 +114,7 @@ def test_exec_tells_by_its_status_that_the_run_failed(windlass: Windlass) -> Non
     assert "say: it ended with exit code 7" in said.stdout
 
 
-@pytest.mark.promise("H11")
+@pytest.mark.promise("H11", part="running")
 def test_an_interrupt_cancels_the_run_of_exec_and_its_clean_up_still_runs(windlass: Windlass) -> None:
     process = windlass.start("exec", written(windlass, SLOW, "slow.yaml"))
     until(process.stdout, "begin")

@@ -157,7 +157,7 @@ def test_a_job_stays_with_its_source_unless_forced(windlass: Windlass) -> None:
     assert [item["provenance"]["source"] for item in history] == ["theirs", "ours"]
 
 
-@pytest.mark.promise("O04")
+@pytest.mark.promise("O04", part=("history", "runs"))
 def test_history_tells_who_and_why_and_runs_stay_on_their_revision(windlass: Windlass) -> None:
     good = _write(windlass, "as it was")
     windlass("job", "apply", good, "-m", "a first word", env={"USER": "somebody"})

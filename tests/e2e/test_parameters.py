@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import pytest
 
+from tests.e2e.stage import Socket, serve
 from tests.fixtures.program import Windlass
 
 _TYPED: Final = """\
@@ -63,7 +65,7 @@ def _apply(windlass: Windlass, text: str) -> None:
     assert applied.code == 0, applied.stderr
 
 
-@pytest.mark.promise("O02")
+@pytest.mark.promise("O02", part="types and checks")
 def test_parameters_of_every_type_are_taken(windlass: Windlass) -> None:
     _apply(windlass, _TYPED)
     given = ("name=rows", "region=us", "day=2026-02-28", "copies=3", "ratio=1.25", "dry=true", 'tags=["a","b"]')
@@ -83,7 +85,7 @@ def test_parameters_of_every_type_are_taken(windlass: Windlass) -> None:
     assert (by_default["tags"], by_default["limits"]) == ([], {})
 
 
-@pytest.mark.promise("O02")
+@pytest.mark.promise("O02", part="types and checks")
 def test_parameters_that_do_not_fit_are_refused_in_one_sentence(windlass: Windlass) -> None:
     _apply(windlass, _TYPED)
     for given, sentence in _REFUSED.items():
@@ -99,7 +101,21 @@ def test_parameters_that_do_not_fit_are_refused_in_one_sentence(windlass: Windla
     assert windlass("--json", "run", "list").json() == []
 
 
-@pytest.mark.promise("O03")
+@pytest.mark.promise("O02", part="types and checks")
+def test_all_that_does_not_fit_is_refused_over_http_too(windlass: Windlass, api: Socket) -> None:
+    _apply(windlass, _TYPED)
+    serve(windlass)
+    wrong = {"region": "mars", "copies": 0, "ratio": "much", "dry": "maybe", "tags": [1], "limits": [], "colour": "red"}
+    status, content = api.raw("POST", "jobs/typed/run", json.dumps({"parameters": wrong}).encode())
+    assert status == 422
+    detail = json.loads(content)["detail"]
+    assert [name for name in (*wrong, 'missing parameter "name"') if name not in detail] == []
+    good = api("POST", "jobs/typed/run", {"parameters": {"name": "rows", "copies": 2, "tags": ["a"]}})
+    assert good["parameters"].items() >= {"name": "rows", "copies": 2, "tags": ["a"], "region": "eu"}.items()
+    assert [run["id"] for run in api("GET", "runs")["items"]] == [good["id"]]
+
+
+@pytest.mark.promise("O03", part=("sh", "argument lists"))
 def test_hostile_text_arrives_as_it_is_and_runs_nothing(windlass: Windlass) -> None:
     marker = windlass.folder / "marker"
     text = (
@@ -107,9 +123,7 @@ def test_hostile_text_arrives_as_it_is_and_runs_nothing(windlass: Windlass) -> N
         f" & | <x >y\n-- $'\\x27' %s !! é 漢\t\ntouch {marker}\n$((1+1)) end"
     )
     _apply(windlass, _HOSTILE)
-    server = windlass.start("up")
-    assert server.stdout is not None
-    assert server.stdout.readline().startswith("ready")
+    serve(windlass)
     run = windlass("--json", "run", "start", "hostile", "-p", f"text={text}", "--wait").json()
     assert run["state"] == "completed", run
     assert run["parameters"] == {"text": text}

@@ -33,7 +33,7 @@ steps:
 """
 
 
-@pytest.mark.promise("C14")
+@pytest.mark.promise("C14", part="processes")
 def test_a_step_runs_as_another_user_in_folders_of_his(windlass: Windlass) -> None:
     (windlass.folder / "other.yaml").write_text(_MANIFEST.replace("HOME_OF_SERVER", str(windlass.home)))
     applied = windlass("job", "apply", "other.yaml")

@@ -63,7 +63,7 @@ async def test_the_same_content_makes_no_new_revision(engine: Engine) -> None:
     assert back.revisions == {"b": 3}
 
 
-@pytest.mark.promise("O04")
+@pytest.mark.promise("O04", part="history")
 async def test_each_revision_says_who_made_it_when_and_why(engine: Engine, clock: ManualClock) -> None:
     await applied(engine, manifest("a"), author="ann", message="first")
     clock.advance(3600)
@@ -127,7 +127,7 @@ async def test_by_hand_a_job_of_a_source_stays_with_it_unless_forced(engine: Eng
     assert (await get_job(engine, "default", "a"))["provenance"] is None
 
 
-@pytest.mark.promise("C04")
+@pytest.mark.promise("C04", part=("prune", "protected labels"))
 async def test_prune_deletes_what_the_source_no_longer_has(engine: Engine) -> None:
     await applied(engine, manifest("a"), manifest("b"), manifest("c", **{"windlass/protected": "true"}), provenance=GIT)
     await applied(engine, manifest("by-hand"))
@@ -137,7 +137,7 @@ async def test_prune_deletes_what_the_source_no_longer_has(engine: Engine) -> No
     assert await aliases(engine) == ["a", "by-hand", "c"]
 
 
-@pytest.mark.promise("C04")
+@pytest.mark.promise("C04", part="prune")
 async def test_a_pruned_job_that_comes_back_keeps_its_history(engine: Engine) -> None:
     await applied(engine, manifest("a"), manifest("b"))
     before = await get_job(engine, "default", "b")

@@ -69,7 +69,7 @@ async def test_a_bad_document_is_told_with_its_findings(engine: Engine) -> None:
         await diff(engine, manifest("a").replace("steps", "stebs"))
 
 
-@pytest.mark.promise("O04")
+@pytest.mark.promise("O04", part="comparison")
 async def test_revisions_are_compared_in_both_directions(engine: Engine) -> None:
     await applied(engine, manifest("a", run="one"))
     await applied(engine, manifest("a", run="two"))

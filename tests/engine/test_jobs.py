@@ -103,7 +103,7 @@ async def test_what_is_not_there_is_told_in_one_sentence(engine: Engine, referen
     assert str(missing.value) == f'There is no job "{told}" in project default{end}'
 
 
-@pytest.mark.promise("O04")
+@pytest.mark.promise("O04", part="history")
 async def test_every_revision_can_be_read_again(engine: Engine) -> None:
     await applied(engine, manifest("etl", run="1"), author="ann")
     await applied(engine, manifest("etl", run="2"), author="bob")
@@ -115,7 +115,7 @@ async def test_every_revision_can_be_read_again(engine: Engine) -> None:
             await get_job(engine, "default", "etl", number)
 
 
-@pytest.mark.promise("O04")
+@pytest.mark.promise("O04", part="history")
 async def test_a_long_history_comes_in_pages(engine: Engine) -> None:
     for number in range(7):
         await applied(engine, manifest("etl", run=str(number)))
@@ -190,7 +190,7 @@ async def test_labels_filter_by_name_and_exact_value(engine: Engine) -> None:
     assert await found(engine, labels={"%": None}) == []
 
 
-@pytest.mark.promise("O01")
+@pytest.mark.promise("O01", part="search")
 async def test_text_category_and_source_filter(engine: Engine) -> None:
     git = Provenance(source="git")
     await applied(engine, manifest("etl", "  title: Nightly Load\n  category: data"), provenance=git)

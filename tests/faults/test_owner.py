@@ -61,7 +61,7 @@ def phases(victim: Victim, phase: str) -> int:
     return sum(one.phase == phase for one in victim.ledger.read())
 
 
-@pytest.mark.promise("H04")
+@pytest.mark.promise("H04", part="drain")
 def test_a_request_to_end_lets_short_steps_end_and_stops_the_others(victim: Victim) -> None:
     define(
         victim,
@@ -86,7 +86,7 @@ def test_a_request_to_end_lets_short_steps_end_and_stops_the_others(victim: Vict
     assert victim.problems(accepted, at_rest=True) == []
 
 
-@pytest.mark.promise("H04")
+@pytest.mark.promise("H04", part="drain")
 def test_a_second_request_does_not_wait(tmp_path: Path) -> None:
     victim = Victim(tmp_path, Ledger(tmp_path / "ledger"), drain_grace="1h")
     try:

@@ -75,7 +75,7 @@ async def test_bad_bytes_are_kept_as_they_are(tmp_path: Path, processes: Supervi
     assert totals.left_out == totals.lost == 0
 
 
-@pytest.mark.promise("O13")
+@pytest.mark.promise("O13", part="masked")
 async def test_a_secret_in_the_middle_of_much_output_is_masked(tmp_path: Path, processes: Supervisor) -> None:
     script = "head -c 65530 /dev/zero; printf hunter2-secret; head -c 200000 /dev/zero"
     kept, _ = await run(tmp_path, processes, script, masker=Masker(["hunter2-secret"]))

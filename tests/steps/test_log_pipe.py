@@ -111,7 +111,7 @@ async def test_a_cancelled_writer_loses_nothing(chunks: Chunks) -> None:
     assert chunks.text() == b"x" * 100
 
 
-@pytest.mark.promise("O13")
+@pytest.mark.promise("O13", part="masked")
 async def test_secrets_are_masked_across_writes_and_streams_apart(chunks: Chunks) -> None:
     log = pipe(chunks, masker=Masker(["hunter2-secret"]), flush_after=60)
     await log.write(b"pass: hunter2-")
@@ -124,7 +124,7 @@ async def test_secrets_are_masked_across_writes_and_streams_apart(chunks: Chunks
     assert chunks.text("stderr") == b"***!"
 
 
-@pytest.mark.promise("O13")
+@pytest.mark.promise("O13", part="masked")
 async def test_what_cannot_be_masked_is_dropped_visibly(chunks: Chunks, monkeypatch: pytest.MonkeyPatch) -> None:
     masker = Masker(["hunter2-secret"])
     monkeypatch.setattr(masker, "find", lambda _: 1 / 0)

@@ -243,7 +243,7 @@ async def test_another_interpreter_needs_nothing_of_ours(call: Any) -> None:
     assert outcome.message == "the context is a dataclass, for which this interpreter needs the package msgspec"
 
 
-@pytest.mark.promise("O08")
+@pytest.mark.promise("O08", part="attempts")
 async def test_usage_is_kept(python: Python, tmp_path: Path, processes: Supervisor) -> None:
     context = step_context(tmp_path, processes, parameters={"n": 18}, env={"PYTHONPATH": str(HERE)})
     await python.run(context, {"function": "sample_jobs:fibo"})

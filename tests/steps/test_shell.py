@@ -25,7 +25,7 @@ def run(tmp_path: Path, processes: Supervisor, log: RecordedLog) -> Any:
     return shell
 
 
-@pytest.mark.promise("C14")
+@pytest.mark.promise("C14", part="processes")
 async def test_a_script_completes_with_its_output_in_the_log(run: Any, log: RecordedLog) -> None:
     assert await run("echo hello; echo oh >&2") == Completed({}, 0)
     assert log.text("stdout") == "hello\n"
@@ -169,7 +169,7 @@ async def test_what_is_left_running_is_ended(run: Any, log: RecordedLog, monkeyp
     assert log.text("system") == "[windlass: ended what the step left running: 1 process]\n"
 
 
-@pytest.mark.promise("O08")
+@pytest.mark.promise("O08", part="attempts")
 async def test_usage_is_kept(tmp_path: Path, processes: Supervisor) -> None:
     context = step_context(tmp_path, processes)
     await Shell().run(context, {"run": "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"})

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.promise("C14")
+@pytest.mark.promise("C14", part="processes")
 async def test_a_process_starts_in_its_folder_with_its_environment_alone(bench: Bench) -> None:
     child, output = await bench.start("/usr/bin/env", env={"A": "1", "WINDLASS_ATTEMPT_MARK": "x"}, mark="a7")
     assert (await child.wait()).status == 0
