@@ -10,6 +10,7 @@ from uuid import UUID
 
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
+_LAST_MILLIS = 2**48 - 1
 
 
 class IdSource(Protocol):
@@ -77,3 +78,11 @@ def parse_id(text: str) -> bytes | None:
 def millis_of(value: bytes) -> int:
     """Return the milliseconds since the epoch inside a UUIDv7."""
     return int.from_bytes(value[:6])
+
+
+def first_of(millis: int) -> bytes:
+    """Return an id that is below every UUIDv7 of a millisecond since the epoch and above all of the one before.
+
+    What lies outside of the times that a UUIDv7 can tell counts as the nearest of them.
+    """
+    return (min(max(millis, 0), _LAST_MILLIS) << 80).to_bytes(16)

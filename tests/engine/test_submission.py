@@ -9,12 +9,14 @@ import pytest
 
 from tests.oracle.world import World, always
 from windlass.engine.once import KEY_LIFE
+from windlass.engine.reading import list_runs
 from windlass.engine.starting import retry_run
 from windlass.engine.submission import Submission, submit
 from windlass.errors import Conflict, LimitExceeded, NotFound, UserError
 from windlass.ids import id_text
 from windlass.model.outcome import Failed
 from windlass.store.keys import drop_ended_keys
+from windlass.store.runs import RunFilter
 
 ONE: dict[str, Any] = {"a": {}}
 
@@ -126,7 +128,18 @@ async def test_a_run_keeps_what_it_was_asked_for(world: World) -> None:
     assert run["correlationId"] == "c-1"
 
 
-@pytest.mark.promise("O04")
+async def test_runs_are_found_by_their_labels(world: World) -> None:
+    job = await world.define(steps=ONE)
+    first = await world.submit(job, labels={"team": "data", "é": "ü"})
+    second = await world.submit(job, labels={"team": "data"}, idempotency_key="k")
+    await world.submit(job, labels={"team": "data"}, idempotency_key="k")
+    await world.submit(job)
+    for labels, expected in (({"team": "data"}, [second, first]), ({"é": "ü", "team": "data"}, [first])):
+        found, _ = await list_runs(world.engine, RunFilter(labels=labels))
+        assert [run["id"] for run in found] == [id_text(run_id) for run_id in expected]
+
+
+@pytest.mark.promise("O04", part="runs")
 async def test_a_run_stays_with_the_revision_it_was_accepted_with(world: World) -> None:
     job = await world.define(steps={"a": {}, "b": {}, "c": {}})
     run_id = await world.submit(job)
@@ -143,7 +156,7 @@ async def test_a_run_stays_with_the_revision_it_was_accepted_with(world: World) 
     assert revisions == [1, 2]
 
 
-@pytest.mark.promise("O04")
+@pytest.mark.promise("O04", part="runs")
 async def test_a_run_goes_on_with_its_revision_after_a_restart(kept_world: World) -> None:
     job = await kept_world.define(steps={"a": {"onWorkerLost": "retry"}, "b": {}})
     run_id = await kept_world.submit(job)
@@ -156,7 +169,7 @@ async def test_a_run_goes_on_with_its_revision_after_a_restart(kept_world: World
 
 
 @pytest.mark.promise("H08")
-@pytest.mark.promise("O04")
+@pytest.mark.promise("O04", part="runs")
 async def test_a_final_run_is_run_again_with_the_same_revision_and_parameters(world: World) -> None:
     parameters = {"hosts": {"type": "array", "items": {"type": "string"}}}
     steps = {"m": {"matrix": {"host": "${{ parameters.hosts }}"}}}

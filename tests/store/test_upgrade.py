@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
@@ -90,7 +91,7 @@ async def test_a_newer_schema_is_refused_and_left_alone() -> None:
     store = SqliteStore(":memory:")
     upgrade(store)
     store.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0999'")
-    with pytest.raises(Unavailable, match=r"newer Windlass \(its schema is 0999, this program knows up to 0001\)"):
+    with pytest.raises(Unavailable, match=r"newer Windlass \(its schema is 0999, this program knows up to 0002\)"):
         upgrade(store)
     assert store.connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one() == "0999"
     await store.close()
@@ -181,3 +182,23 @@ async def test_an_upgrade_that_is_killed_at_any_statement_leaves_all_or_nothing(
         assert schema_facts(store.connection) == schema_facts(fresh.connection)
         for one in (store, fresh):
             await one.close()
+
+
+async def test_labels_of_runs_from_before_the_table_of_labels_are_found(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "old.db"))
+    config = Config()
+    config.set_main_option("script_location", str(Path(windlass.store.migrations.__file__).parent))
+    config.attributes["connection"] = store.connection
+    store.connection.exec_driver_sql("BEGIN IMMEDIATE")
+    command.upgrade(config, "0001")
+    for run_id, labels in ((b"1" * 16, '{"team":"data","kind":"one"}'), (b"2" * 16, None), (b"3" * 16, "{}")):
+        store.connection.exec_driver_sql(
+            "INSERT INTO runs (id, project, job_id, revision_id, state, priority, queue, parameters, labels, "
+            "created_at, deadline) VALUES (?, 'p', ?, 1, 'queued', 5, 'q', '{}', ?, 1, 1)",
+            (run_id, run_id, labels),
+        )
+    store.connection.exec_driver_sql("COMMIT")
+    assert upgrade(store) == Upgrade("0001", HEAD)
+    rows = store.connection.exec_driver_sql("SELECT name, value, run_id FROM run_labels").fetchall()
+    assert [tuple(row) for row in rows] == [("kind", "one", b"1" * 16), ("team", "data", b"1" * 16)]
+    await store.close()

@@ -16,6 +16,7 @@ from windlass.model.fanout import Expansion, expand_job, fans_out
 from windlass.model.fanout_axes import axis_values
 from windlass.model.graph import TaskLayout
 from windlass.store import hot_sqlite as hot
+from windlass.store.labels import keep_run_labels
 from windlass.store.rows import NewFact, NewRun, NewTask
 from windlass.store.transaction import Transaction
 
@@ -127,6 +128,7 @@ def accept(
     runs: list[NewRun] = []
     tasks: list[NewTask] = []
     facts: list[NewFact] = []
+    labels: list[tuple[str, str, bytes]] = []
     soon = tx.now + SOON
     for submission, expansion in zip(submissions, expanded, strict=True):
         run_id = engine.ids.new()
@@ -144,7 +146,11 @@ def accept(
         first = len(tasks)
         _add_tasks(engine, prepared, run, layout, tasks)
         facts.append(_created(run, tasks[first:]))
+        if submission.labels:
+            labels.extend((name, str(value), run_id) for name, value in submission.labels.items())
     hot.insert_runs(tx, runs)
+    if labels:
+        keep_run_labels(tx, labels)
     hot.insert_tasks(tx, tasks)
     hot.insert_facts(tx, facts)
     tx.hints.add("ready")

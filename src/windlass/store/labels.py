@@ -1,9 +1,13 @@
-"""Looking for labels in a column that holds them as canonical JSON."""
+"""Labels: looked for in a column that holds them as canonical JSON, and those of runs in a table of their own."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import orjson
 from sqlalchemy import Column, ColumnElement, func
+
+from windlass.store.transaction import Transaction
 
 
 def has_label(column: Column[str], name: str, value: str | None) -> ColumnElement[bool]:
@@ -14,3 +18,8 @@ def has_label(column: Column[str], name: str, value: str | None) -> ColumnElemen
     needle = f"{orjson.dumps(name).decode()}:" + ("" if value is None else orjson.dumps(value).decode())
     condition: ColumnElement[bool] = func.replace(column, needle, "") != column
     return condition
+
+
+def keep_run_labels(tx: Transaction, labels: Iterable[tuple[str, str, bytes]]) -> None:
+    """Note `(name, value, run id)` for lists."""
+    tx.cursor.executemany("INSERT INTO run_labels (name, value, run_id) VALUES (?, ?, ?)", labels)

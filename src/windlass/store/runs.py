@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, select, union_all, update
+from sqlalchemy import ColumnElement, Row, Select, exists, func, literal_column, select, union_all, update
 
+from windlass.clock import SECOND
+from windlass.ids import first_of
 from windlass.model.state import RUN_FINAL, RUN_MOVES
-from windlass.store.labels import has_label
-from windlass.store.tables import jobs, queue, revisions, runs, tasks
+from windlass.store.tables import ENDED_BADLY, jobs, queue, revisions, run_labels, runs, tasks
 from windlass.store.transaction import Transaction
 
 _COLUMNS = (
@@ -22,6 +23,8 @@ _COLUMNS = (
 )
 _FROM = runs.join(jobs, jobs.c.id == runs.c.job_id).join(revisions, revisions.c.id == runs.c.revision_id)
 
+#: Microseconds that may lie between the time in a run's id and the one at which it was accepted.
+_SLACK: Final = 60 * SECOND
 #: Ranges that one statement reads: SQLite joins no more than 500 selects.
 _MOST_PARTS: Final = 400
 
@@ -36,7 +39,7 @@ class RunFilter:
     #: Runs created at or after, and before, these times.
     since: int | None = None
     until: int | None = None
-    labels: Mapping[str, str | None] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     parent_id: bytes | None = None
     #: Only runs before this one in the list: the cursor of the page before.
     before: bytes | None = None
@@ -50,56 +53,114 @@ def run(tx: Transaction, run_id: bytes) -> Row[Any] | None:
 
 def list_runs(tx: Transaction, filters: RunFilter) -> list[Row[Any]]:
     """Return a page of runs, newest first."""
-    where = runs.c.id.in_(_page(tx, filters)) if filters.job_id is None else and_(*_conditions(filters))
-    found = select(*_COLUMNS).select_from(_FROM).where(where)
+    found = select(*_COLUMNS).select_from(_FROM).where(runs.c.id.in_(page_of(tx, filters)))
     return list(tx.connection.execute(found.order_by(runs.c.id.desc()).limit(filters.limit)))
 
 
-def _page(tx: Transaction, filters: RunFilter) -> Select[tuple[Any]]:
-    """Select the ids of a page: the newest of each project and state, and of these the newest.
+def page_of(tx: Transaction, filters: RunFilter) -> Select[tuple[Any]]:
+    """Select the ids of a page: the newest of each range of an index that may hold some, and of these the newest.
 
-    Each part reads one range of an index, so that a page costs the same however many runs there are; a database that
-    is given several states at once, or none, sorts all that fit.
+    So a page costs the same however many runs there are. A database that is given several states at once, or none,
+    sorts all that fit.
     """
-    if filters.project is None and not filters.states:
+    if filters.labels:
+        return _labelled(filters)
+    if filters.parent_id is not None:
+        return _newest(filters, lookup=False)
+    projects = _projects(tx, filters)
+    if not projects:
         return _newest(filters)
-    if filters.project is None:
-        projects = [row.project for row in tx.connection.execute(select(jobs.c.project).distinct())]
-    else:
-        projects = [filters.project]
     parts = [
         select(_newest(replace(filters, project=project, states=(state,))).subquery().c.id)
         for project in projects
         for state in filters.states or RUN_MOVES
     ]
-    if not 0 < len(parts) <= _MOST_PARTS:
+    if len(parts) > _MOST_PARTS:
         return _newest(filters)
     ids = union_all(*parts).subquery().c.id
     return select(ids).order_by(ids.desc()).limit(filters.limit)
 
 
-def _newest(filters: RunFilter) -> Select[tuple[Any]]:
-    return select(runs.c.id).where(*_conditions(filters)).order_by(runs.c.id.desc()).limit(filters.limit)
+def _projects(tx: Transaction, filters: RunFilter) -> list[str]:
+    """Return the projects of which the ranges are read one by one; none where one range holds all that fit."""
+    if filters.job_id is not None:
+        if not filters.states:
+            return []
+        own = tx.connection.execute(select(jobs.c.project).where(jobs.c.id == filters.job_id)).scalar_one_or_none()
+        return [] if own is None else [own]
+    if filters.project is not None:
+        return [filters.project]
+    if not filters.states:
+        return []
+    return [row.project for row in tx.connection.execute(select(jobs.c.project).distinct())]
 
 
-def _conditions(filters: RunFilter) -> list[ColumnElement[bool]]:
+def _labelled(filters: RunFilter) -> Select[tuple[Any]]:
+    """Select the newest runs with a label, as that label's own range has them, of which everything else is true."""
+    (name, value), *others = filters.labels.items()
+    label = run_labels.alias()
+    fitting = exists().where(runs.c.id == label.c.run_id, *_conditions(filters, lookup=False))
+    found = select(label.c.run_id).where(label.c.name == name, label.c.value == value, fitting)
+    for other, wanted in others:
+        more = run_labels.alias()
+        same = exists().where(more.c.name == other, more.c.value == wanted, more.c.run_id == label.c.run_id)
+        found = found.where(same)
+    found = found.where(*_times(filters, label.c.run_id))
+    return found.order_by(label.c.run_id.desc()).limit(filters.limit)
+
+
+def _newest(filters: RunFilter, *, lookup: bool = True) -> Select[tuple[Any]]:
+    conditions = [*_conditions(filters, lookup=lookup), *_times(filters, runs.c.id)]
+    return select(runs.c.id).where(*conditions).order_by(runs.c.id.desc()).limit(filters.limit)
+
+
+def _conditions(filters: RunFilter, *, lookup: bool = True) -> list[ColumnElement[bool]]:
+    """Return what is true of the runs that fit, but for their ids.
+
+    Without `lookup` no index is to be read for the project, the job and the state: a better one is there.
+    """
+    project, state, job = (
+        column if lookup else func.coalesce(column, column) for column in (runs.c.project, runs.c.state, runs.c.job_id)
+    )
     conditions: list[ColumnElement[bool]] = []
     if filters.project is not None:
-        conditions.append(runs.c.project == filters.project)
+        conditions.append(project == filters.project)
     if filters.job_id is not None:
-        conditions.append(runs.c.job_id == filters.job_id)
+        conditions += _of_job(filters.job_id, filters.states) if lookup else [job == filters.job_id]
     if filters.states:
         one = len(filters.states) == 1
-        conditions.append(runs.c.state == filters.states[0] if one else runs.c.state.in_(filters.states))
+        conditions.append(state == filters.states[0] if one else state.in_(filters.states))
     if filters.since is not None:
         conditions.append(runs.c.created_at >= filters.since)
     if filters.until is not None:
         conditions.append(runs.c.created_at < filters.until)
     if filters.parent_id is not None:
         conditions.append(runs.c.parent_id == filters.parent_id)
+    return conditions
+
+
+def _of_job(job_id: bytes, states: Sequence[str]) -> list[ColumnElement[bool]]:
+    """Return what is true of the runs of a job, written so that the index with the fewest rows to read is taken.
+
+    Runs that ended badly have an index of their own, which is taken where its very words stand here. Runs that are not
+    final are few beside the history of a job: they are found by their state, and the job is compared.
+    """
+    if len(states) != 1 or states[0] == "completed":
+        return [runs.c.job_id == job_id]
+    if states[0] in RUN_FINAL:
+        return [runs.c.job_id == job_id, literal_column(f"({ENDED_BADLY})")]
+    return [func.coalesce(runs.c.job_id, runs.c.job_id) == job_id]
+
+
+def _times(filters: RunFilter, run_id: ColumnElement[bytes]) -> list[ColumnElement[bool]]:
+    """Return the range of ids that may hold what fits: ids begin with a time, which is close to that of acceptance."""
+    conditions: list[ColumnElement[bool]] = []
     if filters.before is not None:
-        conditions.append(runs.c.id < filters.before)
-    conditions.extend(has_label(runs.c.labels, name, value) for name, value in filters.labels.items())
+        conditions.append(run_id < filters.before)
+    if filters.since is not None:
+        conditions.append(run_id >= first_of((filters.since - _SLACK) // 1000))
+    if filters.until is not None:
+        conditions.append(run_id < first_of((filters.until + _SLACK) // 1000))
     return conditions
 
 
@@ -137,8 +198,3 @@ def matching(tx: Transaction, prefix: str, limit: int = 2) -> list[bytes]:
     high = bytes.fromhex(prefix.ljust(32, "f"))
     found = select(runs.c.id).where(runs.c.id >= low, runs.c.id <= high).limit(limit)
     return [row.id for row in tx.connection.execute(found)]
-
-
-def remove_run(tx: Transaction, run_id: bytes) -> None:
-    """Delete the row of a run."""
-    tx.connection.execute(delete(runs).where(runs.c.id == run_id))

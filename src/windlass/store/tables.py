@@ -72,6 +72,8 @@ def _on_postgresql(_: MetaData, connection: Connection, **__: object) -> None:
                 index.dialect_kwargs["postgresql_where"] = text(index.info[_WHERE])
 
 
+#: How the few runs end that somebody looks for among all the others.
+ENDED_BADLY: Final = "state = 'cancelled' OR state = 'failed' OR state = 'timeout'"
 _TASK_LIVE = set(TASK_MOVES) - TASK_FINAL
 
 store_info = Table(
@@ -178,8 +180,21 @@ runs = Table(
     Index("ix_runs_job", "job_id", "id"),
     Index("ix_runs_state", "project", "state", "id"),
     _partial("ix_runs_deadline", "deadline", where="finished_at IS NULL"),
+    _partial("ix_runs_parent", "parent_id", "id", where="parent_id IS NOT NULL"),
+    _partial("ix_runs_ended_badly", "job_id", "state", "id", where=ENDED_BADLY),
     sqlite_with_rowid=False,
 )
+
+run_labels = Table(
+    "run_labels",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("run_id", Id, nullable=False),
+    PrimaryKeyConstraint("name", "value", "run_id"),
+    sqlite_with_rowid=False,
+)
+"""The labels of runs once more, for lists: only runs that have labels cost anything."""
 
 queue = Table(
     "queue",
