@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column, table_lines
 from windlass.cli.text import width_of
@@ -31,6 +33,30 @@ def test_a_narrow_terminal_cuts_what_may_shrink() -> None:
 
 def test_what_may_not_shrink_stays_whole() -> None:
     assert table_lines(COLUMNS, ROWS, width=10)[1] == "a         1  xxxxx…"
+
+
+FITTING = (
+    Column("RUN", lambda row: row["id"], narrow=lambda row: row["id"][:4]),
+    Column("STATE", lambda row: row["state"]),
+    Column("TOOK", lambda _: "12s", drops=True),
+    Column("WHY", lambda _: "because of that and this", shrinks=True, drops=True),
+)
+RUNS = [{"id": "01a2-70fd-9d9d", "state": "failed"}, {"id": "01a3-71cb-8d9d", "state": "queued"}]
+
+
+@pytest.mark.parametrize(
+    ("width", "second"),
+    [
+        (60, "01a2-70fd-9d9d  failed  12s   because of that and this"),
+        (53, "01a2  failed  12s   because of that and this"),
+        (33, "01a2  failed  12s   because of t…"),
+        (31, "01a2  failed  12s"),
+        (17, "01a2  failed"),
+        (5, "01a2  failed"),
+    ],
+)
+def test_a_narrow_terminal_gets_less_rather_than_pieces(width: int, second: str) -> None:
+    assert table_lines(FITTING, RUNS, width=width)[1] == second
 
 
 def test_colours_do_not_disturb_the_widths() -> None:

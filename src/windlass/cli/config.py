@@ -13,7 +13,7 @@ _COLUMNS = (
     Column("SETTING", lambda row: row["variable"]),
     Column("VALUE", lambda row: row["value"] or "-", shrinks=True),
     Column("FROM", lambda row: row["source"]),
-    Column("MEANING", lambda row: row["description"], shrinks=True),
+    Column("MEANING", lambda row: row["description"], shrinks=True, drops=True),
 )
 
 

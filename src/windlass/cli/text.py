@@ -20,6 +20,7 @@ _HOUR: Final = 3600
 _DAY: Final = 86400
 _FEW_SECONDS: Final = 10
 _KIB: Final = 1024
+_SHORT: Final = len("01a20241-74c1-70fd")
 
 
 def clean(text: str) -> str:
@@ -105,6 +106,17 @@ def minute(text: str | None) -> str:
     """Return a time on this machine's clock to the minute, for lists; empty for None."""
     at = instant(text)
     return "" if at is None else at.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def clock(text: str | None) -> str:
+    """Return the time of day on this machine's clock, to the second; empty for None."""
+    at = instant(text)
+    return "" if at is None else at.astimezone().strftime("%H:%M:%S")
+
+
+def short_id(text: str | None) -> str:
+    """Return the beginning of a run's id, which names its millisecond and stands for it in every command."""
+    return "" if text is None else text[:_SHORT]
 
 
 def size(count: float | None) -> str:

@@ -12,14 +12,14 @@ from windlass.cli.event.names import StepNames
 from windlass.cli.options import JOB, RUN, limit_option
 from windlass.cli.session import Session
 from windlass.cli.table import Column
-from windlass.cli.text import local_time, plain
+from windlass.cli.text import clock, local_time, plain, short_id
 
 COLUMNS = (
-    Column("WHEN", lambda row: local_time(row["at"])),
+    Column("WHEN", lambda row: local_time(row["at"]), narrow=lambda row: clock(row["at"])),
     Column("EVENT", lambda row: row["type"]),
-    Column("RUN", lambda row: plain(row["runId"])),
+    Column("RUN", lambda row: plain(row["runId"]), narrow=lambda row: short_id(row["runId"])),
     Column("STEP", lambda row: row["_step"]),
-    Column("DATA", lambda row: plain(row["data"]), shrinks=True),
+    Column("DATA", lambda row: plain(row["data"]), shrinks=True, drops=True),
 )
 
 _EXAMPLES = """

@@ -17,8 +17,8 @@ _COLUMNS = (
     Column("STEPS", lambda row: str(row["steps"]), right=True),
     Column("CHANGED", lambda row: ago(row["updatedAt"])),
     Column("", lambda row: "" if row["enabled"] else "disabled"),
-    Column("LABELS", lambda row: plain(row["labels"]), shrinks=True),
-    Column("TITLE", lambda row: plain(row["title"]), shrinks=True),
+    Column("LABELS", lambda row: plain(row["labels"]), shrinks=True, drops=True),
+    Column("TITLE", lambda row: plain(row["title"]), shrinks=True, drops=True),
 )
 
 _EXAMPLES = """

@@ -13,7 +13,7 @@ from windlass.cli.output import Output, detail_lines
 from windlass.cli.session import Session
 from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column, table_lines
-from windlass.cli.text import between, duration, local_time, plain
+from windlass.cli.text import between, clock, duration, local_time, plain
 
 
 def why(task: Mapping[str, Any]) -> str:
@@ -50,10 +50,10 @@ TASKS = (
 ATTEMPTS = (
     Column("ATTEMPT", lambda row: row["step"] + (f" [{row['key']}]" if row["key"] else "") + f" #{row['number']}"),
     Column("OUTCOME", lambda row: signed(row["outcome"] or "running"), paint=paint_signed),
-    Column("STARTED", lambda row: local_time(row["startedAt"])),
+    Column("STARTED", lambda row: local_time(row["startedAt"]), narrow=lambda row: clock(row["startedAt"])),
     Column("TOOK", lambda row: duration(between(row["startedAt"], row["finishedAt"])), right=True),
     Column("EXIT", lambda row: plain(row["exitCode"]), right=True),
-    Column("WORKER", lambda row: plain(row["worker"])),
+    Column("WORKER", lambda row: plain(row["worker"]), drops=True),
     Column("WHY", lambda row: error_text(row["error"]), shrinks=True),
 )
 
@@ -77,6 +77,13 @@ def command(session: Session, *, run: str) -> None:
     session.out.value(found | {"tasks": tasks}, lambda: run_lines(found, tasks, session.out))
 
 
+def _started_by(trigger: Mapping[str, Any] | None) -> str:
+    """Return who or what started a run: `manual by ann`, and whatever else its trigger says."""
+    left = dict(trigger or {})
+    kind, who = plain(left.pop("type", None)), plain(left.pop("by", None))
+    return " ".join(filter(None, [kind, who and f"by {who}", plain(left)]))
+
+
 def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output) -> Iterator[str]:
     """Yield a run and its tasks as people read them."""
     state = signed(run["state"])
@@ -92,7 +99,7 @@ def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output)
             ("parameters", plain(run["parameters"])),
             ("labels", plain(run["labels"])),
             ("note", plain(run["note"])),
-            ("started by", plain(run["trigger"])),
+            ("started by", _started_by(run["trigger"])),
             ("priority", f"{run['priority']} in queue {run['queue']}"),
             ("scheduled", local_time(run["scheduledAt"])),
             ("created", local_time(run["createdAt"])),

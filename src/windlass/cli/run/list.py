@@ -10,19 +10,28 @@ from windlass.cli.run.start import past
 from windlass.cli.session import Session
 from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column
-from windlass.cli.text import ago, between, duration, minute, plain
+from windlass.cli.text import ago, between, duration, minute, plain, short_id
 from windlass.model.state import RUN_MOVES
 
 _COLUMNS = (
-    Column("RUN", lambda row: row["id"]),
+    Column("RUN", lambda row: row["id"], narrow=lambda row: short_id(row["id"])),
     Column("JOB", lambda row: f"{row['job']}:{row['revision']}"),
     Column("STATE", lambda row: signed(row["state"]), paint=paint_signed),
-    Column("DUE", lambda row: minute(row["scheduledAt"]) if row["state"] == "scheduled" else ""),
+    Column(
+        "DUE",
+        lambda row: minute(row["scheduledAt"]) if row["state"] == "scheduled" else "",
+        narrow=lambda row: ago(row["scheduledAt"]) if row["state"] == "scheduled" else "",
+    ),
     Column("CREATED", lambda row: ago(row["createdAt"])),
-    Column("TOOK", lambda row: duration(between(row["startedAt"], row["finishedAt"])), right=True),
-    Column("DONE", lambda row: "" if row["finishedAt"] else f"{row['progress']['percent']:.0f}%", right=True),
-    Column("REASON", lambda row: plain(row["reason"]), shrinks=True),
-    Column("PARAMETERS", lambda row: plain(row["parameters"]), shrinks=True),
+    Column("TOOK", lambda row: duration(between(row["startedAt"], row["finishedAt"])), right=True, drops=True),
+    Column(
+        "DONE",
+        lambda row: "" if row["finishedAt"] else f"{row['progress']['percent']:.0f}%",
+        right=True,
+        drops=True,
+    ),
+    Column("REASON", lambda row: plain(row["reason"]), shrinks=True, drops=True),
+    Column("PARAMETERS", lambda row: plain(row["parameters"]), shrinks=True, drops=True),
 )
 
 _EXAMPLES = """

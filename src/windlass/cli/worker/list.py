@@ -16,8 +16,8 @@ _COLUMNS = (
     Column("QUEUES", lambda row: plain(row["queues"]), shrinks=True),
     Column("LABELS", lambda row: plain(row["labels"]), shrinks=True),
     Column("SEEN", lambda row: ago(row["heartbeatAt"])),
-    Column("STARTED", lambda row: ago(row["startedAt"])),
-    Column("VERSION", lambda row: row["version"]),
+    Column("STARTED", lambda row: ago(row["startedAt"]), drops=True),
+    Column("VERSION", lambda row: row["version"], drops=True),
 )
 
 
