@@ -22,20 +22,21 @@ class NotMeasured(Exception):
     """A program that measures has failed; what it said is on standard error."""
 
 
-def ours(mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Measure Windlass; return the figures."""
-    return _run([sys.executable, "-m", "bench.ours"], mode, options)
+def ours(mode: str, options: Mapping[str, Any], env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Measure Windlass, with `env` besides; return the figures."""
+    return _run([sys.executable, "-m", "bench.ours"], mode, options, env or {})
 
 
-def peer(name: str, mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def peer(name: str, mode: str, options: Mapping[str, Any], env: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Measure a peer by `bench/peers/on_NAME.py`; return the figures, its `version` among them."""
-    return _run([str(_environment(name)), str(ROOT / "bench" / "peers" / f"on_{name}.py")], mode, options)
+    program = [str(_environment(name)), str(ROOT / "bench" / "peers" / f"on_{name}.py")]
+    return _run(program, mode, options, env or {})
 
 
-def _run(program: list[str], mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="windlass-bench-", dir=_disk()) as folder:
+def _run(program: list[str], mode: str, options: Mapping[str, Any], more: Mapping[str, str]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="windlass-bench-", dir=disk()) as folder:
         env = {name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")}
-        env |= {"WINDLASS_HOME": f"{folder}/home", "HOME": folder}
+        env |= {"WINDLASS_HOME": f"{folder}/home", "HOME": folder, **more}
         ended = subprocess.run(  # noqa: S603 - programs of our own choice
             [*program, mode],
             input=json.dumps({**options, "folder": folder}).encode(),
@@ -53,7 +54,7 @@ def _run(program: list[str], mode: str, options: Mapping[str, Any]) -> dict[str,
 
 def flushes(count: int = 500) -> int:
     """Return how many times a second a page is written and flushed here: what bounds whoever commits one by one."""
-    with tempfile.TemporaryFile(dir=_disk()) as file:
+    with tempfile.TemporaryFile(dir=disk()) as file:
         began = time.perf_counter()
         for _ in range(count):
             os.write(file.fileno(), bytes(4096))
@@ -61,8 +62,8 @@ def flushes(count: int = 500) -> int:
         return round(count / (time.perf_counter() - began))
 
 
-def _disk() -> Path:
-    """Return a folder on a disk: a file system in memory flushes nothing."""
+def disk() -> Path:
+    """Return a folder on a disk, ignored by Git: a file system in memory flushes nothing."""
     PEERS.mkdir(exist_ok=True)
     return PEERS
 

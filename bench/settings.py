@@ -39,6 +39,8 @@ DBOS: Final[dict[str, dict[str, Any]]] = {
     "steps1000": {"steps": 1_000, "runs": 1},
 }
 
+#: Seconds that a flush takes on further disks: that on which the aim for draining was set, a usual one for servers.
+FLUSHES: Final = (0.00012, 0.001)
 #: Manifests of one pass.
 LINT: Final = {"count": 3_000}
 PROCESSES: Final = {"count": 1_600}
