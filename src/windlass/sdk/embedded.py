@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict
-from typing import Any
+from dataclasses import fields
+from typing import Any, Final
 
 import orjson
 
@@ -30,6 +30,8 @@ from windlass.sdk.definition import Definition
 from windlass.store.ends import RunEnd
 from windlass.store.jobs import live_job
 from windlass.store.transaction import Transaction
+
+_OPTIONS: Final = tuple(field.name for field in fields(Options))
 
 
 class Embedded:
@@ -58,7 +60,7 @@ class Embedded:
             alias = job.alias
         else:
             parameters, alias = [_mapping(job, context) for context in contexts], job
-        said = asdict(options)
+        said = {name: getattr(options, name) for name in _OPTIONS}
         asked = None
         if options.idempotency_key is not None:
             asked = {"job": alias, "parameters": parameters, **said, "correlation_id": None}
