@@ -84,7 +84,7 @@ async def test_every_route_refuses_an_unknown_query_parameter(engine: Engine, ro
     answer = await dispatch(route_table(), engine, request)
     assert isinstance(answer, Answer)
     assert answer.status == 422
-    assert 'no query parameter "surely"' in answer.body["detail"] or "In the request" in answer.body["detail"]
+    assert "surely" in answer.body["detail"]
 
 
 def test_no_job_can_have_the_name_of_a_route() -> None:

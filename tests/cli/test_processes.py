@@ -189,8 +189,11 @@ def test_the_server_ends_running_steps_after_its_grace(windlass: Windlass) -> No
     until(watching.stdout, "begin")
     assert end(server) == 0
     watching.communicate(timeout=40)
-    tasks = windlass("run", "get", run, "--json").json()
-    assert tasks["state"] in {"running", "failed"}
+    again = up(windlass)
+    found = windlass("run", "watch", run, "--json").json()
+    assert (found["state"], found["error"]["reason"]) == ("failed", "worker_lost")
+    assert "✓ tidy  completed" in windlass("run", "graph", run).stdout
+    assert end(again) == 0
 
 
 def test_exec_goes_on_where_the_process_that_ran_it_is_killed(windlass: Windlass) -> None:

@@ -114,13 +114,22 @@ async def test_what_was_accepted_is_run_by_the_next_application(url: str) -> Non
     assert ran == ["a", "b"]
 
 
-@pytest.mark.parametrize("job", [sample.triple, sample.double, sample.Price])
-async def test_code_that_can_be_imported_needs_no_register(url: str, job: Any) -> None:
-    context = sample.Order("tea") if job is sample.Price else 2
+@pytest.mark.parametrize(
+    ("job", "context", "result"),
+    [
+        (sample.triple, 2, ("result", 6)),
+        (sample.double, 2, ("result", 4)),
+        (sample.Price, sample.Order("tea"), ("price", 3)),
+    ],
+)
+async def test_code_that_can_be_imported_needs_no_register(
+    url: str, job: Any, context: Any, result: tuple[str, int]
+) -> None:
     async with Windlass(url, queues=["none"]) as app:
         run = await app.submit(job, context)
     async with Windlass(url) as app:
-        await (await app.get(run.id)).wait(SECONDS)
+        found = await (await app.get(run.id)).wait(SECONDS)
+    assert result in found.items()
 
 
 @pytest.mark.parametrize(

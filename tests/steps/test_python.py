@@ -248,7 +248,7 @@ async def test_usage_is_kept(python: Python, tmp_path: Path, processes: Supervis
     context = step_context(tmp_path, processes, parameters={"n": 18}, env={"PYTHONPATH": str(HERE)})
     await python.run(context, {"function": "sample_jobs:fibo"})
     assert context.usage.max_rss_bytes > 4_000_000
-    assert context.usage.cpu_seconds >= 0
+    assert context.usage.cpu_seconds > 0
 
 
 def exists(pid: int) -> bool:

@@ -61,4 +61,5 @@ async def test_what_comes_back_after_the_end_is_ended() -> None:
     await pool.close()
     pool.give_back("a", runner)
     await runner.ended.wait()
+    assert pool.idle == 0
     await pool.close()
