@@ -82,7 +82,10 @@ async def test_a_missing_folder_is_named(run: Any, tmp_path: Path) -> None:
     [
         (["no-such-program"], 'the program "no-such-program" was not found; give its full path, or set PATH in `env`'),
         (["/etc/passwd"], 'the program "/etc/passwd" may not be started: Permission denied'),
-        (["echo", "x" * 200_000], "are too large for one command"),
+        (
+            ["echo", "x" * 200_000],
+            'no command takes as much as the arguments of "echo"; the largest has 200,000 of 200,004',
+        ),
         (["echo", "a\0b"], 'the program "echo" cannot be started'),
     ],
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from windlass.errors import WindlassError
 from windlass.model.outcome import Cancelled, Completed, Failed
@@ -23,18 +24,22 @@ if TYPE_CHECKING:
     from windlass.supervisor.contract import Child, Exit
 
 
+#: Characters of a name that a sentence shows.
+_LONGEST_NAME: Final = 200
+
+
 async def run_process(context: StepContext, argv: Sequence[str], config: Mapping[str, Any]) -> Outcome:
     """Run `argv` with the settings that `shell`, `process` and `branch` share, and return how it ended."""
     if context.cancelled.is_set():
         return Cancelled()
     directory = context.workdir / config.get("working_directory", "")
-    if not directory.is_dir():
-        return Failed("error", f"working_directory {directory} is not a folder")
+    if not _is_folder(directory):
+        return Failed("error", f"working_directory {str(directory)[:_LONGEST_NAME]} is not a folder")
     try:
         capture = Capture(context)
         child = await _start(context, capture, argv, config, directory)
     except OSError as error:
-        return Failed("error", start_error(error, argv))
+        return Failed("error", start_error(error, argv, {**context.env, **step_environment(config)}))
     except WindlassError as error:
         return Failed("error", f"no process can be started: {error}", reason="supervisor_lost")
     return await _finish(context, capture, child)
@@ -142,20 +147,28 @@ def process_limits(config: Mapping[str, Any]) -> Limits:
     )
 
 
-def start_error(error: OSError, argv: Sequence[str]) -> str:
-    """Return one sentence for why `argv` could not be started."""
-    name = argv[0]
+def start_error(error: OSError, argv: Sequence[str], env: Mapping[str, str]) -> str:
+    """Return one sentence for why `argv` could not be started with the variables `env`."""
+    name = argv[0][:_LONGEST_NAME]
     match error.errno:
         case errno.ENOENT:
             return f'the program "{name}" was not found; give its full path, or set PATH in `env`'
         case errno.EACCES | errno.EPERM:
             return f'the program "{name}" may not be started: {error.strerror}'
         case errno.E2BIG:
-            size = sum(map(len, argv))
-            return f'the arguments of "{name}" ({size:,} characters) and its environment are too large for one command'
+            largest = max(env, key=lambda variable: len(env[variable]), default="")
+            if len(env.get(largest, "")) > max(map(len, argv)):
+                what = f'the environment of "{name}"; its largest variable is {largest} with {len(env[largest]):,}'
+            else:
+                what = f'the arguments of "{name}"; the largest has {max(map(len, argv)):,} of {sum(map(len, argv)):,}'
+            return f"no command takes as much as {what} characters"
         case errno.ENOEXEC:
             return f'"{name}" is neither a program of this machine nor a script with a first line `#!`'
     return f'the program "{name}" cannot be started: {error.strerror or error}'
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - pathlib raises where a name is too long
 
 
 def _signal_name(number: int) -> str:

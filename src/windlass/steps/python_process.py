@@ -31,7 +31,7 @@ async def call_in_process(pool: RunnerPool, context: StepContext, config: Mappin
         capture = Capture(context)
         runner = await _begin(pool, context, config, capture)
     except OSError as error:
-        return Failed("error", start_error(error, [config.get("python", "python")]))
+        return Failed("error", start_error(error, [config.get("python", "python")], context.env))
     except WindlassError as error:
         return Failed("error", f"no process can be started: {error}", reason="supervisor_lost")
     if runner is None:
