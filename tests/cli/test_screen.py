@@ -155,9 +155,14 @@ def test_what_is_printed_meanwhile_stands_above_in_its_order(terminal: Terminal)
     assert "working still" not in terminal.shown
 
 
-def test_a_picture_that_is_broken_off_is_taken_away(terminal: Terminal) -> None:
+def test_a_picture_that_is_broken_off_is_taken_away_and_a_later_one_leaves_alone_what_came_since(
+    terminal: Terminal,
+) -> None:
+    out = Output(terminal, terminal)
+    screen = Screen(out)
+
     def broken() -> None:
-        with Screen(Output(terminal, terminal)) as screen:
+        with screen:
             screen.paint(picture("working", "waiting"))
             screen.above("said\n")
             raise KeyboardInterrupt
@@ -165,6 +170,11 @@ def test_a_picture_that_is_broken_off_is_taken_away(terminal: Terminal) -> None:
     with pytest.raises(KeyboardInterrupt):
         broken()
     assert (terminal.shown, terminal.cursor) == (["said"], True)
+    out.error("the server went away")
+    out.error("the server is back")
+    with screen:
+        screen.paint(picture("done"))
+    assert terminal.shown == ["said", "the server went away", "the server is back", "done"]
 
 
 @given(st.lists(st.integers(0, 300), max_size=30), st.integers(0, 200), st.integers(0, 50))

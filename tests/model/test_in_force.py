@@ -34,9 +34,11 @@ def test_each_thing_is_named_once_with_its_first_place() -> None:
             {"name": "v", "type": "wait", "config": {"event": {"type": "x"}}},
         ],
     }
+    content["parameters"] = {"a": {"type": "string"}, **{name: {"type": "string", "secret": True} for name in "bc"}}
     assert not_in_force(content, CATALOG) == [
         (("triggers", 1, "type"), "cron triggers"),
         (("concurrency",), "concurrency"),
+        (("parameters", "b", "secret"), "sealed storage of secret parameters"),
         (("steps", 0, "env", "A"), "secret://vault"),
         (("steps", 1, "type"), "container.docker"),
         (("steps", 1, "cache"), "cache"),

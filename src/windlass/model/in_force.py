@@ -18,6 +18,8 @@ STEP_FIELDS: Final = ("targets", "cache", "rateLimit")
 TRIGGERS: Final = ("cron", "http", "event")
 #: Sources of secrets that cannot be asked yet.
 SECRET_SOURCES: Final = ("store", "vault", "k8s")
+#: What `secret: true` of a parameter asks for beside hiding its value.
+SEALED: Final = "sealed storage of secret parameters"
 #: Fields of a step's config whose engine has not landed, by step type.
 CONFIG_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {"wait": ("event",)}
 #: Step types whose engine has not landed say so in their spec: `in_force=False`.
@@ -70,6 +72,9 @@ def _asked(canonical: Mapping[str, Any], catalog: Mapping[str, StepSpec]) -> Ite
     for name in JOB_FIELDS:
         if name in canonical:
             yield (name,), name
+    for name, schema in canonical.get("parameters", {}).items():
+        if schema.get("secret") is True:
+            yield ("parameters", name, "secret"), SEALED
     for number, step in enumerate(canonical["steps"]):
         for path, name in _asked_by_step(step, catalog):
             yield ("steps", number, *path), name

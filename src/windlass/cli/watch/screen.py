@@ -58,8 +58,10 @@ class Screen:
         for one, before in self._before.items():
             signal.signal(one, before)
         with self._lock:
-            self._out.write(("" if error is None else self._erased()) + "".join(self._waiting) + _SHOW)
-            self._waiting.clear()
+            begin = "" if error is None else self._erased()
+            waiting = "".join(self._waiting)
+            self._forget()
+            self._out.write(begin + waiting + _SHOW)
             self._out.flush()
 
     @property
@@ -75,8 +77,7 @@ class Screen:
         with self._lock:
             self._out.write(self._erased() + "".join(self._waiting) + "".join(lines))
             self._out.flush()
-            self._waiting.clear()
-            self._size = 0
+            self._forget()
             self._widths = [sum(width_of(text) for text, _ in row) for row in rows]
 
     def above(self, text: str) -> None:
@@ -97,6 +98,9 @@ class Screen:
     def _lift(self) -> None:
         self._out.write(self._erased() + "".join(self._waiting))
         self._out.flush()
+        self._forget()
+
+    def _forget(self) -> None:
         self._waiting.clear()
         self._size = 0
         self._widths = []
