@@ -12,6 +12,7 @@ import pytest
 from tests.oracle.world import World
 from windlass.engine.claim import Claim, Exchange
 from windlass.engine.heartbeat import Heartbeat
+from windlass.engine.queue import LeaseLost
 from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.worker import StopSignal, Worker
 from windlass.errors import Unavailable
@@ -30,6 +31,7 @@ class ScriptedQueue:
     reports: list[Report] = field(default_factory=list)
     capacities: list[int] = field(default_factory=list)
     trouble: list[Exception] = field(default_factory=list)
+    away: bool = False
     left: bool = False
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     #: What an exchange waits for before it answers.
@@ -44,6 +46,8 @@ class ScriptedQueue:
             self.capacities.append(capacity)
             self.changed.notify_all()
         await self.gate.wait()
+        if self.away:
+            raise Unavailable("away")
         if self.trouble:
             raise self.trouble.pop(0)
         given, self.claims = self.claims[:capacity], self.claims[capacity:]
@@ -63,6 +67,8 @@ class ScriptedQueue:
 
     async def leave(self, unstarted: Sequence[tuple[int, int]]) -> None:
         del unstarted
+        if self.away:
+            raise Unavailable("away")
         self.left = True
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -284,6 +290,97 @@ async def test_the_first_reason_to_stop_stays() -> None:
     stop.set("cancel")
     stop.set("drain")
     assert (stop.why, stop.event.is_set()) == ("cancel", True)
+
+
+def leaving_bench(*, parting: float = 3600, last: float = 3600) -> Bench:
+    queue, runner = ScriptedQueue(), ScriptedRunner()
+    heartbeat = Heartbeat(lambda: True, interval=60, on_lost=lambda: None)
+    return Bench(queue, runner, Worker(queue, runner, heartbeat, slots=2, parting=parting, last=last))
+
+
+async def test_a_store_that_stays_away_does_not_hold_who_leaves(claims: list[Claim]) -> None:
+    bench = leaving_bench(parting=0)
+    await bench.worker.start()
+    give(bench, claims[:1])
+    await bench.runner.until_running(1)
+    bench.queue.away = True
+    async with asyncio.timeout(_DEADLINE):
+        await bench.worker.drain(0)
+    assert (bench.queue.reports, bench.queue.left, bench.worker.busy) == ([], False, 0)
+
+
+async def test_ends_are_kept_for_a_store_that_comes_back(claims: list[Claim]) -> None:
+    bench = leaving_bench()
+    await bench.worker.start()
+    give(bench, claims[:1])
+    await bench.runner.until_running(1)
+    bench.queue.trouble = [Unavailable("away")]
+    async with asyncio.timeout(_DEADLINE):
+        await bench.worker.drain(0)
+    assert ([report.outcome for report in bench.queue.reports], bench.queue.left) == ([Cancelled()], True)
+
+
+async def test_a_second_drain_waits_for_no_store(claims: list[Claim]) -> None:
+    bench = leaving_bench()
+    await bench.worker.start()
+    give(bench, claims[:1])
+    await bench.runner.until_running(1)
+    bench.queue.away = True
+    draining = asyncio.create_task(bench.worker.drain(0))
+    seen = len(bench.queue.capacities)
+    await bench.queue.until(lambda: len(bench.queue.capacities) > seen)
+    assert not draining.done()
+    await bench.worker.drain(0)
+    async with asyncio.timeout(_DEADLINE):
+        await draining
+    assert not bench.queue.left
+
+
+async def test_a_second_drain_leaves_what_hangs_as_it_is(claims: list[Claim]) -> None:
+    bench = leaving_bench(last=0)
+    bench.runner.stubborn = True
+    await bench.worker.start()
+    give(bench, claims[:1])
+    await bench.runner.until_running(1)
+    bench.queue.gate.clear()
+    draining = asyncio.create_task(bench.worker.drain(0))
+    await asyncio.wait([draining], timeout=0)
+    await bench.worker.drain(0)
+    async with asyncio.timeout(_DEADLINE):
+        await draining
+    assert not bench.queue.left
+
+
+async def test_a_store_that_is_away_at_the_good_bye_is_no_error(claims: list[Claim]) -> None:
+    del claims
+    bench = leaving_bench()
+    await bench.worker.start()
+    await bench.queue.until(lambda: bool(bench.queue.capacities))
+    bench.queue.away = True
+    async with asyncio.timeout(_DEADLINE):
+        await bench.worker.drain(0)
+    assert not bench.queue.left
+
+
+async def test_a_worker_that_was_found_gone_stops_all_before_it_takes_more(bench: Bench, claims: list[Claim]) -> None:
+    bench.runner.stubborn = True
+    give(bench, claims[:1])
+    await bench.runner.until_running(1)
+    stop = bench.runner.running[0][1]
+    bench.queue.trouble = [LeaseLost()]
+    give(bench, claims[1:3])
+    await bench.queue.until(lambda: not bench.queue.trouble)
+    async with asyncio.timeout(_DEADLINE):
+        await stop.event.wait()
+    assert stop.why == "lost"
+    seen = len(bench.queue.capacities)
+    bench.worker.hint()
+    await bench.queue.until(lambda: len(bench.queue.capacities) > seen)
+    assert (bench.queue.capacities[-1], set(bench.runner.running)) == (0, {0})
+    bench.runner.stubborn = False
+    bench.runner.ends[0].set_result(Cancelled())
+    await bench.runner.until_running(2)
+    assert set(bench.runner.running) == {1, 2}
 
 
 @pytest.mark.parametrize("answers", [[False], [Unavailable("away")], [ValueError("a defect")]])

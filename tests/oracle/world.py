@@ -17,7 +17,7 @@ from windlass.engine.claim import Claim, Exchange
 from windlass.engine.compiled import JobCache
 from windlass.engine.engine import Engine
 from windlass.engine.manifests import ManifestText
-from windlass.engine.queue import StoreQueue, WorkerFace
+from windlass.engine.queue import LeaseLost, StoreQueue, WorkerFace
 from windlass.engine.reading import get_run, list_attempts, list_tasks
 from windlass.engine.recovery import settle_all, settle_gone
 from windlass.engine.report import Ended, Report, report_on
@@ -191,8 +191,11 @@ class ScriptedWorker:
     queue: StoreQueue
 
     async def exchange(self, reports: Iterable[Report] = (), capacity: int = 0) -> Exchange:
-        """Hand in reports and take tasks."""
-        return await self.queue.exchange(list(reports), capacity)
+        """Hand in reports and take tasks; one that was found gone hears nothing, and joins anew."""
+        try:
+            return await self.queue.exchange(list(reports), capacity)
+        except LeaseLost:
+            return Exchange([], [])
 
     async def take(self, capacity: int | None = None) -> list[Claim]:
         """Take tasks, as many as there are slots unless said otherwise."""

@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 class Heartbeat:
     """Calls `renew` every `interval` seconds until it is stopped."""
 
-    def __init__(self, renew: Callable[[], bool], *, interval: float, on_lost: Callable[[], None]) -> None:
+    def __init__(self, renew: Callable[[], bool], *, interval: float, on_lost: Callable[[], object]) -> None:
         """Prepare; `on_lost` is called from the thread whenever `renew` says that the worker was found gone."""
         self._renew = renew
         self._interval = interval

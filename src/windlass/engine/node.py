@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from dataclasses import dataclass, field
@@ -64,10 +65,13 @@ async def start_node(
     )
     queue = await StoreQueue.join(engine, face)
     pipeline = Pipeline(engine, queue, workshop, worker=face.name)
-    heartbeat = Heartbeat(queue.renew, interval=settings.heartbeat, on_lost=lambda: None)
+    loop = asyncio.get_running_loop()
+    heartbeat = Heartbeat(
+        queue.renew, interval=settings.heartbeat, on_lost=lambda: loop.call_soon_threadsafe(worker.hint)
+    )
     worker = Worker(queue, pipeline, heartbeat, slots=face.slots)
     timer = Service(Timer(engine, clock or SystemClock()))
-    services = [timer, Service(Rescuer(engine, (queue.worker_id,)))]
+    services = [timer, Service(Rescuer(engine, lambda: (queue.worker_id,)))]
     engine.store.on_hint("ready", worker.hint)
     engine.store.on_hint("stop", worker.hint)
     engine.store.on_hint("wake", timer.hint)

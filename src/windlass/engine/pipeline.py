@@ -204,7 +204,7 @@ def _expression(error: ExpressionError) -> Failed:
 
 def _after_stop(outcome: Outcome, stop: StopSignal) -> Outcome:
     """Return what the end of a stopped attempt means: one that its own worker stopped is lost, not cancelled."""
-    if stop.why == "drain" and isinstance(outcome, Cancelled):
+    if stop.why in {"drain", "lost"} and isinstance(outcome, Cancelled):
         return Failed("lost", "Its worker was stopped while it ran; what the step had done by then is not known.")
     if stop.why is None and isinstance(outcome, Cancelled):
         return Failed("error", "The step stopped as if it had been cancelled, but nobody asked for that.")

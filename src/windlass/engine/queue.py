@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +15,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.progressing import note_progress
 from windlass.engine.recovery import settle_worker
 from windlass.engine.report import Report
+from windlass.errors import Unavailable
 from windlass.store import hot_sqlite as hot
 from windlass.store import workers
 from windlass.store.logs import NewChunk, append_chunks
@@ -34,11 +37,19 @@ class WorkerFace:
     version: str = ""
 
 
+class LeaseLost(Exception):
+    """The worker was found gone: what it held until now is lost, and others decide about it."""
+
+
 class Queue(Protocol):
     """How a worker takes work and gives it back."""
 
     async def exchange(self, reports: Sequence[Report], capacity: int) -> Exchange:
-        """Record the ends of attempts and take up to `capacity` tasks, in one transaction."""
+        """Record the ends of attempts and take up to `capacity` tasks, in one transaction.
+
+        Raises LeaseLost, with the ends recorded and nothing taken, where the worker was found gone; it has joined anew
+        then. The caller stops everything that it took before, before it takes more.
+        """
         ...
 
     async def start(self, claim: Claim) -> bool:
@@ -68,6 +79,7 @@ class StoreQueue:
         self.worker_id = worker_id
         self._routes: list[int] = []
         self._known_routes = 0
+        self._joining = asyncio.Lock()
 
     @classmethod
     async def join(cls, engine: Engine, face: WorkerFace) -> StoreQueue:
@@ -75,12 +87,20 @@ class StoreQueue:
         return cls(engine, face, await engine.store.run(_register, face))
 
     async def exchange(self, reports: Sequence[Report], capacity: int) -> Exchange:
-        """Record the ends of attempts and take up to `capacity` tasks; see `Queue.exchange`.
-
-        A worker that was found gone joins anew before it takes anything: its old number holds nothing any more.
-        """
-        exchange, self.worker_id = await self._engine.store.run(self._exchange, reports, capacity)
+        """Record the ends of attempts and take up to `capacity` tasks; see `Queue.exchange`."""
+        worker_id = self.worker_id
+        exchange = await self._engine.store.run(self._exchange, worker_id, reports, capacity)
+        if exchange is None:
+            with suppress(Unavailable):  # found gone again at the next exchange, it joins then
+                await self._join_anew(worker_id)
+            raise LeaseLost
         return exchange
+
+    async def _join_anew(self, lost: int) -> None:
+        """Take the place of the worker that was lost, unless that was done by another exchange."""
+        async with self._joining:
+            if self.worker_id == lost:
+                self.worker_id = await self._engine.store.run(_register, self._face)
 
     async def start(self, claim: Claim) -> bool:
         """Start a task that was only claimed; see `Queue.start`."""
@@ -102,17 +122,15 @@ class StoreQueue:
         """Stamp the heartbeat, from a thread of its own; False where the worker was found gone meanwhile."""
         return self._engine.store.run_blocking(workers.renew, self.worker_id)
 
-    def _exchange(self, tx: Transaction, reports: Sequence[Report], capacity: int) -> tuple[Exchange, int]:
+    def _exchange(self, tx: Transaction, worker_id: int, reports: Sequence[Report], capacity: int) -> Exchange | None:
         if reports:
             settle_reports(tx, self._engine, reports)
-        worker_id = self.worker_id
+        if not workers.stands(tx, worker_id):
+            return None
         claims: list[Claim] = []
         if capacity > 0:
-            if not workers.stands(tx, worker_id):
-                worker_id = _register(tx, self._face)
-            routes = self._served(tx)
-            claims = take(tx, self._engine, worker_id, self._face.name, routes, capacity)
-        return Exchange(claims, hot.asked_to_stop(tx, worker_id)), worker_id
+            claims = take(tx, self._engine, worker_id, self._face.name, self._served(tx), capacity)
+        return Exchange(claims, hot.asked_to_stop(tx, worker_id))
 
     def _served(self, tx: Transaction) -> list[int]:
         """Return the routes that this worker serves; asked anew whenever there are more routes."""

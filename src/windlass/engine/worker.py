@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from windlass.engine.claim import Claim, Exchange
 from windlass.engine.heartbeat import Heartbeat
-from windlass.engine.queue import Queue
+from windlass.engine.queue import LeaseLost, Queue
 from windlass.engine.report import Report
 from windlass.errors import Unavailable
 
@@ -21,6 +22,10 @@ MAX_BACKOFF = 5.0
 #: Exchanges under way at a time while there is more to take than free slots: while the store writes one of them, the
 #: tasks that another brought are worked off.
 LANES = 2
+#: Seconds that a worker which leaves tries to hand in its last ends while the store is away.
+PARTING = 10.0
+#: Seconds that a worker has, after it was told a second time to leave, before everything is left as it is.
+LAST = 20.0
 
 
 class StopSignal:
@@ -68,8 +73,17 @@ class Runner(Protocol):
 class Worker:
     """Runs tasks of one queue contract with a number of slots."""
 
-    def __init__(self, queue: Queue, runner: Runner, heartbeat: Heartbeat, *, slots: int) -> None:
-        """Prepare a worker; `start` begins to take work."""
+    def __init__(
+        self,
+        queue: Queue,
+        runner: Runner,
+        heartbeat: Heartbeat,
+        *,
+        slots: int,
+        parting: float = PARTING,
+        last: float = LAST,
+    ) -> None:
+        """Prepare a worker; `start` begins to take work. For `parting` and `last` see `drain`."""
         self._queue = queue
         self._runner = runner
         self._heartbeat = heartbeat
@@ -77,8 +91,16 @@ class Worker:
         self._active: dict[tuple[int, int], tuple[Claim, StopSignal, asyncio.Task[None]]] = {}
         self._reports: list[Report] = []
         self._wake = asyncio.Event()
+        self._parting = parting
+        self._last = last
         self._draining = False
-        self._hurried = False
+        #: Set once it was told a second time to leave.
+        self._hurried = asyncio.Event()
+        #: Set where the next exchange that fails is the last one, and where it has failed.
+        self._last_try = asyncio.Event()
+        self._gave_up = False
+        #: True from when it was found gone until all that it held by then has ended.
+        self._losing = False
         #: Exchanges under way, each with how many tasks it asked for; whoever drains must know of them all.
         self._exchanges: dict[asyncio.Task[None], int] = {}
         #: True while the last exchange brought all that it asked for: then there is more.
@@ -105,27 +127,70 @@ class Worker:
         self._wake.set()
 
     async def drain(self, grace: float) -> None:
-        """Stop taking work; give what runs `grace` seconds to end, then stop it; leave. A second call has no grace."""
+        """Stop taking work; give what runs `grace` seconds to end, then stop it; leave.
+
+        While the store is away the last ends are kept for `parting` seconds; what could not be handed in by then the
+        next owner of the work finds lost. A second call takes the grace away, and any waiting for the store: `last`
+        seconds after it everything is left as it is.
+        """
         if self._draining:
-            self._hurried = True
-            for _, stop, _ in self._active.values():
-                stop.set("drain")
+            self._hurried.set()
+            self._last_try.set()
+            self._stop_all("drain")
             return
         self._draining = True
         self._wake.set()
+        leaving = asyncio.create_task(self._leave(grace), name="windlass-leaving")
+        hurried = asyncio.create_task(self._hurried.wait())
+        try:
+            await asyncio.wait([leaving, hurried], return_when=asyncio.FIRST_COMPLETED)
+            if not leaving.done():
+                await asyncio.wait([leaving], timeout=self._last)
+        finally:
+            self._heartbeat.stop()
+            hurried.cancel()
+            if not leaving.done():
+                await self._abandon(leaving)
+        if not leaving.cancelled():
+            leaving.result()
+
+    async def _leave(self, grace: float) -> None:
+        """End what runs, hand in what came of it, say good-bye."""
         if self._exchanges:
             await asyncio.wait(self._exchanges)  # what was being taken has arrived, and no more will
-        if self._active and not self._hurried:
+        if self._active and not self._hurried.is_set():
             await asyncio.wait([task for _, _, task in self._active.values()], timeout=grace)
-        for _, stop, _ in self._active.values():
-            stop.set("drain")
+        self._stop_all("drain")
         while self._active:
             await asyncio.wait([task for _, _, task in self._active.values()])
         if self._loop_task is not None:
             self._wake.set()
+            await asyncio.wait([self._loop_task], timeout=self._parting)
+            self._last_try.set()
+            self._wake.set()
             await self._loop_task
-        self._heartbeat.stop()
-        await self._queue.leave(())
+        if self._reports:
+            text = "The store stayed away: %d attempts that have ended will be found lost by who works next"
+            _log.error(text, len(self._reports))
+            return
+        try:
+            await self._queue.leave(())
+        except Unavailable as error:
+            _log.warning("The store could not be told that this worker leaves: %s", error)
+
+    async def _abandon(self, leaving: asyncio.Task[None]) -> None:
+        """Let go of everything, whatever it waits for."""
+        _log.error("Not all of the work could be ended in time; what is left will be found lost by who works next")
+        left = [leaving, *self._exchanges, *(task for _, _, task in self._active.values())]
+        if self._loop_task is not None:
+            left.append(self._loop_task)
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=self._last)
+
+    def _stop_all(self, why: str) -> None:
+        for _, stop, _ in self._active.values():
+            stop.set(why)
 
     async def _run_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -142,11 +207,13 @@ class Worker:
     @property
     def _done(self) -> bool:
         """True where no more work is taken and none is left to be handed in."""
-        return self._draining and not self._active and not self._reports
+        return self._draining and not self._active and (self._gave_up or not self._reports)
 
     def _capacity(self) -> int:
         """Return how many tasks to ask for: all free slots, half of the slots where two exchanges take turns."""
-        if self._draining:
+        if self._losing and not self._active and not self._exchanges:
+            self._losing = False
+        if self._draining or self._losing:
             return 0
         free = self.slots - len(self._active) - sum(self._exchanges.values())
         return max(0, min(free, (self.slots + 1) // 2) if self._plenty else free)
@@ -170,6 +237,11 @@ class Worker:
         """Hand in ends of attempts and take what there is, at most `capacity`."""
         try:
             exchange = await self._queue.exchange(reports, capacity)
+        except LeaseLost:
+            _log.error("This worker was found gone: what it runs is lost, and is stopped before it takes work again")
+            self._losing = self._missed = True
+            self._plenty = False
+            self._stop_all("lost")
         except Exception as error:  # noqa: BLE001 - a worker that ends here would leave its tasks running for ever
             self._reports = reports + self._reports
             self._plenty = False
@@ -178,12 +250,22 @@ class Worker:
             known = isinstance(error, Unavailable)
             text = "The store cannot be reached, next try in %.1f s: %s"
             _log.warning(text, self._backoff, error, exc_info=None if known else error)
-            await asyncio.sleep(self._backoff)
+            await self._pause()
         else:
             self._backoff = 0.0
             if capacity:
                 self._plenty = len(exchange.claims) == capacity
             self._apply(exchange)
+
+    async def _pause(self) -> None:
+        """Wait until the next try after one that failed; see that a last one is the last."""
+        if self._last_try.is_set():
+            self._gave_up = self._draining and not self._active
+            await asyncio.sleep(0 if self._gave_up else 0.1)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._backoff):
+                await self._last_try.wait()
 
     def _apply(self, exchange: Exchange) -> None:
         for claim in exchange.claims:

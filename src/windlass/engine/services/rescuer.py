@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from windlass.engine.engine import Engine
@@ -18,13 +18,13 @@ class Rescuer:
     """The duty of finding lost workers."""
 
     engine: Engine
-    #: Workers of this process.
-    spared: Collection[int] = ()
+    #: Returns the workers of this process, whose numbers change when one had to join anew.
+    spared: Callable[[], Collection[int]] = tuple
     name: str = "rescuer"
 
     async def turn(self) -> float:
         """Look once; return the seconds until the next look: a third of a lease."""
-        lost = await self.engine.store.run(settle_gone, self.engine, self.spared)
+        lost = await self.engine.store.run(settle_gone, self.engine, self.spared())
         if lost:
             _log.warning("Workers are gone; %d attempts were lost with them", lost)
         await self.engine.store.run(drop_ended_keys)
