@@ -172,7 +172,7 @@ def test_lists_filter_and_page(cli: Cli) -> None:
     assert table[0].split() == ["JOB", "REV", "STEPS", "CHANGED", "LABELS", "TITLE"]
     assert len(table) == 8
     assert cli("job", "list", "--label", "team=nobody", "--json").json() == []
-    assert cli("job", "list", "--label", "team=nobody").stderr.startswith("There are no jobs")
+    assert cli("job", "list", "--label", "team=nobody").stderr == "No job fits.\n"
     assert cli("job", "list", *label, "--project", "*", "-n", "1", "--json").json()[0]["project"] == "default"
     assert cli("job", "list", "--project", "other", "--json").json() == []
 

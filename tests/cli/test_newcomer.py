@@ -152,3 +152,24 @@ def test_the_shell_completes_files_jobs_and_runs(windlass: Windlass) -> None:
     assert complete("windlass", "run", "get", run[:6]) == [run]
     assert complete("windlass", "run", "cancel", run, "zz") == []
     assert complete("windlass", "run", "st") == ["start"]
+
+
+def test_a_disabled_job_is_not_started_until_it_is_enabled(cli: Cli) -> None:
+    applied(cli, "switch")
+    assert cli("job", "disable", "switch").stdout == "Disabled switch.\n"
+    assert cli("run", "start", "switch").code == 2
+    assert [job["alias"] for job in cli("job", "list", "--disabled", "--json").json()] == ["switch"]
+    assert cli("job", "enable", "switch", "--json").json()[0]["enabled"] is True
+    assert started(cli, "switch")["state"] == "completed"
+    assert cli("job", "list", "--disabled").stderr == "No job fits.\n"
+
+
+def test_a_run_that_nobody_works_on_says_so(windlass: Windlass) -> None:
+    written(windlass, HEAD % "hello" + "steps: [{name: a, run: 'exit 3'}]\n", "hello.yaml")
+    windlass("job", "apply", "hello.yaml")
+    said = windlass("run", "start", "hello")
+    assert (said.code, said.stderr) == (0, "Nobody works on runs now; `windlass up` does.\n")
+    run = said.stdout.split()[1]
+    assert windlass("run", "list", "--state", "failed").stderr == "No run fits.\n"
+    windlass("run", "cancel", run)
+    assert windlass("run", "graph", run).stdout == "⊘ a  cancelled\n"

@@ -16,6 +16,8 @@ COMMANDS: dict[str, Lazy | Family] = {
             "get": Lazy("windlass.cli.job.get", "Show a job."),
             "list": Lazy("windlass.cli.job.list", "List jobs."),
             "delete": Lazy("windlass.cli.job.delete", "Delete a job; its runs stay."),
+            "enable": Lazy("windlass.cli.job.enable", "Let jobs be started again."),
+            "disable": Lazy("windlass.cli.job.disable", "Let jobs not be started."),
             "history": Lazy("windlass.cli.job.history", "List the revisions of a job."),
             "schema": Lazy("windlass.cli.job.schema", "Print the JSON Schema of manifests."),
             "preview": Lazy("windlass.cli.job.preview", "Show what a run would do, without starting it."),

@@ -58,4 +58,6 @@ def command(
         )
     if session.out.format == "table":
         jobs = [job | {"_asked": session.project} for job in jobs]
-    session.out.rows(jobs, _COLUMNS, "There are no jobs; `windlass job apply FILE` stores one.")
+    asked = label or text or category or enabled is not None
+    nothing = "No job fits." if asked else "There are no jobs; `windlass job apply FILE` stores one."
+    session.out.rows(jobs, _COLUMNS, nothing)

@@ -30,7 +30,7 @@ def command(session: Session, *, run: str) -> None:
     def text(node: Mapping[str, Any]) -> tuple[str, str]:
         state = states[node["name"]]
         told = counted(node["counts"]) if sum(node["counts"].values()) > 1 else state
-        reason = next((task["reason"] for task in node["tasks"] if task["reason"]), None)
+        reason = next((task["reason"] for task in node["tasks"] if task["reason"] not in {None, "", state}), None)
         return SIGNS[state], "  ".join(filter(None, [node["name"], told, reason]))
 
     def colour(node: Mapping[str, Any]) -> str:

@@ -30,7 +30,9 @@ _COLUMNS = (
         right=True,
         drops=True,
     ),
-    Column("REASON", lambda row: plain(row["reason"]), shrinks=True, drops=True),
+    Column(
+        "REASON", lambda row: "" if row["reason"] == row["state"] else plain(row["reason"]), shrinks=True, drops=True
+    ),
     Column("PARAMETERS", lambda row: plain(row["parameters"]), shrinks=True, drops=True),
 )
 
@@ -81,4 +83,6 @@ def command(
                 label=label,
             )
         )
-    session.out.rows(runs, _COLUMNS, "There are no runs; `windlass run start JOB` starts one.")
+    asked = any((job, state, since, until, label))
+    nothing = "No run fits." if asked else "There are no runs; `windlass run start JOB` starts one."
+    session.out.rows(runs, _COLUMNS, nothing)

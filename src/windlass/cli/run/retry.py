@@ -33,4 +33,6 @@ def command(session: Session, *, run: str, wait: bool, reconnect: float) -> int:
             return follow_run(session, client, new["id"], view=view, patience=reconnect)
     told = f"Run {new['id']} is {new['state']}."
     session.out.value(new, lambda: [new["id"] if session.out.quiet else told])
+    if client.idle:
+        session.out.note("Nobody works on runs now; `windlass up` does.")
     return 0

@@ -69,6 +69,8 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
     when = f" for {local_time(run['scheduledAt'])}" if run["state"] == "scheduled" else ""
     told = f"Run {run['id']} is {run['state']}{when}"
     session.out.value(run, lambda: [run["id"]] if session.out.quiet else [f"{told}."])
+    if client.idle:
+        session.out.note("Nobody works on runs now; `windlass up` does.")
     return 0
 
 
