@@ -20,7 +20,7 @@ SIGNS: Final[Mapping[str, str]] = {
     "lost": "?",
     "rescheduled": "↻",
 }
-#: State to colour, by the names that rich has for the colours of a terminal.
+#: State to colour of a terminal; `_CODES` knows them.
 COLOURS: Final[Mapping[str, str]] = {
     "pending": "bright_black",
     "scheduled": "blue",
