@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.cli.drawing import dot, draw, lane_count, mermaid
+from windlass.cli.drawing import dot, draw, draw_within, lane_count, mermaid
 
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 GOES = {
@@ -178,3 +178,14 @@ def test_other_programs_draw_it_too() -> None:
 def test_states_colour_the_steps(render: object) -> None:
     text = "\n".join(render(GRAPH, {"one": "failed"}))  # type: ignore[operator]
     assert "#f5b7b1" in text
+
+
+def test_what_takes_too_much_room_is_not_drawn_to_its_end() -> None:
+    fork = {"a": ["b", "c"], "b": ["d"], "c": ["d"]}
+    assert draw_within("abcd", fork, columns=3, rows=6) == list(draw("abcd", fork))
+    assert draw_within("abcd", fork, columns=2) is None
+    assert draw_within("abcd", fork, columns=3, rows=5) is None
+    names = [f"s{number}" for number in range(20_000)]
+    mesh = {name: names[number + 1 :: 997] for number, name in enumerate(names)}
+    assert draw_within(names, mesh, columns=100) is None
+    assert draw_within(names, {"s0": names[1:]}, columns=100) is None

@@ -77,6 +77,20 @@ def draw(order: Sequence[str], successors: Mapping[str, Sequence[str]]) -> Itera
             lanes.pop()
 
 
+def draw_within(
+    order: Sequence[str], successors: Mapping[str, Sequence[str]], *, columns: int, rows: int | None = None
+) -> list[Line] | None:
+    """Return the lines of a graph; None where they take more than `columns` or `rows`, which is found out early."""
+    if (rows is not None and len(order) > rows) or 2 * max(map(len, successors.values()), default=0) - 1 > columns:
+        return None
+    lines: list[Line] = []
+    for line in draw(order, successors):
+        lines.append(line)
+        if line.width > columns or (rows is not None and len(lines) > rows):
+            return None
+    return lines
+
+
 def lane_count(lines: Sequence[Line]) -> int:
     """Return the columns that the lanes of a drawing take."""
     return max((line.width for line in lines), default=0)

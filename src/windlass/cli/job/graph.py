@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from windlass.cli.command import make
-from windlass.cli.drawing import Line, dot, draw, lane_count, mermaid
+from windlass.cli.drawing import Line, dot, draw_within, lane_count, mermaid
 from windlass.cli.options import JOB
 from windlass.cli.session import Session
 from windlass.cli.states import paint
@@ -67,11 +67,11 @@ def graph_lines(
 ) -> Iterable[str]:
     """Return the drawing of a graph; a list by layers where its lanes leave no room for text."""
     nodes = {node["name"]: node for node in graph["nodes"]}
-    lines = list(draw(graph["order"], graph["successors"]))
+    lines = draw_within(graph["order"], graph["successors"], columns=(width or _WIDE) - 1 - _TEXT)
+    if lines is None:
+        return _layers(graph, nodes, text, width=width, colour=colour)
     lanes = lane_count(lines)
     room = (width or _WIDE) - lanes - 1
-    if room < _TEXT:
-        return _layers(graph, nodes, text, width=width, colour=colour)
     return _drawn(lines, lanes, nodes, text, room=room if width else None, colour=colour)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from windlass.cli.drawing import Line, draw, lane_count
+from windlass.cli.drawing import Line, draw_within, lane_count
 from windlass.cli.run.get import error_text
 from windlass.cli.states import COLOURS, SIGNS, counted, state_of
 from windlass.cli.text import between, duration, fitted, instant, one_line, width_of
@@ -48,14 +48,12 @@ def rows_of(picture: Picture, *, now: datetime, width: int, height: int) -> list
     for task in picture.tasks:
         steps[task["step"]].append(task)
     states = {name: state_of(_counts(tasks)) for name, tasks in steps.items()}
-    lines = list(draw(picture.graph["order"], picture.graph["successors"]))
-    lanes = lane_count(lines)
     room = height - _FRAME
-    if len(lines) > room or width - lanes < _TEXT:
+    left_out: list[str] = []
+    lines = draw_within(picture.graph["order"], picture.graph["successors"], columns=width - _TEXT, rows=room)
+    if lines is None:
         lines, left_out = _most_urgent(picture.graph["order"], states, room)
-        lanes = 1
-    else:
-        left_out = []
+    lanes = lane_count(lines)
     rows = [_head(picture, now)]
     for line in lines:
         if line.node is None:
