@@ -262,6 +262,7 @@ def _secrets(settings: Settings) -> Secrets:
 
 async def _serve(settings: Settings, version: str, ready: Callable[[str], None]) -> None:
     import asyncio
+    import logging
     import signal
 
     from windlass.engine.executing import serving
@@ -288,6 +289,9 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
         async with _node(engine, opened, types, version, grace=settings.drain_grace) as node:
             ready(f"unix://{opened.ownership.note.socket}")
             await asked.wait()
+            if node.worker.busy:
+                told = "Asked to end: tasks that run (%d) have %g s, a second signal stops them"
+                logging.getLogger(__name__).info(told, node.worker.busy, settings.drain_grace)
             hurry = asyncio.create_task(_hurry(again, node))
             await node.stop(settings.drain_grace)
             hurry.cancel()

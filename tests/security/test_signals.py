@@ -114,6 +114,7 @@ def test_up_ends_in_good_order_and_further_signals_hurry(windlass: Windlass, num
         with suppress(subprocess.TimeoutExpired):
             server.wait(0.2)
     _, errors = server.communicate(timeout=40)
+    assert "Asked to end: tasks that run (1) have 3600 s, a second signal stops them" in errors
     _, told = watching.communicate(timeout=40)
     assert server.returncode in {0, -number}, errors  # the last one may come when all is done
     assert "Traceback" not in errors + told
