@@ -216,33 +216,61 @@ def test_events_become_lines() -> None:
     ]
 
 
-def test_a_terminal_gets_a_picture_that_moves(windlass: Windlass) -> None:
-    path = windlass.folder / "two.yaml"
-    path.write_text(
-        "apiVersion: v1\nkind: Job\nmetadata: {alias: two}\nsteps:\n"
-        "  - {name: first, run: 'echo working; while [ ! -e go ]; do sleep 0.05; done'}\n"
-        "  - {name: second, run: 'true'}\n"
-    )
+TWO = (
+    "apiVersion: v1\nkind: Job\nmetadata: {alias: two}\nsteps:\n"
+    "  - {name: first, run: 'echo working; while [ ! -e go ]; do sleep 0.05; done; echo over'}\n"
+    "  - {name: second, run: 'true'}\n"
+)
+
+
+def on_terminal(windlass: Windlass, *arguments: str, **env: str) -> tuple[subprocess.Popen[bytes], int]:
+    """Start `exec` of a job that waits for the file `go`; return it and the other end of its terminal."""
+    (windlass.folder / "two.yaml").write_text(TWO)
     terminal, theirs = pty.openpty()
     environment = {name: value for name, value in windlass.env.items() if name != "NO_COLOR"}
     process = subprocess.Popen(
-        [PROGRAM, "exec", path],
-        env=environment | {"TERM": "xterm", "COLUMNS": "90", "LINES": "20"},
+        [PROGRAM, "exec", "two.yaml", *arguments],
+        env=environment | {"TERM": "xterm", "COLUMNS": "90", "LINES": "20"} | env,
         cwd=windlass.folder,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
     )
     os.close(theirs)
+    return process, terminal
+
+
+def seen_to_the_end(windlass: Windlass, *arguments: str, **env: str) -> bytes:
+    process, terminal = on_terminal(windlass, *arguments, **env)
     seen = read_until(terminal, b"working")
     (windlass.folder / "go").touch()
     seen += read_until(terminal, b"of two completed")
     seen += read_until(terminal, None)
     os.close(terminal)
     assert process.wait(timeout=40) == 0
+    return seen
+
+
+def test_a_terminal_gets_a_picture_that_moves(windlass: Windlass) -> None:
+    seen = seen_to_the_end(windlass)
     assert b"\x1b[?25l" in seen  # the cursor is hidden while the picture moves
     assert b"\x1b[?25h" in seen
     assert "✓".encode() in seen
+    assert b"| working" not in seen
+
+
+def test_output_stands_above_the_picture_where_it_is_asked_for(windlass: Windlass) -> None:
+    seen = seen_to_the_end(windlass, "--logs", NO_COLOR="1")
+    assert b"first | working\r\n" in seen
+    assert b"first | over\r\n" in seen
+    after = seen.rpartition(b"first | over\r\n")[2].decode()
+    assert [line for line in after.splitlines() if "two:1" in line][-1].startswith("two:1 " + "━" * 24)
+
+
+def test_a_terminal_that_can_do_nothing_gets_lines(windlass: Windlass) -> None:
+    seen = seen_to_the_end(windlass, TERM="dumb")
+    assert b"first | working\r\n" in seen
+    assert b"\x1b" not in seen
 
 
 def read_until(terminal: int, text: bytes | None) -> bytes:
