@@ -117,14 +117,16 @@ def test_each_wrong_manifest_is_told_with_its_place(windlass: Windlass) -> None:
     assert all(PLACE.match(line) and line.isprintable() and len(line) < 600 for line in lines)
 
 
-def test_a_server_refuses_each_hostile_text_and_keeps_nothing(windlass: Windlass) -> None:
+@pytest.mark.parametrize(("command", "half"), [(("job", "apply", "ok.yaml"), 0), (("exec",), 1)])
+def test_a_server_refuses_each_hostile_text_and_keeps_nothing(
+    windlass: Windlass, command: tuple[str, ...], half: int
+) -> None:
     server = up(windlass)
     written(windlass, OK, "ok.yaml")
     assert windlass("job", "apply", "ok.yaml").code == 0
     before = everything(windlass)
-    for number, (text, sentence) in enumerate(TEXTS.values()):
+    for text, sentence in list(TEXTS.values())[half::2]:
         written(windlass, text, "hostile.yaml")
-        command = ("exec",) if number % 3 else ("job", "apply", "ok.yaml")
         said = windlass(*command, "hostile.yaml")
         assert (said.code, said.stdout) == (2, ""), said
         lines = said.stderr.splitlines()
@@ -170,7 +172,7 @@ def test_every_field_with_every_wrong_type_is_told_where_it_stands(windlass: Win
         assert any(
             path == list(one.spot[: len(path)]) or list(one.spot) == path[: len(one.spot)] for path in told[number]
         )
-    refused = windlass("job", "apply", *names)
+    refused = windlass("job", "apply", *names[:5])
     assert (refused.code, refused.stdout) == (2, "")
     held = windlass("job", "apply", "--per-document", "--json", *names)
     assert (held.code, held.json()["created"]) == (1, [])
