@@ -14,7 +14,7 @@ import pytest
 
 from tests.fixtures.left_processes import processes_of
 from tests.fixtures.program import PROGRAM, Windlass
-from tests.security.stage import job, peak, until, up, written
+from tests.security.stage import bounded, job, peak, until, up, written
 
 MIB = 1024**2
 #: What the process of `up` may take, whatever its steps write.
@@ -194,7 +194,8 @@ def on_terminal(windlass: Windlass, *command: str) -> bytes:
 def test_a_follower_gets_a_hundred_thousand_lines_in_order(windlass: Windlass) -> None:
     server = up(windlass)
     gate = windlass.folder / "gate"
-    script = f"echo begin; until [ -e {gate} ]; do sleep 0.02; done; seq 100000; echo end >&2"
+    count = "n=0; while [ $n -lt 100000 ]; do n=$((n + 1)); echo $n; done"
+    script = f"echo begin; until [ -e {gate} ]; do sleep 0.02; done; {count}; echo end >&2"
     run = started(windlass, side_by_side({"lines": script}))
     follower = windlass.start("run", "logs", run, "--follow", "--step", "lines")
     late = windlass.start("run", "logs", run, "--follow", "--raw")
@@ -250,6 +251,14 @@ def test_a_gigabyte_is_cut_where_one_sees_it(windlass: Windlass) -> None:
         "noise": "head -c 200000000 /dev/urandom",
     }
     flood(windlass, scripts, {"zeros": 10**9, "lines": 10**9, "noise": 2 * 10**8})
+
+
+@pytest.mark.slow
+def test_exec_takes_a_gigabyte_in_bounded_memory(windlass: Windlass) -> None:
+    written(windlass, side_by_side({"zeros": "head -c 1000000000 /dev/zero | tr '\\0' x"}), "job.yaml")
+    done = bounded(windlass, "exec", "job.yaml", memory=1024 * MIB)
+    assert (done.code, done.stderr) == (0, "")
+    assert LEFT_OUT.findall(done.stdout) == ["932,891,136"]
 
 
 def test_exec_takes_the_same(windlass: Windlass) -> None:
