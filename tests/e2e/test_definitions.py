@@ -55,10 +55,12 @@ metadata: {alias: meaning}
 triggers:
   - {type: cron, configuration: {cron: "61 2 * * *", timezone: Europe/Berlin}}
   - {type: cron, configuration: {cron: "0 2 * * *", timezone: Europe/Berlyn}}
+  - {type: crn, configuration: {cron: "0 2 * * *"}}
 steps:
   - {name: one, run: "true", next: two}
   - {name: two, run: "true", next: [three, three]}
   - {name: three, run: "true", next: one, triggerRule: all_don}
+  - {name: four, run: "true", dependsOn: [four, none]}
 """
 #: Where each finding of it stands, and how it begins.
 _MEANINGS: Final = (
@@ -66,9 +68,12 @@ _MEANINGS: Final = (
     '2:7: unknown kind "Jop"; did you mean "Job"?',
     '5:40: "61 2 * * *" is no cron expression',
     '6:63: unknown time zone "Europe/Berlyn"; did you mean "Europe/Berlin"?',
-    "8:5: the steps wait for each other in a cycle: one -> two -> three -> one",
-    '9:44: next names "three" twice',
-    "10:56: triggerRule must be one of",
+    '7:12: type must be one of cron, http, event, manual, not "crn"',
+    "9:5: the steps wait for each other in a cycle: one -> two -> three -> one",
+    '10:44: next names "three" twice',
+    "11:56: triggerRule must be one of",
+    '12:43: dependsOn of "four" names the step itself',
+    '12:49: dependsOn names an unknown step "none"; did you mean "one"?',
 )
 
 
