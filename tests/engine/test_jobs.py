@@ -99,7 +99,7 @@ async def test_what_is_not_there_is_told_in_one_sentence(engine: Engine, referen
     await applied(engine, manifest("etl"))
     with pytest.raises(NotFound) as missing:
         await get_job(engine, "default", reference)
-    end = '; did you mean "etl"?' if reference == "etk" else "."
+    end = '; did you mean "etl"?' if reference == "etk" else "; `windlass job list` lists those there are."
     assert str(missing.value) == f'There is no job "{told}" in project default{end}'
 
 

@@ -22,6 +22,8 @@ from windlass.store.revisions import StoredRevision, numbered_revision, revision
 from windlass.store.runs import live_runs_of
 from windlass.store.transaction import Transaction
 
+#: What to do about a name that resembles none.
+_LISTED: Final = "; `windlass job list` lists those there are."
 #: Digits of an id's text without its dashes.
 _ID_DIGITS: Final = 32
 
@@ -35,11 +37,11 @@ def find_job(tx: Transaction, project: str, reference: str) -> StoredJob:
     if found is None and len(reference.replace("-", "")) == _ID_DIGITS:
         job_id = parse_id(reference)
         found = None if job_id is None else stored.job_by_id(tx, job_id)
-    if found is None:
+    if found is None and reference.isascii():
         found = stored.deleted_jobs_named(tx, project, [reference]).get(reference)
     if found is None:
         near = suggestion(reference, stored.aliases(tx, project))
-        raise NotFound(f'There is no job "{printable(reference)}" in project {printable(project)}{near or "."}')
+        raise NotFound(f'There is no job "{printable(reference)}" in project {printable(project)}{near or _LISTED}')
     return found
 
 
@@ -51,7 +53,7 @@ def find_run_job(tx: Transaction, project: str, reference: str) -> StoredJob:
     try:
         return find_job(tx, project, reference)
     except NotFound:
-        found = stored.unlisted_job(tx, project, reference)
+        found = stored.unlisted_job(tx, project, reference) if reference.isascii() else None
         if found is None:
             raise
         return found
