@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from tests.fixtures.program import Windlass
+from windlass.engine.workspace import place_of_others
 
 _MANIFEST: Final = """\
 apiVersion: v1
@@ -55,4 +56,6 @@ def test_a_step_runs_as_another_user_in_folders_of_his(windlass: Windlass) -> No
     assert {one["name"]: one["size"] for one in kept} == {"kept/one": 5, "two": 8}
     server.terminate()
     server.communicate()
-    assert list((windlass.home / "attempts").iterdir()) == []
+    place = place_of_others(windlass.home / "attempts")
+    assert list(place.iterdir()) == []
+    place.rmdir()

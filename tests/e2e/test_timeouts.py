@@ -14,7 +14,7 @@ _HANGING: Final = (
     + """\
 steps:
   - name: hang
-    timeout: 1s
+    timeout: 2s
     run: |
       sleep 600 &
       echo "pid $!"
