@@ -30,6 +30,10 @@ from windlass.model.printable import printable
 _LIMITS = Limits()
 #: Findings of one text after which its further documents are not looked at.
 _FINDINGS_IN_ALL = 2000
+#: Characters of a sentence, and how many of its beginning and end are kept of a longer one.
+_LONGEST_MESSAGE = 1000
+_BEGINNING = 700
+_END = 200
 #: Kinds of documents that Windlass knows; only jobs are in force.
 OTHER_KINDS = (
     "Intent", "JobRegistry", "JobBinding", "Component", "Target", "TargetGroup", "Credential", "JobTemplate", "Recipe",
@@ -86,7 +90,7 @@ class Loaded:
         for number, problem in self.problems:
             line, column = problem.mark or _place(places, (number, *problem.path), problem.about)
             position = Position(self.file, line, column)
-            found.append(Finding(problem.level, printable(problem.message), position, problem.path))
+            found.append(Finding(problem.level, printable(_shortened(problem.message)), position, problem.path))
         found.sort(key=_in_order)
         level: Level = "warning" if self.ok else "error"
         last = found[-1].position if found else None
@@ -203,6 +207,11 @@ def _place(places: dict[Path, Any], path: Path, about: str) -> tuple[int, int]:
             mark: tuple[int, int] = key if key is not None and about == "key" and exact else value
             return mark
     return (1, 1)
+
+
+def _shortened(message: str) -> str:
+    """Return a sentence without the middle where it quotes more than one reads."""
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[:_BEGINNING]} ... {message[-_END:]}"
 
 
 def _in_order(finding: Finding) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -82,8 +83,8 @@ def resources_are_declared(draft: Draft) -> Findings:
         if name not in limits:
             near = suggestion(name, [known for known in limits if known])
             yield Found((*path, "resource"), f'rateLimits has no resource "{name}"{near}')
-        elif wanted.get("units", 1) > limits[name].get("limit", 1):
-            yield Found((*path, "units"), f'units is more than "{name}" ever has ({limits[name].get("limit"):,})')
+        elif wanted.get("units", 1) > (limit := limits[name].get("limit", math.inf)):
+            yield Found((*path, "units"), f'units is more than "{name}" ever has ({limit:,})')
 
 
 def resources_are_unique(draft: Draft) -> Findings:
