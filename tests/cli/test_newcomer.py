@@ -25,12 +25,10 @@ def test_a_deleted_job_still_lists_its_runs_and_tells_which_go_on(cli: Cli) -> N
         "Deleted held; 2 runs of it that have not ended go on, and `windlass run cancel RUN` stops one.\n"
     )
     assert {run["id"] for run in cli("run", "list", "--job", "held", "--json").json()} == set(runs)
-    assert "deleted" in cli("job", "get", "held").stdout
-    again = cli("run", "start", "held")
-    assert (again.code, again.stderr) == (
-        2,
-        'windlass: Job "held" was deleted: apply its manifest again to bring it back.\n',
-    )
+    gone = 'windlass: Job "held" was deleted: apply its manifest again to bring it back.\n'
+    for command in (("run", "start"), ("job", "get"), ("job", "delete")):
+        again = cli(*command, "held")
+        assert (again.code, again.stderr) == (2, gone)
     for run in runs:
         cli("run", "cancel", run)
     cli("job", "apply", "held.yaml")

@@ -29,7 +29,7 @@ _ID_DIGITS: Final = 32
 
 
 def find_job(tx: Transaction, project: str, reference: str) -> StoredJob:
-    """Return a job by its alias in `project`, or by its id wherever it is; a deleted one where no other has the name.
+    """Return a job by its alias in `project`, or by its id wherever it is, also a deleted one.
 
     Raises NotFound where there is none.
     """
@@ -37,8 +37,8 @@ def find_job(tx: Transaction, project: str, reference: str) -> StoredJob:
     if found is None and len(reference.replace("-", "")) == _ID_DIGITS:
         job_id = parse_id(reference)
         found = None if job_id is None else stored.job_by_id(tx, job_id)
-    if found is None and reference.isascii():
-        found = stored.deleted_jobs_named(tx, project, [reference]).get(reference)
+    if found is None and _deleted(tx, project, reference) is not None:
+        raise NotFound(f'Job "{reference}" was deleted: apply its manifest again to bring it back.')
     if found is None:
         near = suggestion(reference, stored.aliases(tx, project))
         raise NotFound(f'There is no job "{printable(reference)}" in project {printable(project)}{near or _LISTED}')
@@ -46,17 +46,23 @@ def find_job(tx: Transaction, project: str, reference: str) -> StoredJob:
 
 
 def find_run_job(tx: Transaction, project: str, reference: str) -> StoredJob:
-    """Return a job that may have runs: as `find_job` does, else the one that `exec` made of a manifest of that alias.
+    """Return a job that may have runs: as `find_job` does, else a deleted one, else what `exec` made of a manifest.
 
-    Raises NotFound where there is none.
+    Raises NotFound where there is none of that alias.
     """
     try:
         return find_job(tx, project, reference)
     except NotFound:
-        found = stored.unlisted_job(tx, project, reference) if reference.isascii() else None
+        found = _deleted(tx, project, reference)
+        if found is None and reference.isascii():
+            found = stored.unlisted_job(tx, project, reference)
         if found is None:
             raise
         return found
+
+
+def _deleted(tx: Transaction, project: str, alias: str) -> StoredJob | None:
+    return stored.deleted_jobs_named(tx, project, [alias]).get(alias) if alias.isascii() else None
 
 
 def find_compiled(tx: Transaction, engine: Engine, project: str, reference: str) -> CompiledJob:
