@@ -75,7 +75,8 @@ def states(windlass: Windlass, run: str) -> dict[str, str]:
 
 def rows(windlass: Windlass, run: str) -> dict[str, list[str]]:
     """Return the words of each line that `run get` shows of a step, by the step's name."""
-    lines = windlass("run", "get", run).stdout.partition("STEP ")[2].splitlines()[1:]
+    table, _, _ = windlass("run", "get", run).stdout.partition("STEP ")[2].partition("\n\n")
+    lines = table.splitlines()[1:]
     return {words[0]: words[1:] for words in map(str.split, lines)}
 
 
