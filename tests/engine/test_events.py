@@ -12,7 +12,7 @@ import pytest
 from tests.oracle.world import World, by_step
 from windlass.engine.ends import RunEnds
 from windlass.engine.reading import list_tasks
-from windlass.engine.watching import events, newest_cursor
+from windlass.engine.watching import cursor_before_last, events, newest_cursor
 from windlass.errors import NotFound, Unavailable
 from windlass.model.outcome import Completed, Failed
 from windlass.store.events import events_after
@@ -149,3 +149,25 @@ async def test_whoever_waits_when_it_is_closed_hears_so(world: World, ends: RunE
         await waiting
     with pytest.raises(Unavailable):
         await ends.wait(run_id)
+
+
+async def test_the_last_events_of_a_rare_type_are_found_however_far_back(world: World) -> None:
+    bad = await world.submit(await world.define("rare", steps={"a": {}, "b": {}}))
+    worker = await world.worker()
+    await worker.work(by_step(a=EXIT))
+    common = await world.define("common", steps={"a": {}})
+    for _ in range(50):
+        await world.submit(common)
+    await worker.work()
+
+    async def last(count: int, *types: str, **which: str) -> list[tuple[str, bytes | None]]:
+        after = await cursor_before_last(world.engine, count, types, **which)
+        found = [event async for event in events(world.engine, after, types=types, follow=False)]
+        return [(event.type, event.run_id) for event in found]
+
+    assert await last(1, "task.skipped") == [("task.skipped", bad)]
+    assert await last(5, "run.failed", "task.failed") == [("task.failed", bad), ("run.failed", bad)]
+    assert len(await last(3, "run.completed")) == 3
+    assert (await last(4, job="rare"))[-1] == (await last(1))[-1]
+    assert (await last(4, job="rare"))[0][1] == bad
+    assert await last(1, "run.completed", job="rare", project="other") == await last(99, "run.completed")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection
 
 from windlass.engine.engine import Engine
 from windlass.model.event import Event
-from windlass.store.events import events_after, newest
+from windlass.store.events import before_last, events_after, newest
 
 #: Seconds between looks when no hint comes.
 POLL = 1.0
@@ -16,6 +16,13 @@ POLL = 1.0
 async def newest_cursor(engine: Engine) -> int:
     """Return a cursor after which only events of the future come."""
     return await engine.store.read(newest)
+
+
+async def cursor_before_last(
+    engine: Engine, count: int, types: Collection[str] = (), *, project: str | None = None, job: str | None = None
+) -> int:
+    """Return a cursor after which the last `count` events of a kind come, and a few more; see `before_last`."""
+    return await engine.store.read(before_last, count, types, project=project, job=job)
 
 
 async def events(

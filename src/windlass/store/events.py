@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import orjson
 
 from windlass.model.event import Event, Fact, expand, fact_of
 from windlass.store.transaction import Transaction
+
+#: Events that stand in a fact's data rather than among its types, and under which key.
+_IN_DATA = {"task.skipped": "skipped", "task.cancelled": "cancelled", "task.queued": "ready"}
 
 
 def events_after(tx: Transaction, after: int, *, run_id: bytes | None = None, limit: int = 1000) -> list[Event]:
@@ -24,6 +29,40 @@ def events_after(tx: Transaction, after: int, *, run_id: bytes | None = None, li
         fact = Fact(seq, types, run, task, at, None if data is None else orjson.loads(data))
         found.extend(event for event in expand(fact) if event.seq > after)
     return found
+
+
+def before_last(
+    tx: Transaction, count: int, types: Collection[str] = (), *, project: str | None = None, job: str | None = None
+) -> int:
+    """Return a cursor after which the last `count` facts come that hold an event of `types`.
+
+    None given are all types; `project` and `job` leave out the runs of others. It goes backwards from the newest and so
+    reads as far as it must: where there are fewer, to the beginning.
+    """
+    where: list[str] = []
+    values: list[object] = []
+    if types:
+        choices = []
+        for name in types:
+            choices.append("instr(',' || e.types || ',', ?) > 0")
+            values.append(f",{name},")
+            if name in _IN_DATA:
+                choices.append("instr(e.data, ?) > 0")
+                values.append(f'"{_IN_DATA[name]}":')
+        where.append(f"({' OR '.join(choices)})")
+    joined = "" if project is None and job is None else " JOIN runs r ON r.id = e.run_id"
+    if project is not None:
+        where.append("r.project = ?")
+        values.append(project)
+    if job is not None:
+        where.append("r.job_id IN (SELECT id FROM jobs WHERE alias = ?)")
+        values.append(job)
+    condition = f" WHERE {' AND '.join(where)}" if where else ""
+    rows = tx.cursor.execute(
+        f"SELECT e.seq FROM events e{joined}{condition} ORDER BY e.seq DESC LIMIT ?",  # noqa: S608 - constants
+        (*values, count),
+    ).fetchall()
+    return (rows[-1][0] << 20) - 1 if len(rows) == count else 0
 
 
 def newest(tx: Transaction) -> int:

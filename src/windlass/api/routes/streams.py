@@ -19,10 +19,10 @@ from windlass.engine.engine import Engine
 from windlass.engine.log_reading import Cursor, log_chunks
 from windlass.engine.reading import find_run
 from windlass.engine.shapes import event_shape
-from windlass.engine.watching import events, newest_cursor
+from windlass.engine.watching import cursor_before_last, events, newest_cursor
 from windlass.errors import UserError
 from windlass.model.did_you_mean import suggestion
-from windlass.model.event import EVENT_TYPES, Event, fact_of
+from windlass.model.event import EVENT_TYPES, Event
 from windlass.store import runs as stored
 
 #: Attempts up to which the id of an event names how far each was read.
@@ -42,7 +42,7 @@ async def get_events(engine: Engine, request: Request) -> Stream:
     types = event_types(query.get("type", ()))
     run = query.get("run")
     run_id = None if run is None else await find_run(engine, run)
-    after = await _begin(engine, request)
+    after = await _begin(engine, request, types)
     found = events(engine, after, run_id=run_id, types=types, follow=query["follow"])
     chosen = _chosen(engine, found, project=listed_project(request), job=query.get("job"))
     return Stream(chunks=server_sent(_sent(chosen)))
@@ -96,14 +96,16 @@ def event_types(wanted: Sequence[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-async def _begin(engine: Engine, request: Request) -> int:
+async def _begin(engine: Engine, request: Request, types: frozenset[str]) -> int:
     """Return the cursor after which a stream of events begins."""
     given = request.headers.get("last-event-id") or request.query.get("after")
     if given is not None:
         return _number(given)
-    newest = await newest_cursor(engine)
     last = request.query.get("last")
-    return newest if last is None else max(0, (fact_of(newest) - last) << 20)
+    if last is None:
+        return await newest_cursor(engine)
+    project, job = listed_project(request), request.query.get("job")
+    return await cursor_before_last(engine, last, types, project=project, job=job)
 
 
 def _number(text: str) -> int:

@@ -36,8 +36,7 @@ windlass event list --type 'run.*' --job orders
 def command(session: Session, *, limit: int, **which: Any) -> None:
     """List past events, oldest first: the last ones of the project."""
     types = which.pop("types")
-    last = None if which["run"] else max(limit, 1) * (20 if types or which["job"] else 1)
-    begin = {"after": "0"} if which["run"] else {"last": last}
+    begin = {"after": "0"} if which["run"] else {"last": max(limit, 1)}
     with session.connect() as client:
         stream = client.events("events", project=session.project, type=types, follow=False, **begin, **which)
         found = list(deque((event.json() for event in stream), maxlen=limit))
