@@ -14,7 +14,7 @@ from windlass.engine.compiled import compiled
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import delete_job, enable_job, find_compiled, get_job, job_history, list_jobs
 from windlass.engine.manifests import ManifestText
-from windlass.errors import Conflict, InvalidDocument, UserError
+from windlass.errors import Conflict, InvalidDocument, NotFound, UserError
 from windlass.model.apply_plan import Provenance
 from windlass.store.jobs import JobFilter
 from windlass.store.transaction import Transaction
@@ -142,7 +142,8 @@ async def test_a_pruned_job_that_comes_back_keeps_its_history(engine: Engine) ->
     await applied(engine, manifest("a"), manifest("b"))
     before = await get_job(engine, "default", "b")
     await applied(engine, manifest("a"), prune=True)
-    assert (await get_job(engine, "default", "b"))["deletedAt"] is not None
+    with pytest.raises(NotFound):
+        await get_job(engine, "default", "b")
     same = await applied(engine, manifest("b"))
     assert (same.created, same.revisions) == (("b",), {"b": 1})
     await delete_job(engine, "default", "b")
@@ -230,8 +231,8 @@ async def test_projects_do_not_see_each_other(engine: Engine) -> None:
     await applied(engine, manifest("a", run="2"), project="other")
     await applied(engine, manifest("b"), project="other", prune=True)
     assert await aliases(engine) == ["a"]
-    assert (await get_job(engine, "other", "a"))["deletedAt"] is not None
-    assert (await get_job(engine, "default", "a"))["deletedAt"] is None
+    with pytest.raises(NotFound):
+        await get_job(engine, "other", "a")
 
 
 @pytest.mark.promise("C03")
