@@ -91,13 +91,19 @@ def _lower_escapes(text: str) -> str:
 
 
 def _base64(raw: bytes) -> Iterator[bytes]:
-    """Yield the characters that any base64 text with `raw` inside must hold, for each of the three alignments."""
+    """Yield the characters that any base64 text with `raw` inside must hold, for each of the three alignments.
+
+    A character that also carries bits of a neighbour is not known, so the ends are cut; but where nothing follows, or
+    the line end that `echo` writes, the last character is known too.
+    """
     for before in range(3):
-        text = base64.b64encode(bytes(before) + raw)
-        # A character that also carries bits of a neighbour is not known, so the ends are cut.
-        known = text[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
-        yield known
-        yield known.translate(_URL_SAFE)
+        first = -(-before * 8 // 6)
+        inside = base64.b64encode(bytes(before) + raw)[first : (before + len(raw)) * 8 // 6]
+        at_the_end = base64.b64encode(bytes(before) + raw)[first:]
+        with_line_end = base64.b64encode(bytes(before) + raw + b"\n")[first:]
+        for known in (inside, at_the_end, with_line_end):
+            yield known
+            yield known.translate(_URL_SAFE)
 
 
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
