@@ -158,7 +158,7 @@ async def test_jobs_with_their_graph_and_revisions(api: Api) -> None:
     assert [one["revision"] for one in (await api("GET", "jobs/a/revisions")).body["items"]] == [2, 1]
     compared = (await api("GET", "jobs/a/revisions/compare?left=1&right=2")).body
     assert [change["path"] for change in compared["changes"]] == [["description"]]
-    assert (await api("GET", "jobs/a/revisions/x")).status == 422
+    assert (await api("GET", "jobs/a/revisions/x")).status == 404
     dag = (await api("GET", "jobs/a/dag")).body
     assert (dag["order"], dag["layers"], dag["successors"]["one"]) == (["one", "two"], [["one"], ["two"]], ["two"])
     assert (await api("POST", "jobs/a/disable")).body["enabled"] is False

@@ -73,11 +73,25 @@ async def test_a_bad_document_is_told_with_its_findings(engine: Engine) -> None:
 async def test_revisions_are_compared_in_both_directions(engine: Engine) -> None:
     await applied(engine, manifest("a", run="one"))
     await applied(engine, manifest("a", run="two"))
-    changes, old, new = await compare_revisions(engine, "default", "a", 1, 2)
-    assert [str(change) for change in changes] == ['~ steps.load.config.run: "one" -> "two"']
-    assert (old["steps"][0]["config"]["run"], new["steps"][0]["config"]["run"]) == ("one", "two")
-    backwards, _, _ = await compare_revisions(engine, "default", "a", 2, 1)
-    assert [str(change) for change in backwards] == ['~ steps.load.config.run: "two" -> "one"']
-    assert (await compare_revisions(engine, "default", "a", 2, 2))[0] == []
+    found = await compare_revisions(engine, "default", ("a", 1), ("a", 2))
+    assert [change["line"] for change in found["changes"]] == ['~ steps.load.config.run: "one" -> "two"']
+    assert [found[side]["steps"][0]["config"]["run"] for side in ("old", "new")] == ["one", "two"]
+    backwards = await compare_revisions(engine, "default", ("a", 2), ("a", 1))
+    assert [change["line"] for change in backwards["changes"]] == ['~ steps.load.config.run: "two" -> "one"']
+    assert (await compare_revisions(engine, "default", ("a", 2), ("a@2", None)))["changes"] == []
     with pytest.raises(NotFound, match="no revision 3"):
-        await compare_revisions(engine, "default", "a", 1, 3)
+        await compare_revisions(engine, "default", ("a", 1), ("a", 3))
+
+
+@pytest.mark.promise("O04", part="comparison")
+async def test_the_newest_revision_is_compared_with_the_one_before_it_or_with_another_job(engine: Engine) -> None:
+    await applied(engine, manifest("a", run="one"))
+    with pytest.raises(NotFound, match="no revision before 1"):
+        await compare_revisions(engine, "default", ("a", None), ("a", None))
+    await applied(engine, manifest("a", run="two"))
+    found = await compare_revisions(engine, "default", ("a", None), ("a", None))
+    assert (found["left"], found["right"], len(found["changes"])) == (1, 2, 1)
+    await applied(engine, manifest("b", run="two"))
+    other = await compare_revisions(engine, "default", ("a", None), ("b", None))
+    assert (other["leftJob"], other["left"], other["rightJob"], other["right"]) == ("a", 2, "b", 1)
+    assert [change["path"] for change in other["changes"]] == [["metadata", "alias"]]

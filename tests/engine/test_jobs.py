@@ -64,6 +64,7 @@ async def test_a_job_is_shown_with_its_normalised_manifest(engine: Engine, clock
         "createdAt": now,
         "updatedAt": now,
         "deletedAt": None,
+        "tags": {},
         "author": "ann",
         "message": "why",
         "revisedAt": now,

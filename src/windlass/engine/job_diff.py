@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from windlass.engine.engine import Engine
-from windlass.engine.jobs import find_job, find_revision
+from windlass.engine.jobs import find_job, find_revised, find_revision, split_reference
 from windlass.engine.manifests import Manifests, ManifestText, load_manifests, manifest_limits
-from windlass.errors import InvalidDocument
+from windlass.errors import InvalidDocument, NotFound
 from windlass.model.diff import Change, diff_jobs
 from windlass.store.jobs import StoredJob, live_jobs, live_jobs_named
 from windlass.store.revisions import contents_of
@@ -83,18 +83,34 @@ def _from(job: StoredJob) -> str | None:
 
 
 async def compare_revisions(
-    engine: Engine, project: str, reference: str, left: int, right: int
-) -> tuple[Sequence[Change], dict[str, Any], dict[str, Any]]:
-    """Return what changed from one revision of a job to another, and the content of both.
+    engine: Engine, project: str, left: tuple[str, str | int | None], right: tuple[str, str | int | None]
+) -> dict[str, Any]:
+    """Return what changed from one revision to another, and both with their content.
 
-    Raises NotFound where the job or a revision does not exist.
+    Each side is a job and a number or tag; None is the newest on the right, and on the left the one before the right
+    where both are of one job. Raises NotFound where a job or a revision does not exist.
     """
-    return await engine.store.read(_compare, project, reference, left, right)
+    return await engine.store.read(_compare, project, left, right)
 
 
 def _compare(
-    tx: Transaction, project: str, reference: str, left: int, right: int
-) -> tuple[Sequence[Change], dict[str, Any], dict[str, Any]]:
-    job = find_job(tx, project, reference)
-    old, new = (orjson.loads(find_revision(tx, job, number).content) for number in (left, right))
-    return diff_jobs(old, new), old, new
+    tx: Transaction, project: str, left: tuple[str, str | int | None], right: tuple[str, str | int | None]
+) -> dict[str, Any]:
+    new_job, new = find_revised(tx, project, *right)
+    alias, name = split_reference(*left)
+    old_job = find_job(tx, project, alias)
+    if name is None and old_job.id == new_job.id:
+        if new.number == 1:
+            raise NotFound(f'Job "{new_job.alias}" has no revision before 1 to compare with.')
+        name = new.number - 1
+    old = find_revision(tx, old_job, name)
+    before, after = orjson.loads(old.content), orjson.loads(new.content)
+    return {
+        "left": old.number,
+        "right": new.number,
+        "leftJob": old_job.alias,
+        "rightJob": new_job.alias,
+        "changes": changes_json(diff_jobs(before, after)),
+        "old": before,
+        "new": after,
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -50,8 +50,8 @@ def full_job_shape(job: StoredJob, revision: StoredRevision) -> dict[str, Any]:
     }
 
 
-def revision_shape(revision: StoredRevision) -> dict[str, Any]:
-    """Return a revision as the history shows it."""
+def revision_shape(revision: StoredRevision, tags: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a revision as the history shows it, with the tags that name it."""
     return {
         "job": revision.alias,
         "revision": revision.number,
@@ -59,5 +59,6 @@ def revision_shape(revision: StoredRevision) -> dict[str, Any]:
         "author": revision.author,
         "message": revision.message,
         "provenance": revision.provenance,
+        "tags": list(tags),
         "createdAt": to_text(revision.created_at),
     }

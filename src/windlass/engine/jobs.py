@@ -18,12 +18,15 @@ from windlass.model.did_you_mean import suggestion
 from windlass.model.printable import printable
 from windlass.store import jobs as stored
 from windlass.store.jobs import JobFilter, StoredJob
-from windlass.store.revisions import StoredRevision, numbered_revision, revision, revisions_of
+from windlass.store.revisions import StoredRevision, numbered_revision, revisions_of
 from windlass.store.runs import live_runs_of
+from windlass.store.tags import tagged, tags_of
 from windlass.store.transaction import Transaction
 
 #: What to do about a name that resembles none.
 _LISTED: Final = "; `windlass job list` lists those there are."
+#: Digits that no number of a revision has.
+_NUMBER_DIGITS: Final = 10
 #: Digits of an id's text without its dashes.
 _ID_DIGITS: Final = 32
 
@@ -73,21 +76,60 @@ def find_compiled(tx: Transaction, engine: Engine, project: str, reference: str)
     return compiled(tx, engine.jobs, found.revision_id)
 
 
-async def get_job(engine: Engine, project: str, reference: str, number: int | None = None) -> dict[str, Any]:
-    """Return a job with its newest revision, or the one with `number`. Raises NotFound where there is none."""
-    return await engine.store.read(_get, project, reference, number)
+async def get_job(engine: Engine, project: str, reference: str, name: str | int | None = None) -> dict[str, Any]:
+    """Return a job with its newest revision, or the one that `reference` (`job@7`) or `name` names.
+
+    Raises NotFound where there is none.
+    """
+    return await engine.store.read(_get, project, reference, name)
 
 
-def _get(tx: Transaction, project: str, reference: str, number: int | None) -> dict[str, Any]:
-    job = find_job(tx, project, reference)
-    return full_job_shape(job, find_revision(tx, job, number))
+def _get(tx: Transaction, project: str, reference: str, name: str | int | None) -> dict[str, Any]:
+    job, found = find_revised(tx, project, reference, name)
+    return {**full_job_shape(job, found), "tags": tags_of(tx, job.id)}
 
 
-def find_revision(tx: Transaction, job: StoredJob, number: int | None) -> StoredRevision:
-    """Return a job's revision by number; None is the newest. Raises NotFound where there is none."""
-    found = revision(tx, job.revision_id) if number is None else numbered_revision(tx, job.id, number)
+def find_revised(
+    tx: Transaction, project: str, reference: str, name: str | int | None = None
+) -> tuple[StoredJob, StoredRevision]:
+    """Return a job, as `find_job` does, and the revision that `name` or `reference` (`job@7`, `job@tag`) names.
+
+    Raises NotFound where one of them does not exist, UserError where both say which revision.
+    """
+    alias, name = split_reference(reference, name)
+    job = find_job(tx, project, alias)
+    return job, find_revision(tx, job, name)
+
+
+def split_reference(reference: str, name: str | int | None = None) -> tuple[str, str | int | None]:
+    """Return the job and the revision that `job@revision` names, or those given apart.
+
+    Raises UserError where both say which revision, or nothing stands behind the `@`.
+    """
+    alias, at, named = reference.partition("@")
+    if not at:
+        return reference, name
+    if name is not None or not named:
+        twice = f'names a revision, and so does "{printable(str(name))}": give one of them'
+        said = twice if named else "names no revision behind its @"
+        raise UserError(f'"{printable(reference)}" {said}.')
+    return alias, named
+
+
+def find_revision(tx: Transaction, job: StoredJob, name: str | int | None) -> StoredRevision:
+    """Return a job's revision by number or tag; None is the newest. Raises NotFound where there is none."""
+    if name is None:
+        number: int | None = job.revision
+    elif isinstance(name, int) or (name.isascii() and name.isdecimal()):
+        number = int(name) if len(str(name)) < _NUMBER_DIGITS else None
+    else:
+        number = tagged(tx, job.id, name) if name.isascii() else None
+        if number is None:
+            near = suggestion(name, tags_of(tx, job.id)) or f"; `windlass job history {job.alias}` lists its tags."
+            raise NotFound(f'Job "{job.alias}" has no revision with the tag "{printable(name)}"{near}')
+    found = None if number is None else numbered_revision(tx, job.id, number)
     if found is None:
-        raise NotFound(f'Job "{job.alias}" has no revision {number}; its newest is {job.revision}.')
+        raise NotFound(f'Job "{job.alias}" has no revision {name}; its newest is {job.revision}.')
     return found
 
 
@@ -155,7 +197,11 @@ def _history(
     job = find_job(tx, project, reference)
     found = revisions_of(tx, job.id, before=before, limit=limit)
     more = bool(found) and found[-1].number > 1
-    return [revision_shape(one) for one in found], str(found[-1].number) if more else None
+    tags: dict[int, list[str]] = {}
+    for name, number in tags_of(tx, job.id).items():
+        tags.setdefault(number, []).append(name)
+    shapes = [revision_shape(one, tags.get(one.number, ())) for one in found]
+    return shapes, str(found[-1].number) if more else None
 
 
 def _live(tx: Transaction, project: str, reference: str) -> StoredJob:

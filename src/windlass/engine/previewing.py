@@ -9,7 +9,7 @@ import orjson
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.engine import Engine
 from windlass.engine.job_diff import changes_json
-from windlass.engine.jobs import find_compiled, find_revision
+from windlass.engine.jobs import find_compiled, find_revision, split_reference
 from windlass.engine.shapes import HIDDEN, secret_names
 from windlass.engine.starting import Start, checked, points
 from windlass.ids import id_text
@@ -65,10 +65,11 @@ async def preview(engine: Engine, start: Start) -> dict[str, Any]:
 
 def _facts(tx: Transaction, engine: Engine, start: Start) -> tuple[CompiledJob, dict[str, Any], dict[str, Any] | None]:
     """Read the job, its content, and its last run with the content that one ran."""
-    job = find_compiled(tx, engine, start.project, start.job)
+    alias, name = split_reference(start.job, start.revision)
+    job = find_compiled(tx, engine, start.project, alias)
     stored = job_by_id(tx, job.job_id)
-    if start.revision is not None and stored is not None:
-        found = find_revision(tx, stored, start.revision)
+    if name is not None and stored is not None:
+        found = find_revision(tx, stored, name)
         job = engine.jobs.compile(
             revision_id=found.id,
             job_id=found.job_id,

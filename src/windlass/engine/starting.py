@@ -11,7 +11,7 @@ import orjson
 from windlass.engine.book import to_json
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
-from windlass.engine.jobs import find_job
+from windlass.engine.jobs import find_job, find_revision, split_reference
 from windlass.engine.once import earlier_run
 from windlass.engine.reading import get_run
 from windlass.engine.submission import Accepted, Prepared, Submission, accept, expansion_of, submit
@@ -23,7 +23,6 @@ from windlass.model.parameters import check_parameters, from_text
 from windlass.store import runs as stored_runs
 from windlass.store import workers
 from windlass.store.hot_sqlite import insert_facts
-from windlass.store.revisions import numbered_revision
 from windlass.store.rows import NewFact
 from windlass.store.transaction import Transaction
 
@@ -36,10 +35,10 @@ class Start:
     """A run that somebody asks for, as they said it."""
 
     project: str
-    #: Alias or id of the job.
+    #: Alias or id of the job, which may name a revision too: `job@7`, `job@tag`.
     job: str
-    #: Number of a revision; None takes the newest.
-    revision: int | None = None
+    #: Number or tag of a revision; None takes the newest.
+    revision: int | str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     #: Parameters as `name=value` texts, read by the types of the job's parameters.
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -91,27 +90,22 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
         trigger=start.trigger,
         correlation_id=start.correlation_id,
         idempotency_key=start.idempotency_key,
-        revision=start.revision,
         asked=asked,
     )
     accepted: Accepted = (await submit(engine, prepared, [submission]))[0]
     return await get_run(engine, accepted.run_id), accepted.created
 
 
-def prepare(tx: Transaction, engine: Engine, project: str, job: str, revision: int | None) -> Prepared:
+def prepare(tx: Transaction, engine: Engine, project: str, job: str, revision: int | str | None) -> Prepared:
     """Find a job by alias or id, and the route of its tasks, within a unit of work; see `start_run`."""
-    found = find_job(tx, project, job)
+    alias, name = split_reference(job, revision)
+    found = find_job(tx, project, alias)
     if found.deleted_at is not None:
         raise NotFound(f'Job "{found.alias}" was deleted: apply its manifest again to bring it back.')
     if not found.enabled:
         raise Conflict(f'Job "{found.alias}" is disabled; enable it before starting a run.')
-    revision_id = found.revision_id
-    if revision is not None and revision != found.revision:
-        stored = numbered_revision(tx, found.id, revision)
-        if stored is None:
-            raise NotFound(f'Job "{found.alias}" has no revision {revision}; its newest is {found.revision}.')
-        revision_id = stored.id
-    return prepared_revision(tx, engine, revision_id)
+    newest = name is None or name == found.revision
+    return prepared_revision(tx, engine, found.revision_id if newest else find_revision(tx, found, name).id)
 
 
 def prepared_revision(tx: Transaction, engine: Engine, revision_id: int, queue: str | None = None) -> Prepared:

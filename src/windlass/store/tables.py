@@ -122,6 +122,20 @@ revisions = Table(
     sqlite_autoincrement=True,  # a number that was given out stands in runs and caches: never again
 )
 
+job_tags = Table(
+    "job_tags",
+    metadata,
+    Column("job_id", Id, nullable=False),
+    Column("name", Text, nullable=False),
+    #: Number of the revision that it names.
+    Column("number", Integer, nullable=False),
+    Column("author", Text),
+    Column("created_at", Time, nullable=False),
+    PrimaryKeyConstraint("job_id", "name"),
+    sqlite_with_rowid=False,
+)
+"""Names that people gave to revisions of a job."""
+
 routes = Table(
     "routes",
     metadata,
@@ -361,6 +375,26 @@ workers = Table(
     _partial("ix_workers_live", "heartbeat_at", where="ended_at IS NULL"),
     sqlite_autoincrement=True,  # a number that was given out stands in cursors and claims: never again
 )
+
+run_hours = Table(
+    "run_hours",
+    metadata,
+    Column("project", Text, nullable=False),
+    #: Hours since the epoch: the one in which the runs ended.
+    Column("hour", Integer, nullable=False),
+    Column("job_id", Id, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("runs", BigInteger, nullable=False),
+    #: Starts of all their tasks.
+    Column("attempts", BigInteger, nullable=False),
+    #: How long they took, and how long they waited for their start, as `model.histogram` writes it.
+    Column("durations", Json, nullable=False),
+    Column("waits", Json, nullable=False),
+    PrimaryKeyConstraint("project", "hour", "job_id", "state"),
+    Index("ix_run_hours_job", "job_id", "hour"),
+    sqlite_with_rowid=False,
+)
+"""Ended runs in figures, by the hour: added up from the events, beside the way of a run."""
 
 idempotency_keys = Table(
     "idempotency_keys",

@@ -9,10 +9,8 @@ from windlass.api.query import Query
 from windlass.api.routes.shared import LABELS, LIST_PROJECT, PAGE, PROJECT, ROOT, listed_project, page
 from windlass.api.table import Route
 from windlass.engine.engine import Engine
-from windlass.engine.job_diff import changes_json, compare_revisions
 from windlass.engine.jobs import delete_job, enable_job, find_compiled, get_job, job_history, list_jobs
 from windlass.engine.reading import job_graph
-from windlass.errors import UserError
 from windlass.store.jobs import JobFilter
 
 
@@ -65,18 +63,7 @@ async def get_revisions(engine: Engine, request: Request) -> Answer:
 
 async def get_revision(engine: Engine, request: Request) -> Answer:
     """Return one revision of a job."""
-    number = request.params["number"]
-    if not (number.isascii() and number.isdecimal() and len(number) < 10):  # noqa: PLR2004 - digits
-        raise UserError(f'"{number[:40]}" is no number of a revision.')
-    return Answer(body=await get_job(engine, *_named(request), int(number)))
-
-
-async def compare(engine: Engine, request: Request) -> Answer:
-    """Say what changed from one revision to another."""
-    left, right = request.query["left"], request.query["right"]
-    changes, old, new = await compare_revisions(engine, *_named(request), left, right)
-    body = {"left": left, "right": right, "changes": changes_json(changes), "old": old, "new": new}
-    return Answer(body=body)
+    return Answer(body=await get_job(engine, *_named(request), request.params["name"]))
 
 
 def _named(request: Request) -> tuple[str, str]:
@@ -113,7 +100,7 @@ ROUTES: Final = (
         permission="view",
         handler=get_one,
         summary="Return a job with its definition.",
-        query=(PROJECT, Query("revision", "number of a revision; the newest where not given", "integer", lowest=1)),
+        query=(PROJECT, Query("revision", "number or tag of a revision; the newest where not given")),
     ),
     Route(
         method="DELETE",
@@ -165,22 +152,10 @@ ROUTES: Final = (
     ),
     Route(
         method="GET",
-        path=f"{_JOB}/revisions/compare",
-        permission="view",
-        handler=compare,
-        summary="Say what changed from one revision to another.",
-        query=(
-            PROJECT,
-            Query("left", "number of the older revision", "integer", lowest=1, required=True),
-            Query("right", "number of the newer revision", "integer", lowest=1, required=True),
-        ),
-    ),
-    Route(
-        method="GET",
-        path=f"{_JOB}/revisions/{{number}}",
+        path=f"{_JOB}/revisions/{{name}}",
         permission="view",
         handler=get_revision,
-        summary="Return one revision of a job.",
+        summary="Return one revision of a job by its number or tag.",
         query=(PROJECT,),
     ),
 )

@@ -30,7 +30,7 @@ _START: Final = Body(
         "properties": {
             "parameters": {"type": "object", "description": "values by name"},
             "parameterTexts": _TEXTS | {"description": "values by name as texts, read by the parameters' types"},
-            "revision": {"type": "integer", "minimum": 1, "maximum": 2**53},
+            "revision": {"type": ["integer", "string"], "description": "number or tag of a revision"},
             "priority": {"type": ["string", "integer"]},
             "scheduledAt": {"type": "string", "description": "not before this time"},
             "delay": {
@@ -81,7 +81,7 @@ async def start(engine: Engine, request: Request) -> Answer:
     run, created = await start_run(engine, wanted)
     warnings: list[str] = []
     if created:
-        job = await get_job(engine, run["project"], request.params["job"], run["revision"])
+        job = await get_job(engine, run["project"], request.params["job"].partition("@")[0], run["revision"])
         warnings = [f"not yet in force: {name}" for _, name in not_in_force(job["definition"], engine.catalog)]
     return _started(run, warnings, created=created)
 

@@ -31,10 +31,10 @@ windlass job get orders --manifest > orders.yaml
 
 @make(name="get", examples=_EXAMPLES)
 @click.argument("job", type=JOB)
-@click.option("--revision", type=click.IntRange(1), help="A revision; the newest where not given.")
+@click.option("--revision", help="Number or tag of a revision; the newest where not given.")
 @click.option("--manifest", is_flag=True, help="Print the manifest alone, as `job apply` takes it.")
-def command(session: Session, *, job: str, revision: int | None, manifest: bool) -> None:
-    """Show a job. JOB is its alias or id."""
+def command(session: Session, *, job: str, revision: str | None, manifest: bool) -> None:
+    """Show a job. JOB is its alias or id, or names a revision too: orders@7, orders@stable."""
     with session.connect() as client:
         found = client.get("jobs", job, project=session.project, revision=revision)
     if manifest:
@@ -53,6 +53,7 @@ def _told(job: dict[str, Any], width: int | None) -> Iterator[str]:
             ("id", job["id"]),
             ("project", job["project"]),
             ("revision", f"{job['revision']} of {local_time(job['revisedAt'])} by {plain(job['author']) or 'unknown'}"),
+            ("tags", plain(job["tags"])),
             ("message", plain(job["message"])),
             ("digest", job["digest"]),
             ("source", plain(job["provenance"])),

@@ -12,6 +12,7 @@ from windlass.cli.text import local_time, plain
 
 _COLUMNS = (
     Column("REV", lambda row: str(row["revision"]), right=True),
+    Column("TAGS", lambda row: ", ".join(row["tags"])),
     Column("WHEN", lambda row: local_time(row["createdAt"])),
     Column("WHO", lambda row: plain(row["author"])),
     Column("DIGEST", lambda row: row["digest"][:12]),

@@ -23,14 +23,14 @@ _COLUMNS = (
 
 _EXAMPLES = """
 windlass job list
-windlass job list -l team=data --text report
+windlass job list -l team=data --search report
 windlass job list --project '*'
 """
 
 
 @make(name="list", examples=_EXAMPLES)
 @click.option("-l", "--label", multiple=True, metavar="KEY[=VALUE]", help="Only jobs with this label.")
-@click.option("--text", help="Only jobs with this in alias, title, description or category.")
+@click.option("--search", "--text", "text", help="Only jobs with this in alias, title, description or category.")
 @click.option("--category", help="Only jobs of this category.")
 @click.option("--enabled/--disabled", default=None, help="Only jobs that may be started, or may not.")
 @limit_option(1000)

@@ -22,8 +22,8 @@ windlass job preview orders -p region=us
 @make(name="preview", examples=_EXAMPLES)
 @click.argument("job", type=JOB)
 @click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times.")
-@click.option("--revision", type=click.IntRange(1), help="A revision; the newest where not given.")
-def command(session: Session, *, job: str, param: tuple[str, ...], revision: int | None) -> None:
+@click.option("--revision", help="Number or tag of a revision; the newest where not given.")
+def command(session: Session, *, job: str, param: tuple[str, ...], revision: str | None) -> None:
     """Show what a run would do, without starting it: steps rendered, secrets by name, changes since the last run."""
     body: dict[str, Any] = {"parameterTexts": pairs(param, "parameter")}
     if revision is not None:

@@ -32,13 +32,13 @@ RUN=$(windlass run start orders --quiet)
 @click.option("--in", "delay", metavar="DURATION", help="Not before this much later, such as 90s or 2h.")
 @click.option("--priority", help="critical, high, normal, low, or a number from 1 to 15.")
 @click.option("--key", help="Idempotency key: the same key again returns the run that it stands for.")
-@click.option("--revision", type=click.IntRange(1), help="A revision of the job; the newest where not given.")
+@click.option("--revision", help="Number or tag of a revision of the job; the newest where not given.")
 @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="A label of the run.")
 @click.option("--note", help="A note on the run.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end; status 1 where it does not complete.")
 @reconnect_option()
 def command(session: Session, *, job: str, wait: bool, key: str | None, reconnect: float, **options: Any) -> int:
-    """Start a run of a job. JOB is its alias or id."""
+    """Start a run of a job. JOB is its alias or id, or names a revision too: orders@7, orders@stable."""
     body: dict[str, Any] = {"parameterTexts": pairs(options["param"], "parameter")}
     given = {
         **not_before(options["at"], options["delay"]),
