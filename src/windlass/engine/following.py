@@ -37,10 +37,15 @@ def follow(book: Book, final: Iterable[int], into: Consequences) -> None:
         if hot.queue_range(book.tx, book.run_id, first, last):
             into.ready.append([first, last])
     for step, reason in result.skipped:
-        first, last = book.span(step)
-        hot.remove_range(book.tx, book.run_id, first, last)
-        hot.insert_ends(book.tx, [unstarted(book, task, "skipped", reason) for task in range(first, last + 1)])
-        into.skipped.append([first, last, reason])
+        skip_step(book, step, reason, into)
+
+
+def skip_step(book: Book, step: int, reason: str, into: Consequences) -> None:
+    """Make the pending tasks of a step final, as skipped."""
+    first, last = book.span(step)
+    hot.remove_range(book.tx, book.run_id, first, last)
+    hot.insert_ends(book.tx, [unstarted(book, task, "skipped", reason) for task in range(first, last + 1)])
+    into.skipped.append([first, last, reason])
 
 
 def unstarted(book: Book, task: int, state: str, reason: str, queued_at: int | None = None) -> TaskEnd:
@@ -68,20 +73,21 @@ def end_if_done(book: Book) -> tuple[RunState, str | None] | None:
     error = _first_failure(book) if state == "failed" else None
     if error is not None and error.get("reason") in {"worker_lost", "quarantined"}:
         reason = error["reason"]
-    hot.end_run(
+    ended = hot.end_run(
         tx,
         run_id,
         state=state,
         reason=reason,
-        counts=to_json(_by_state(counts)),
+        counts=to_json(by_state(counts)),
         allowed_failures=tally.allowed,
         error=None if error is None else to_json(error),
         outputs=_outputs(book),
     )
-    return state, reason
+    return (state, reason) if ended else None
 
 
-def _by_state(counts: list[tuple[str, int, int]]) -> dict[str, int]:
+def by_state(counts: list[tuple[str, int, int]]) -> dict[str, int]:
+    """Return how many tasks there are in each state, of `(state, allowed, how many)` rows."""
     by_state: dict[str, int] = {}
     for name, _, count in counts:
         by_state[name] = by_state.get(name, 0) + count

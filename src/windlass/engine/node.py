@@ -15,6 +15,7 @@ from windlass.engine.pipeline import Pipeline, Workshop
 from windlass.engine.queue import StoreQueue, WorkerFace
 from windlass.engine.recovery import settle_all
 from windlass.engine.service import Service
+from windlass.engine.services.reconciler import Reconciler
 from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.services.timer import Timer
 from windlass.engine.sweeping import sweep_artifacts
@@ -71,7 +72,8 @@ async def start_node(
     )
     worker = Worker(queue, pipeline, heartbeat, slots=face.slots)
     timer = Service(Timer(engine, clock or SystemClock()))
-    services = [timer, Service(Rescuer(engine, lambda: (queue.worker_id,)))]
+    reconciler = Service(Reconciler(engine, lambda: (queue.worker_id,), worker.unknown))
+    services = [timer, Service(Rescuer(engine, lambda: (queue.worker_id,))), reconciler]
     engine.store.on_hint("ready", worker.hint)
     engine.store.on_hint("stop", worker.hint)
     engine.store.on_hint("wake", timer.hint)

@@ -13,6 +13,7 @@ from windlass.engine.setting_aside import set_aside
 from windlass.model.outcome import Failed
 from windlass.store import hot_sqlite as hot
 from windlass.store import workers
+from windlass.store.rows import Held
 from windlass.store.transaction import Transaction, apart
 
 
@@ -30,22 +31,27 @@ def settle_worker(tx: Transaction, engine: Engine, worker_id: int, name: str) ->
             hot.release(tx, row.id)
             continue
         lost += 1
-        report = Report(
-            queue_id=row.id,
-            fence=row.fence,
-            run_id=row.run_id,
-            task=row.task,
-            attempt=row.attempt,
-            outcome=Failed("lost", f'Its worker "{name}" is gone; what the step had done by then is not known.'),
-            worker=name,
-            started_at=row.started_at,
-            finished_at=tx.now,
-        )
-        failure = apart(tx, partial(end_attempt, tx, engine, row, report))
-        if failure is not None:
-            set_aside(tx, row.run_id, failure, row.task)
+        lose(tx, engine, row, name)
     workers.end(tx, worker_id)
     return lost
+
+
+def lose(tx: Transaction, engine: Engine, row: Held, name: str) -> None:
+    """End the attempt of a running row as lost; `name` is that of its worker."""
+    report = Report(
+        queue_id=row.id,
+        fence=row.fence,
+        run_id=row.run_id,
+        task=row.task,
+        attempt=row.attempt,
+        outcome=Failed("lost", f'Its worker "{name}" is gone; what the step had done by then is not known.'),
+        worker=name,
+        started_at=row.started_at,
+        finished_at=tx.now,
+    )
+    failure = apart(tx, partial(end_attempt, tx, engine, row, report))
+    if failure is not None:
+        set_aside(tx, row.run_id, failure, row.task)
 
 
 def settle_gone(tx: Transaction, engine: Engine, spared: Collection[int] = ()) -> int:

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Final
 
 from windlass.engine.book import to_json
+from windlass.model.state import RUN_FINAL
 from windlass.model.storable import clean
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import Held, NewFact, TaskEnd
@@ -24,7 +25,7 @@ def set_aside(tx: Transaction, run_id: bytes, error: Exception, task: int | None
     """Fail a run because of `error`; `task` is the one that was being worked on, whose attempt is over."""
     flags = hot.run_flags(tx, run_id)
     rows = hot.open_rows(tx, run_id)
-    if flags is None or not rows:
+    if flags is None or (not rows and flags.state in RUN_FINAL):
         return
     _log.error("Run %s cannot go on and is set aside", run_id.hex(), exc_info=error)
     message = clean(f"An unexpected {type(error).__name__} in Windlass itself: {error}")
@@ -35,7 +36,8 @@ def set_aside(tx: Transaction, run_id: bytes, error: Exception, task: int | None
             hot.ask_to_stop(tx, row.id, row.stop or "cancel")
     for row in ended:
         hot.remove(tx, row.id)
-    known = {result[0] for result in hot.task_results(tx, run_id, rows[0].task, rows[-1].task)}
+    last = rows[-1].task if rows else 0
+    known = {result[0] for result in hot.task_results(tx, run_id, rows[0].task, last)} if rows else set()
     new = [row for row in ended if row.task not in known]
     hot.insert_ends(tx, [_end(tx, row, told if row.task == task else None) for row in new])
     types = [] if task is None else ["task.failed"]
@@ -44,7 +46,7 @@ def set_aside(tx: Transaction, run_id: bytes, error: Exception, task: int | None
     if len(ended) == len(rows):
         counts: Counter[str] = Counter()
         allowed = 0
-        for state, is_allowed, count in hot.ended_counts(tx, run_id, 0, rows[-1].task + 2**31):
+        for state, is_allowed, count in hot.ended_counts(tx, run_id, 0, last + 2**31):
             counts[state] += count
             allowed += count if is_allowed else 0
         hot.end_run(

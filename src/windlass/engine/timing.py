@@ -33,6 +33,8 @@ def wake_due(tx: Transaction, engine: Engine) -> int | None:
         if row.state == "scheduled":
             _queue(tx, row)
             continue
+        if row.state != "waiting":
+            continue  # a time in the wrong place: the reconciler takes it away
         failure = apart(tx, partial(_end_wait, tx, engine, row))
         if failure is not None:
             set_aside(tx, row.run_id, failure, row.task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Protocol
 
@@ -115,6 +115,11 @@ class Worker:
     def busy(self) -> int:
         """Number of attempts under way."""
         return len(self._active)
+
+    def unknown(self, claims: Collection[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return those of `claims`, by queue row and fence, that this worker neither runs nor has yet to report."""
+        reported = {(report.queue_id, report.fence) for report in self._reports}
+        return [claim for claim in claims if claim not in self._active and claim not in reported]
 
     def hint(self) -> None:
         """Look at the queue now: something may have become ready, or is to stop."""

@@ -12,6 +12,7 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 | `run.cancel_requested` | somebody asked to stop it | `by`, `again` |
 | `run.progress` | a step reported how far it is | `percent`, `message` |
 | `run.retried` | a final run was run again as another one | `run`, `by` |
+| `run.repaired` | something of it that nobody would have moved was put right | `repairs` |
 | `run.completed` `run.failed` `run.cancelled` `run.timeout` | it ended | `reason` |
 | `task.queued` | its predecessors are final, it may be taken | |
 | `task.started` | an attempt was started | `attempt`, `worker` |
@@ -42,6 +43,7 @@ RUN_EVENTS = frozenset(
         "run.cancel_requested",
         "run.progress",
         "run.retried",
+        "run.repaired",
         "run.completed",
         "run.failed",
         "run.cancelled",

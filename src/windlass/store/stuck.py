@@ -59,3 +59,11 @@ def pendings_without_cause(tx: Transaction, limit: int) -> list[StuckTask]:
         "SELECT run_id, task, state, due FROM queue WHERE state = 'pending' AND outstanding <= 0 LIMIT ?", (limit,)
     )
     return [StuckTask._make(row) for row in rows]
+
+
+def overdue_runs(tx: Transaction, before: int, limit: int) -> list[bytes]:
+    """Return the ids of runs whose deadline came before `before` and that were not stopped."""
+    rows = tx.cursor.execute(
+        "SELECT id FROM runs WHERE deadline < ? AND finished_at IS NULL ORDER BY deadline LIMIT ?", (before, limit)
+    )
+    return [row[0] for row in rows]

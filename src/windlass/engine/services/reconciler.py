@@ -1,0 +1,138 @@
+"""Looks at everything that is not final, page by page, and moves what nobody else would."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from windlass.clock import SECOND, micros
+from windlass.engine.engine import Engine
+from windlass.engine.mending import mend_run, suspects
+from windlass.engine.recovery import lose, settle_gone
+from windlass.engine.timing import wake_due
+from windlass.store import hot_sqlite as hot
+from windlass.store import mending as stored
+from windlass.store import stuck, workers
+from windlass.store.transaction import Transaction
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between the end of a look at everything and the next one, and between two pages.
+PERIOD: Final = 60.0
+PAUSE: Final = 0.1
+#: Seconds until the first look: a command that owns the store for a moment only takes none.
+FIRST: Final = 2.0
+#: Runs, and rows of the queue, in a page.
+RUNS: Final = 200
+ROWS: Final = 2_000
+#: Seconds that another service may be late before this one does its work.
+PATIENCE: Final = 60.0
+#: Most looks at what is late in one turn; each takes a batch.
+_LOOKS: Final = 20
+
+_FIRST: Final = (-(2**63), b"")
+
+#: Which of these claims the workers of this process know nothing of.
+Unknown = Callable[[Collection[tuple[int, int]]], Collection[tuple[int, int]]]
+
+
+def _all_known(_: Collection[tuple[int, int]]) -> Collection[tuple[int, int]]:
+    return ()
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """The duty of everything that no other duty will move."""
+
+    engine: Engine
+    #: The workers of this process.
+    own: Callable[[], Collection[int]] = tuple
+    unknown: Unknown = _all_known
+    name: str = "reconciler"
+    _runs_after: tuple[int, bytes] | None = _FIRST
+    _rows_after: int = 0
+    _begun: bool = False
+    #: Claims that our workers knew nothing of at the end of the last pass.
+    _forgotten: frozenset[tuple[int, int]] = field(default_factory=frozenset)
+
+    async def turn(self) -> float:
+        """Look at one page; return the seconds until the next. The first turn looks at nothing."""
+        if not self._begun:
+            self._begun = True
+            return FIRST
+        if self._runs_after is not None:
+            page = await self.engine.store.read(stored.open_runs, self._runs_after, RUNS)
+            await self._mend(await self.engine.store.read(suspects, self.engine, page))
+            self._runs_after = (page[-1].deadline, page[-1].id) if len(page) == RUNS else None
+            return PAUSE if page else 0.0
+        found, after = await self.engine.store.read(stored.rows_of_no_run, self._rows_after, ROWS)
+        await self._mend(found)
+        self._rows_after = after or 0
+        if after is not None:
+            return PAUSE
+        self._runs_after = _FIRST
+        await self._look_after_others()
+        return PERIOD
+
+    async def whole(self) -> int:
+        """Look at everything once, from the beginning; return how many runs were put right."""
+        mended, after = 0, _FIRST
+        while page := await self.engine.store.read(stored.open_runs, after, RUNS):
+            mended += await self._mend(await self.engine.store.read(suspects, self.engine, page))
+            after = (page[-1].deadline, page[-1].id)
+        row: int | None = 0
+        while row is not None:
+            found, row = await self.engine.store.read(stored.rows_of_no_run, row, ROWS)
+            mended += await self._mend(found)
+        return mended
+
+    async def _mend(self, run_ids: Sequence[bytes]) -> int:
+        mended = 0
+        for run_id in run_ids:
+            done = await self.engine.store.run(mend_run, self.engine, run_id)
+            mended += done is None or bool(done)
+        return mended
+
+    async def _look_after_others(self) -> None:
+        """Do what the timer and the rescuer should have done long ago, and settle claims that their worker forgot."""
+        late = await self.engine.store.read(_late)
+        if late:
+            _log.error("The timer has not looked at %d tasks or runs whose time has come; done in its place", late)
+            for _ in range(_LOOKS):
+                await self.engine.store.run(wake_due, self.engine)
+                if not await self.engine.store.read(_late):
+                    break
+        own = self.own()
+        if await self.engine.store.read(_silent, self.engine, own):
+            lost = await self.engine.store.run(settle_gone, self.engine, own)
+            _log.error("Workers are gone for long; %d attempts that nobody had settled were lost with them", lost)
+        claims = await self.engine.store.read(stored.claims_of, tuple(own))
+        unknown = frozenset(self.unknown(claims))
+        for queue_id, fence in sorted(unknown & self._forgotten):
+            await self.engine.store.run(give_up, self.engine, queue_id, fence)
+        self._forgotten = unknown
+
+
+def give_up(tx: Transaction, engine: Engine, queue_id: int, fence: int) -> bool:
+    """Settle a claim that its worker knows nothing of, as if that worker were gone; False where it stands no more."""
+    row = hot.held(tx, queue_id)
+    if row is None or row.fence != fence or row.worker_id is None or row.state not in {"queued", "running"}:
+        return False
+    _log.error("Task %d of run %s was taken, and its worker knows nothing of it", row.task, row.run_id.hex())
+    if row.state == "queued":
+        hot.release(tx, row.id)
+    else:
+        lose(tx, engine, row, f"number {row.worker_id}")
+    return True
+
+
+def _late(tx: Transaction) -> int:
+    before = tx.now - round(PATIENCE * SECOND)
+    return len(stuck.overdue_tasks(tx, before, 1)) + len(stuck.overdue_runs(tx, before, 1))
+
+
+def _silent(tx: Transaction, engine: Engine, own: Collection[int]) -> bool:
+    before = tx.now - micros(engine.settings.lease) - round(PATIENCE * SECOND)
+    return any(worker_id not in own for worker_id, _ in workers.gone(tx, before))

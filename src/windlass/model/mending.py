@@ -1,0 +1,137 @@
+"""What of a run nobody would ever move, and what puts it right: a decision over its rows, not an effect.
+
+Each transaction leaves a run whole. What stands here comes of a defect, or of somebody who wrote to the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from windlass.model.state import RUN_FINAL
+
+#: Who holds an open task: nobody, a worker that lives, or one that is gone.
+Holder = Literal["nobody", "alive", "gone"]
+#: What is done about a task.
+Mend = Literal["drop", "stop", "restore", "wake", "free", "unstop", "release", "lose", "count", "join"]
+#: What is done about a run: it is let into the queue, noted as begun, or ended.
+RunMend = Literal["queue", "begin", "end"]
+
+#: What each repair tells about what was wrong.
+FOUND: Final[Mapping[str, str]] = {
+    "drop": "it stood in the queue although it had ended, or its run had",
+    "stop": "it ran although its run had ended",
+    "restore": "it was neither in the queue nor in the history",
+    "wake": "it had a time to be looked at that does not go with its state",
+    "free": "a worker held it although it only waits",
+    "unstop": "it was asked to stop although it does not run",
+    "release": "a worker that is gone had taken it",
+    "lose": "a worker that is gone was running it",
+    "count": "it waited for another number of steps than are open before it",
+    "join": "it waited although all steps before it had ended",
+    "queue": "the run waited for a time although none of its tasks does",
+    "begin": "the run was queued although its first task had been started",
+    "end": "the run was not final although all its tasks were",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTask:
+    """A row of the queue, as far as it matters here."""
+
+    state: str
+    outstanding: int = 0
+    wakes: bool = False
+    holder: Holder = "nobody"
+    asked_to_stop: bool = False
+    #: True where an attempt of it was started, now or before.
+    begun: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPicture:
+    """A run with its tasks: those in the queue, and those that ended, with whether they were ever started."""
+
+    state: str
+    open: Mapping[int, OpenTask]
+    ended: Mapping[int, bool]
+    #: The step of each task.
+    steps: Sequence[int]
+    #: The steps before each step.
+    predecessors: Sequence[Collection[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """What is to be done for one run: in this order, first the tasks."""
+
+    tasks: tuple[tuple[int, Mend], ...] = ()
+    run: RunMend | None = None
+
+    def __bool__(self) -> bool:
+        """Say whether anything is to be done."""
+        return bool(self.tasks) or self.run is not None
+
+
+def decide_mending(run: RunPicture) -> Mending:
+    """Return what puts a run right; nothing where it is whole."""
+    if run.state in RUN_FINAL:
+        return Mending(tuple((task, _after_the_end(run, task, row)) for task, row in sorted(run.open.items())))
+    found: list[tuple[int, Mend]] = []
+    left: dict[int, OpenTask] = {}
+    for task, row in run.open.items():
+        if task in run.ended or not 0 <= task < len(run.steps):
+            found.append((task, "drop"))
+        else:
+            left[task] = row
+    waits = run.state == "waiting"  # for something outside of it, which decides when its tasks come into the queue
+    if not waits:
+        lost = [task for task in range(len(run.steps)) if task not in left and task not in run.ended]
+        found += [(task, "restore") for task in lost]
+    open_steps = {run.steps[task] for task in left}
+    for task, row in left.items():
+        found += [(task, what) for what in _of_row(row)]
+        if row.state == "pending" and not waits:
+            found += [(task, what) for what in _of_pending(run, task, row, open_steps)]
+    return Mending(tuple(found), None if waits else _of_run(run, left))
+
+
+def _after_the_end(run: RunPicture, task: int, row: OpenTask) -> Mend:
+    runs = row.state == "running" and row.holder == "alive" and task not in run.ended
+    return "stop" if runs else "drop"
+
+
+def _of_row(row: OpenTask) -> list[Mend]:
+    found: list[Mend] = []
+    timed = row.state in {"scheduled", "waiting"}
+    if row.wakes and not timed:
+        found.append("wake")
+    if row.asked_to_stop and row.state != "running":
+        found.append("unstop")
+    if row.holder != "nobody" and row.state in {"pending", "scheduled", "waiting"}:
+        found.append("free")
+    elif row.holder == "gone":
+        found.append("lose" if row.state == "running" else "release")
+    return found
+
+
+def _of_pending(run: RunPicture, task: int, row: OpenTask, open_steps: Collection[int]) -> list[Mend]:
+    found: list[Mend] = []
+    before = sum(step in open_steps for step in run.predecessors[run.steps[task]])
+    if row.outstanding != before:
+        found.append("count")
+    if not before:
+        found.append("join")
+    return found
+
+
+def _of_run(run: RunPicture, left: Mapping[int, OpenTask]) -> RunMend | None:
+    if not left:
+        return "end"
+    begun = any(row.begun or row.state in {"running", "waiting"} for row in left.values()) or any(run.ended.values())
+    if run.state in {"scheduled", "queued"} and begun:
+        return "begin"
+    if run.state == "scheduled" and all(row.state != "scheduled" for row in left.values()):
+        return "queue"
+    return None

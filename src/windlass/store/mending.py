@@ -1,0 +1,147 @@
+"""Rows that are not final, in pages, as the reconciler looks at them; and what it changes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from windlass.store.transaction import Transaction
+
+#: Ids in one statement: databases take a limited number of values.
+_CHUNK = 500
+
+
+class Standing(NamedTuple):
+    """A run, as far as it matters whether it can go on."""
+
+    id: bytes
+    revision_id: int
+    state: str
+    deadline: int
+    #: 1 where the run has an expansion.
+    fanned: int
+
+
+class QueueRow(NamedTuple):
+    """A row of the queue with what became of its worker."""
+
+    id: int
+    run_id: bytes
+    task: int
+    state: str
+    outstanding: int
+    wakes: int
+    attempt: int
+    stop: str | None
+    worker_id: int | None
+    #: 1 where its worker has neither left nor been found gone; 0 where there is none.
+    alive: int
+
+
+_RUNS = "SELECT id, revision_id, state, deadline, expansion IS NOT NULL FROM runs"
+
+
+def open_runs(tx: Transaction, after: tuple[int, bytes], limit: int) -> list[Standing]:
+    """Return a page of runs that are not final, by deadline and id, behind the run with those of `after`."""
+    rows = tx.cursor.execute(
+        f"{_RUNS} WHERE finished_at IS NULL AND (deadline, id) > (?, ?) ORDER BY deadline, id LIMIT ?",
+        (*after, limit),
+    )
+    return [Standing._make(row) for row in rows]
+
+
+def standing(tx: Transaction, run_id: bytes) -> Standing | None:
+    """Return one run, final or not; None where there is none."""
+    row = tx.cursor.execute(f"{_RUNS} WHERE id = ?", (run_id,)).fetchone()
+    return None if row is None else Standing._make(row)
+
+
+def queue_rows(tx: Transaction, run_ids: Sequence[bytes]) -> list[QueueRow]:
+    """Return all rows of the queue of some runs, by run and task."""
+    found: list[QueueRow] = []
+    for start in range(0, len(run_ids), _CHUNK):
+        part = run_ids[start : start + _CHUNK]
+        rows = tx.cursor.execute(
+            "SELECT q.id, q.run_id, q.task, q.state, q.outstanding, q.wake_at IS NOT NULL, q.attempt, q.stop, "  # noqa: S608 - marks only
+            "q.worker_id, w.id IS NOT NULL AND w.ended_at IS NULL FROM queue q "
+            "LEFT JOIN workers w ON w.id = q.worker_id "
+            f"WHERE q.run_id IN ({','.join('?' * len(part))}) ORDER BY q.run_id, q.task",
+            part,
+        )
+        found += [QueueRow._make(row) for row in rows]
+    return found
+
+
+def ended_tasks(tx: Transaction, run_ids: Sequence[bytes]) -> list[tuple[bytes, int, int]]:
+    """Return `(run, task, attempts)` of the final tasks of some runs."""
+    found: list[tuple[bytes, int, int]] = []
+    for start in range(0, len(run_ids), _CHUNK):
+        part = run_ids[start : start + _CHUNK]
+        found += tx.cursor.execute(
+            f"SELECT run_id, task, attempt FROM tasks WHERE run_id IN ({','.join('?' * len(part))})",  # noqa: S608 - marks only
+            part,
+        ).fetchall()
+    return found
+
+
+def rows_of_no_run(tx: Transaction, after: int, limit: int) -> tuple[list[bytes], int | None]:
+    """Look at a page of the queue, behind the row `after`, for rows whose run is final or gone.
+
+    Return the ids of those runs, and the last row of the page; None where that was the last page.
+    """
+    rows = tx.cursor.execute(
+        "SELECT q.id, q.run_id, r.id IS NOT NULL AND r.finished_at IS NULL FROM queue q "
+        "LEFT JOIN runs r ON r.id = q.run_id WHERE q.id > ? ORDER BY q.id LIMIT ?",
+        (after, limit),
+    ).fetchall()
+    found = dict.fromkeys(run_id for _, run_id, goes_on in rows if not goes_on)
+    return list(found), rows[-1][0] if len(rows) == limit else None
+
+
+def claims_of(tx: Transaction, worker_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Return `(row, fence)` of everything that some workers hold."""
+    return [
+        (row, fence)
+        for worker_id in worker_ids
+        for row, fence in tx.cursor.execute("SELECT id, fence FROM queue WHERE worker_id = ?", (worker_id,))
+    ]
+
+
+def clear_wake(tx: Transaction, queue_id: int) -> None:
+    """Take the time to be looked at from a row that waits for none."""
+    tx.cursor.execute(
+        "UPDATE queue SET wake_at = NULL WHERE id = ? AND state NOT IN ('scheduled', 'waiting')", (queue_id,)
+    )
+
+
+def free(tx: Transaction, queue_id: int) -> None:
+    """Take a row that waits from the worker that holds it."""
+    tx.cursor.execute(
+        "UPDATE queue SET worker_id = NULL WHERE id = ? AND state IN ('pending', 'scheduled', 'waiting')", (queue_id,)
+    )
+
+
+def clear_stop(tx: Transaction, queue_id: int) -> None:
+    """Take the request to stop from a row that does not run."""
+    tx.cursor.execute("UPDATE queue SET stop = NULL WHERE id = ? AND state <> 'running'", (queue_id,))
+
+
+def set_outstanding(tx: Transaction, queue_id: int, count: int) -> None:
+    """Note for how many steps a pending row waits."""
+    tx.cursor.execute("UPDATE queue SET outstanding = ? WHERE id = ? AND state = 'pending'", (count, queue_id))
+
+
+def drop_rows(tx: Transaction, run_id: bytes) -> int:
+    """Remove all rows of a run that does not exist from the queue; return how many those were."""
+    tx.cursor.execute(
+        "DELETE FROM queue WHERE run_id = ? AND NOT EXISTS (SELECT 1 FROM runs WHERE id = ?)", (run_id, run_id)
+    )
+    return tx.cursor.rowcount
+
+
+def recount(tx: Transaction, run_id: bytes, counts: str, allowed_failures: int) -> None:
+    """Write down the tasks of a final run by state once more."""
+    tx.cursor.execute(
+        "UPDATE runs SET counts = ?, allowed_failures = ? WHERE id = ? AND finished_at IS NOT NULL",
+        (counts, allowed_failures, run_id),
+    )
