@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tools import state_machine
+from tools import metric_list, state_machine
 from windlass.model.catalog import StepCatalog
 from windlass.model.manifest.reference import schema_markdown
 
@@ -15,6 +15,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 #: File below docs/ and what makes its text.
 GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "guide/fields.md": lambda: schema_markdown(StepCatalog()),
+    "guide/metrics.md": metric_list.render,
     "state-machine.md": state_machine.render,
 }
 

@@ -213,6 +213,7 @@ async def _node(
     from windlass.api.routes.all import route_table
     from windlass.api.socket import SocketServer
     from windlass.clock import SystemClock
+    from windlass.engine.metrics.program import program_figures
     from windlass.engine.node import prepare_folders, start_node
     from windlass.engine.pipeline import Workshop
     from windlass.store.owner import socket_place
@@ -224,6 +225,7 @@ async def _node(
         lock = None if ownership is None else ownership.steps_lock
         supervisor = await stack.enter_async_context(Supervisor(instance=opened.id, lock=lock))
         stack.push_async_callback(types.close)
+        engine.metrics.sources.append(program_figures(version, supervisor))
         workshop = Workshop(
             types=types,
             processes=supervisor,

@@ -217,6 +217,9 @@ class Settings:
     max_parameters: int = _setting(_SIZE, "largest parameters of a run, as JSON", "256KiB")
     max_child_depth: int = _setting(_COUNT, "deepest chain of runs that start runs", "16")
     max_trigger_depth: int = _setting(_COUNT, "longest chain of triggers that fire triggers", "10")
+    metrics_jobs: tuple[str, ...] = _setting(
+        _NAMES, "jobs that metrics count apart, globs; all others count together", ""
+    )
     debug: bool = _setting(_FLAG, "show the traceback of an unexpected error", "false")
 
 

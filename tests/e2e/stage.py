@@ -125,13 +125,14 @@ class Socket:
         return json.loads(content)
 
     def raw(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
-        """Return status and body of the answer to a request below `/api/v1/`."""
+        """Return status and body of the answer to a request below `/api/v1/`, or at the root with a leading `/`."""
         connection = http.client.HTTPConnection("localhost", timeout=_DEADLINE)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(_DEADLINE)
         try:
             connection.sock.connect(str(self._path))
-            connection.request(method, f"/api/v1/{path}", body, headers | {"Content-Type": "application/json"})
+            target = path if path.startswith("/") else f"/api/v1/{path}"
+            connection.request(method, target, body, headers | {"Content-Type": "application/json"})
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:

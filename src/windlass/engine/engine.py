@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from windlass.engine.compiled import JobCache
 from windlass.engine.fan import FanCache
+from windlass.engine.metrics.metrics import Metrics
 from windlass.ids import IdSource
 from windlass.model.catalog import StepCatalog
 from windlass.settings import Settings
@@ -26,6 +27,7 @@ class Engine:
     fans: FanCache = field(default_factory=FanCache)
     #: Numbers in [0, 1) that spread retries.
     chance: Callable[[], float] = field(default=random.random)
+    metrics: Metrics = field(default_factory=Metrics)
 
     def rank(self, due: int, priority: int) -> int:
         """Return the place in the queue: due, less the weight of the priority, in microseconds."""

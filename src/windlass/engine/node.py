@@ -21,6 +21,7 @@ from windlass.engine.services.timer import Timer
 from windlass.engine.sweeping import sweep_artifacts
 from windlass.engine.worker import Worker
 from windlass.engine.workspace import clear_workspaces
+from windlass.store.ends import newest_fact
 from windlass.store.workers import held_runs
 
 
@@ -50,6 +51,7 @@ async def start_node(
     The caller owns the store, and knows that all steps of the owner before are dead.
     """
     settings = engine.settings
+    engine.metrics.begin(await engine.store.read(newest_fact), settings)
     clear_workspaces(workshop.workspaces)
     cut_off = await engine.store.read(held_runs)
     await engine.store.run(settle_all, engine)

@@ -74,6 +74,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
     from windlass.clock import SystemClock
     from windlass.engine.compiled import JobCache
     from windlass.engine.engine import Engine
+    from windlass.engine.metrics.program import program_figures
     from windlass.engine.node import prepare_folders, start_node
     from windlass.engine.pipeline import Workshop
     from windlass.ids import Uuid7Source
@@ -94,6 +95,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
         stack.push_async_callback(supervisor.close)
         stack.push_async_callback(types.close)
         await _end_leftovers(engine, supervisor)
+        engine.metrics.sources.append(program_figures(ours, supervisor))
         workshop = Workshop(
             types=types,
             processes=supervisor,

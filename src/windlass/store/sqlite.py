@@ -10,6 +10,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +24,7 @@ from sqlalchemy.pool import NullPool
 from windlass.clock import Clock, SystemClock
 from windlass.errors import CorruptStore, Unavailable
 from windlass.store.hints import Hints
+from windlass.store.meter import CommitMeter
 from windlass.store.transaction import Transaction, is_trouble
 from windlass.uninterrupted import uninterrupted
 
@@ -76,6 +78,7 @@ class SqliteStore:
         self.path = path
         self.kind = "memory" if path == ":memory:" else "sqlite"
         self.clock = clock or SystemClock()
+        self.meter = CommitMeter()
         self._hints = Hints()
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._engine = _engine(path, _WRITER_PRAGMAS)
@@ -214,6 +217,7 @@ class SqliteStore:
     def _commit(self, group: list[_Request], cursor: sqlite3.Cursor) -> set[str]:
         """Run the units of a group in one transaction, each undone alone if it fails."""
         hints: set[str] = set()
+        started = time.perf_counter()
         try:
             cursor.execute("BEGIN IMMEDIATE")
             for request in group:
@@ -221,7 +225,9 @@ class SqliteStore:
             if len(group) == 1 and group[0].error is not None:
                 cursor.execute("ROLLBACK")
             else:
+                flushing = time.perf_counter()
                 cursor.execute("COMMIT")
+                self.meter.note(started, flushing, time.perf_counter(), len(group))
         except sqlite3.Error as error:
             self._undo(cursor)
             for request in group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
+from windlass.store.meter import CommitMeter
 from windlass.store.transaction import Transaction
 
 Params = ParamSpec("Params")
@@ -16,6 +17,8 @@ class Store(Protocol):
 
     #: `sqlite` or `memory`: what tells two stores apart in messages and figures.
     kind: str
+    #: What its commits cost.
+    meter: CommitMeter
 
     async def run(
         self,

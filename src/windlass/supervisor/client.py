@@ -50,6 +50,8 @@ class Supervisor:
         self._groups = groups
         self._lock = lock.absolute() if lock else None
         self._link: Link | None = None
+        #: Processes that were started.
+        self.started = 0
         self._opening = asyncio.Lock()
         self._closed = False
 
@@ -95,9 +97,11 @@ class Supervisor:
         if link is None or link.lost:
             link = await self._connect()
         try:
-            return await link.spawn(launch, fds)
+            child = await link.spawn(launch, fds)
         except ValueError as error:
             raise OSError(errno.EINVAL, str(error), command.argv[0]) from None
+        self.started += 1
+        return child
 
     async def close(self) -> None:
         """End every child and the supervisor; return when nothing is left. A second call does nothing."""

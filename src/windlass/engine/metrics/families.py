@@ -1,0 +1,67 @@
+"""Every metric of Windlass: its name, kind and meaning."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from windlass.model.metric import Family
+from windlass.store.meter import SECONDS, UNITS
+
+#: Seconds that something waits or runs: from a light step to a long night.
+DURATIONS: Final = (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
+#: Seconds between ready and started: promises are made in milliseconds here.
+DELAYS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0, 3600.0)
+
+#: Counted from the events of the store since this process owns it.
+HISTORY: Final = (
+    Family("windlass_runs_created_total", "counter", "Runs that were accepted", ("job",)),
+    Family("windlass_runs_ended_total", "counter", "Runs that ended, by the state they ended in", ("job", "state")),
+    Family("windlass_tasks_ended_total", "counter", "Tasks that ended, by the state they ended in", ("job", "state")),
+    Family("windlass_attempts_started_total", "counter", "Attempts that were started", ("job",)),
+    Family("windlass_attempts_ended_total", "counter", "Attempts that ended, by their outcome", ("job", "outcome")),
+    Family("windlass_output_bytes_total", "counter", "Bytes that steps wrote, of attempts that ended", ("job",)),
+    Family("windlass_log_bytes_total", "counter", "Bytes kept of what steps wrote, of attempts that ended", ("job",)),
+    Family("windlass_attempts_cpu_seconds_total", "counter", "CPU time used by attempts that ended", ("job",)),
+    Family(
+        "windlass_run_start_delay_seconds",
+        "histogram",
+        "Time from when a run was accepted, or its not-before time if later, to its first start",
+        ("job",),
+        DELAYS,
+    ),
+    Family("windlass_run_duration_seconds", "histogram", "Time from a run's start to its end", ("job",), DURATIONS),
+    Family(
+        "windlass_task_queue_seconds",
+        "histogram",
+        "Time from when a task was ready to its first start, of tasks that ended",
+        ("job",),
+        DELAYS,
+    ),
+    Family("windlass_attempt_duration_seconds", "histogram", "Running time of attempts", ("job",), DURATIONS),
+)
+#: Read from the store when asked for.
+STANDING: Final = (
+    Family("windlass_runs", "gauge", "Runs that are not final, by state", ("state",)),
+    Family("windlass_queue_tasks", "gauge", "Tasks that are not final, by queue and state", ("queue", "state")),
+    Family(
+        "windlass_queue_oldest_seconds",
+        "gauge",
+        "Of queued tasks how long the first has been due, of running ones how long the first has run, of scheduled "
+        "and waiting ones how far the first is past its time",
+        ("queue", "state"),
+    ),
+    Family("windlass_workers", "gauge", "Workers that live", ("pool",)),
+    Family("windlass_worker_slots", "gauge", "Attempts that the workers that live can run at one time", ("pool",)),
+    Family("windlass_worker_slots_used", "gauge", "Slots of theirs that are taken", ("pool",)),
+    Family("windlass_events_uncounted", "gauge", "Rows of the event table that counters do not hold yet"),
+)
+#: Of this process since it started.
+OWN: Final = (
+    Family("windlass_store_transaction_seconds", "histogram", "Time of a write transaction", (), SECONDS),
+    Family("windlass_store_flush_seconds", "histogram", "Time of its commit alone, the flush to disk", (), SECONDS),
+    Family("windlass_store_transaction_units", "histogram", "Units of work that shared a transaction", (), UNITS),
+    Family("windlass_processes_started_total", "counter", "Processes that the supervisor started for steps"),
+    Family("windlass_build_info", "gauge", "Always 1; the label says which version runs", ("version",)),
+)
+FAMILIES: Final = (*HISTORY, *STANDING, *OWN)
+BY_NAME: Final = {family.name: family for family in FAMILIES}
