@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.oracle.snapshot import RunPicture, Snapshot
+from windlass.engine.dependencies import FAILED, NOT_NEEDED
 from windlass.engine.setting_aside import REASON
 from windlass.model.state import RUN_FINAL
 
@@ -36,8 +37,10 @@ def _end(run: RunPicture) -> Iterator[str]:
     if run.row.allowed_failures != sum(task.allowed for task in bad):
         yield f"O8 {run.name}: it counts {run.row.allowed_failures} allowed failures"
     stopped = any(task.state == "cancelled" and task.reason == "cancelled" for task in tasks)
-    if run.row.reason == REASON:
+    if run.row.reason in {REASON, FAILED}:
         expected = "failed"
+    elif run.row.reason == NOT_NEEDED:
+        expected = "cancelled"
     elif run.row.cancels and stopped:
         expected = "cancelled"
     elif run.row.expired:
@@ -58,7 +61,8 @@ def forgotten(run: RunPicture, snapshot: Snapshot) -> Iterator[str]:
     for task, row in run.live.items():
         name = f"{run.name}, task {task}"
         waits_for = [step for step in run.job.graph.predecessors[run.step_of(task)] if step in open_steps]
-        if row.state == "pending" and (not waits_for or row.outstanding != len(waits_for)):
+        held = run.row.state == "waiting" and not waits_for
+        if row.state == "pending" and row.outstanding != (1 if held else len(waits_for) or -1):
             yield f"O8 {name}: it waits for {row.outstanding} steps, {len(waits_for)} are open"
         if row.state != "pending" and waits_for:
             yield f"O8 {name}: it is {row.state} while steps {waits_for} before it are open"
@@ -73,6 +77,9 @@ def forgotten(run: RunPicture, snapshot: Snapshot) -> Iterator[str]:
         worker = None if row.worker_id is None else snapshot.workers.get(row.worker_id)
         if row.worker_id is not None and (worker is None or worker.ended_at is not None):
             yield f"O8 {name}: it is held by worker {row.worker_id}, which is gone"
+    awaited = [snapshot.runs.get(run_id) for run_id in snapshot.waits.get(run.row.id, ())]
+    if run.row.state == "waiting" and any(one is not None and one.row.awaited for one in awaited):
+        return
     if run.live and run.row.state not in {"scheduled", "queued", "running"}:
         yield f"O8 {run.name}: it is {run.row.state} and nothing of it can go on"
 

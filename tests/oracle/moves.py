@@ -19,6 +19,7 @@ _TASK_STATES: Final = {
 }
 _RUN_STATES: Final = {
     "run.scheduled": "scheduled",
+    "run.waiting": "waiting",
     "run.queued": "queued",
     "run.started": "running",
     **{f"run.{state}": state for state in RUN_FINAL},
@@ -44,7 +45,7 @@ def _of_run(run: RunPicture) -> Iterator[str]:
         following = _RUN_STATES.get(event.type)
         if following is None:
             continue
-        allowed = {"scheduled", "queued"} if state is None else RUN_MOVES[state]
+        allowed = {"scheduled", "queued", "waiting"} if state is None else RUN_MOVES[state]
         if following not in allowed:
             yield f"O5 {run.name}: {event.type} although it was {state}"
         state = following
@@ -70,7 +71,8 @@ def _order_of_all(run: RunPicture) -> Iterator[str]:
 def _of_task(run: RunPicture, task: int, told: list[Event]) -> Iterator[str]:
     name = f"{run.name}, task {task}"
     waits = bool(run.job.graph.predecessors[run.step_of(task)])
-    state = "scheduled" if not waits and run.row.queued_at is None else "pending"
+    held = any(event.type == "run.waiting" for event in run.events)
+    state = "scheduled" if not waits and not held and run.row.queued_at is None else "pending"
     if not waits and run.events and any(event.type == "run.scheduled" for event in run.events):
         state = "scheduled"
     for event in told:

@@ -16,7 +16,7 @@ from windlass.model.event import Event
 from windlass.model.fanout import Expansion
 from windlass.model.graph import TaskLayout
 from windlass.store.events import events_after
-from windlass.store.tables import attempts, queue, runs, tasks, workers
+from windlass.store.tables import attempts, queue, run_dependencies, runs, tasks, workers
 from windlass.store.transaction import Transaction
 
 
@@ -61,6 +61,8 @@ class Snapshot:
 
     runs: Mapping[bytes, RunPicture]
     workers: Mapping[int, Row[Any]]
+    #: The runs that a run still waits for.
+    waits: Mapping[bytes, list[bytes]]
 
 
 def take_snapshot(tx: Transaction, engine: Engine) -> Snapshot:
@@ -84,7 +86,10 @@ def take_snapshot(tx: Transaction, engine: Engine) -> Snapshot:
             attempts=_attempts(live[row.id], final[row.id], earlier[row.id]),
             events=events[row.id],
         )
-    return Snapshot(pictures, {row.id: row for row in tx.connection.execute(select(workers))})
+    waits: dict[bytes, list[bytes]] = defaultdict(list)
+    for row in tx.connection.execute(select(run_dependencies).where(run_dependencies.c.settled == 0)):
+        waits[row.run_id].append(row.on_id)
+    return Snapshot(pictures, {row.id: row for row in tx.connection.execute(select(workers))}, waits)
 
 
 def _by_run(tx: Transaction, table: Table) -> dict[bytes, list[Row[Any]]]:

@@ -374,3 +374,29 @@ async def test_closing_gives_what_runs_time_to_end(url: str) -> None:
     for asked in (run.state(), run.wait(SECONDS), run.cancel()):
         with pytest.raises(Unavailable, match="closed"):
             await asked
+
+
+@pytest.mark.promise("H03")
+async def test_a_run_waits_for_the_runs_it_depends_on(sdk: Windlass) -> None:
+    @as_job
+    async def give(number: int) -> int:
+        return number
+
+    @as_job(retry=RetryPolicy(attempts=1))
+    async def fail() -> None:
+        raise ValueError("it does not work")
+
+    late = await sdk.submit(give, 1, scheduled_at=3600.0)
+    bad = await sdk.submit(fail)
+    good = await sdk.submit(give, 2, depends_on=[(bad, "failure")])
+    both = await sdk.submit(give, 3, depends_on=[good, (late.id, "always")])
+    hopeless = await sdk.submit(give, 4, depends_on=[bad.id])
+    with pytest.raises(RunNotCompleted, match="had to complete before this one") as caught:
+        await hopeless.wait(30)
+    assert caught.value.reason == "dependency_failed"
+    assert await good.wait(30) == 2
+    assert await both.state() == "waiting"
+    await late.cancel()
+    assert await both.wait(30) == 3
+    with pytest.raises(UserError, match="depends_on takes runs"):
+        await sdk.submit(give, 5, depends_on=[7])

@@ -70,7 +70,7 @@ def expire(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> 
 def _stop(book: Book, types: str, data: dict[str, object], *, spare: bool) -> None:
     consequences = Consequences()
     why: Stop = "cancel" if book.flags.cancels else "timeout"
-    begun = book.flags.state not in {"scheduled", "queued"}  # what never began leaves nothing to clean up
+    begun = book.flags.state not in {"scheduled", "queued", "waiting"}  # what never began leaves nothing to clean up
     stop_rest(book, why, consequences, spare=spare and begun)
     end = end_if_done(book)
     if end is not None:

@@ -36,6 +36,10 @@ def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -
         plain = type(outcome) is Completed and outcome.branches is None and not report.artifacts
         (quick if plain and report.single else others).append(report)
     if quick and apart(tx, partial(_complete_together, tx, quick)) is not None:
+        awaited = hot.awaited_among(tx, [report.run_id for report in quick])
+        rest = [report for report in quick if report.run_id not in awaited] if awaited else []
+        if rest and apart(tx, partial(_complete_together, tx, rest)) is None:
+            quick = [report for report in quick if report.run_id in awaited]
         others = quick + others
     for report in others:
         failure = apart(tx, partial(_settle, tx, engine, report))
@@ -44,7 +48,7 @@ def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -
 
 
 class _NotAllStand(Exception):
-    """One of the claims is held no more, or is to stop."""
+    """One of the claims is held no more, or is to stop, or somebody waits for the end of its run."""
 
 
 def _complete_together(tx: Transaction, reports: Sequence[Report]) -> None:
@@ -72,7 +76,8 @@ def _complete_together(tx: Transaction, reports: Sequence[Report]) -> None:
         data = None if plain else to_json({"attempt": report.attempt} | _chunks(report))
         facts.append(NewFact("task.completed,run.completed", report.run_id, report.task, now, data))
     hot.insert_ends(tx, ends)
-    hot.runs_completed(tx, runs)
+    if hot.runs_completed(tx, runs) != len(runs):
+        raise _NotAllStand
     hot.insert_facts(tx, facts)
 
 

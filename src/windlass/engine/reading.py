@@ -14,6 +14,7 @@ from windlass.model.printable import printable
 from windlass.model.state import RUN_FINAL
 from windlass.store import runs as stored
 from windlass.store.artifacts import artifacts_of
+from windlass.store.relations import open_dependencies
 from windlass.store.runs import RunFilter
 from windlass.store.tasks import attempts_of, tasks_of
 from windlass.store.transaction import Transaction, is_trouble
@@ -29,10 +30,11 @@ async def find_run(engine: Engine, reference: str) -> bytes:
 
     Raises NotFound where there is none, UserError where several begin so.
     """
-    return await engine.store.read(_find, reference)
+    return await engine.store.read(named_run, reference)
 
 
-def _find(tx: Transaction, reference: str) -> bytes:
+def named_run(tx: Transaction, reference: str) -> bytes:
+    """Return the id of a run within a unit of work; see `find_run`."""
     whole = parse_id(reference) if len(reference) >= 32 else None  # noqa: PLR2004 - digits of an id
     if whole is not None:
         if stored.revision_of(tx, whole) is None:
@@ -58,9 +60,13 @@ async def get_run(engine: Engine, run_id: bytes) -> dict[str, Any]:
 
 def read_run(tx: Transaction, engine: Engine, run_id: bytes) -> dict[str, Any]:
     """Return a run within a unit of work; see `get_run`."""
-    row = _row(tx, run_id)
-    counts = None if row.state in RUN_FINAL else stored.live_counts(tx, run_id)
-    return run_shape(row, _readable(tx, engine, row.revision_id), counts)
+    return _shape(tx, engine, _row(tx, run_id))
+
+
+def _shape(tx: Transaction, engine: Engine, row: Any) -> dict[str, Any]:
+    counts = None if row.state in RUN_FINAL else stored.live_counts(tx, row.id)
+    awaits = open_dependencies(tx, row.id) if row.state == "waiting" else ()
+    return run_shape(row, _readable(tx, engine, row.revision_id), counts, awaits)
 
 
 async def list_runs(engine: Engine, filters: RunFilter) -> tuple[list[dict[str, Any]], str | None]:
@@ -70,10 +76,7 @@ async def list_runs(engine: Engine, filters: RunFilter) -> tuple[list[dict[str, 
 
 def _list(tx: Transaction, engine: Engine, filters: RunFilter) -> tuple[list[dict[str, Any]], str | None]:
     rows = stored.list_runs(tx, filters)
-    shapes = []
-    for row in rows:
-        counts = None if row.state in RUN_FINAL else stored.live_counts(tx, row.id)
-        shapes.append(run_shape(row, _readable(tx, engine, row.revision_id), counts))
+    shapes = [_shape(tx, engine, row) for row in rows]
     more = len(rows) == filters.limit and rows
     return shapes, id_text(rows[-1].id) if more else None
 

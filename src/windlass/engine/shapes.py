@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -21,8 +21,12 @@ from windlass.store.tasks import AttemptRow, TaskRow
 HIDDEN = "***"
 
 
-def run_shape(row: Any, job: CompiledJob | None, counts: Mapping[str, int] | None = None) -> dict[str, Any]:
+def run_shape(
+    row: Any, job: CompiledJob | None, counts: Mapping[str, int] | None = None, awaits: Sequence[Any] = ()
+) -> dict[str, Any]:
     """Return a run, made of its row, its job and, while it is not final, the live counts of its tasks.
+
+    `awaits` are the runs that it waits for.
 
     Where its job cannot be read (None), nobody knows which parameters are secret, and none is shown.
     """
@@ -56,7 +60,7 @@ def run_shape(row: Any, job: CompiledJob | None, counts: Mapping[str, int] | Non
         "finishedAt": _time(row.finished_at),
         "deadline": _time(row.deadline),
         "cancelRequestedAt": _time(row.cancel_requested_at),
-        "waitingFor": _json(row.waiting_for),
+        "waitingFor": _waiting_for(row, awaits),
         "progress": {
             "percent": _percent(shown_counts) if said is None or row.state == "completed" else said,
             "message": progress.get("message"),
@@ -168,6 +172,15 @@ class Places:
 def secret_names(job: CompiledJob) -> frozenset[str]:
     """Return the names of a job's secret parameters."""
     return frozenset(name for name, schema in (job.job.parameters or {}).items() if schema.get("secret") is True)
+
+
+def _waiting_for(row: Any, awaits: Sequence[Any]) -> Any:
+    """Return what a run waits for: whatever was noted with it, and the runs that must end first."""
+    noted = _json(row.waiting_for)
+    if not awaits:
+        return noted
+    runs = [{"id": id_text(one.id), "job": one.job, "state": one.state, "condition": one.condition} for one in awaits]
+    return {**(noted or {}), "runs": runs}
 
 
 def _percent(counts: Mapping[str, int]) -> float:

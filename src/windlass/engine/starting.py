@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
 
 from windlass.engine.book import to_json
 from windlass.engine.compiled import CompiledJob, compiled
+from windlass.engine.dependencies import Dependency, read_dependencies
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import find_job, find_revision, split_reference
 from windlass.engine.once import earlier_run
-from windlass.engine.reading import get_run
+from windlass.engine.reading import get_run, named_run
 from windlass.engine.submission import Accepted, Prepared, Submission, accept, expansion_of, submit
 from windlass.errors import Conflict, InvalidDocument, NotFound, UserError
 from windlass.ids import id_text
@@ -52,6 +54,8 @@ class Start:
     trigger: Mapping[str, Any] | None = None
     correlation_id: str | None = None
     idempotency_key: str | None = None
+    #: Runs that must end first: texts `RUN[:condition]`, or `{run, condition}`.
+    depends_on: Sequence[str | Mapping[str, Any]] = ()
 
     def asked(self, **more: Any) -> dict[str, Any]:
         """Return what was asked for as it was said, and `more`: what an idempotency key stands for."""
@@ -65,6 +69,7 @@ class Start:
             "delay": self.delay,
             "labels": self.labels,
             "note": self.note,
+            **({"dependsOn": list(self.depends_on)} if self.depends_on else {}),
             **more,
         }
 
@@ -80,6 +85,7 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
     if earlier is not None:
         return await get_run(engine, earlier), False
     prepared = await engine.store.run(prepare, engine, start.project, start.job, start.revision)
+    depends_on = await engine.store.read(dependencies, start.depends_on) if start.depends_on else ()
     submission = Submission(
         parameters=checked(engine, prepared.job, start.parameters, start.texts),
         priority=None if start.priority is None else points(start.priority),
@@ -90,6 +96,7 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
         trigger=start.trigger,
         correlation_id=start.correlation_id,
         idempotency_key=start.idempotency_key,
+        depends_on=depends_on,
         asked=asked,
     )
     accepted: Accepted = (await submit(engine, prepared, [submission]))[0]
@@ -106,6 +113,11 @@ def prepare(tx: Transaction, engine: Engine, project: str, job: str, revision: i
         raise Conflict(f'Job "{found.alias}" is disabled; enable it before starting a run.')
     newest = name is None or name == found.revision
     return prepared_revision(tx, engine, found.revision_id if newest else find_revision(tx, found, name).id)
+
+
+def dependencies(tx: Transaction, said: Sequence[str | Mapping[str, Any]]) -> tuple[Dependency, ...]:
+    """Return the runs that texts name, with their conditions; see `read_dependencies`."""
+    return read_dependencies(said, partial(named_run, tx))
 
 
 def prepared_revision(tx: Transaction, engine: Engine, revision_id: int, queue: str | None = None) -> Prepared:

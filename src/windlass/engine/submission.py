@@ -9,9 +9,11 @@ from typing import Any
 from windlass.clock import SECOND, micros
 from windlass.engine.book import plain_layout, to_json
 from windlass.engine.compiled import CompiledJob
+from windlass.engine.dependencies import Dependency, hold
 from windlass.engine.engine import Engine
 from windlass.engine.once import run_under_key, stand_for
 from windlass.errors import Conflict, NotFound
+from windlass.ids import id_text
 from windlass.model.fanout import Expansion, expand_job, fans_out
 from windlass.model.fanout_axes import axis_values
 from windlass.model.graph import TaskLayout
@@ -43,6 +45,8 @@ class Submission:
     idempotency_key: str | None = None
     parent_id: bytes | None = None
     root_id: bytes | None = None
+    #: Runs that must end before it begins.
+    depends_on: Sequence[Dependency] = ()
     #: Number of the revision where one was asked for: part of what an idempotency key stands for.
     revision: int | None = None
     #: What the caller wrote, where more was made of it: what an idempotency key stands for then.
@@ -129,6 +133,7 @@ def accept(
     tasks: list[NewTask] = []
     facts: list[NewFact] = []
     labels: list[tuple[str, str, bytes]] = []
+    held: list[tuple[bytes, Sequence[Dependency]]] = []
     soon = tx.now + SOON
     for submission, expansion in zip(submissions, expanded, strict=True):
         run_id = engine.ids.new()
@@ -148,6 +153,8 @@ def accept(
         facts.append(_created(run, tasks[first:]))
         if submission.labels:
             labels.extend((name, str(value), run_id) for name, value in submission.labels.items())
+        if submission.depends_on:
+            held.append((run_id, submission.depends_on))
     hot.insert_runs(tx, runs)
     if labels:
         keep_run_labels(tx, labels)
@@ -156,6 +163,8 @@ def accept(
     tx.hints.add("ready")
     if any(run.state == "scheduled" or run.deadline < soon for run in runs):
         tx.hints.add("wake")
+    if held:
+        hold(tx, engine, prepared.job.project, held)
     return accepted
 
 
@@ -173,12 +182,15 @@ def _run(
     scheduled = asked_at is not None and asked_at > tx.now
     due = asked_at if scheduled and asked_at is not None else tx.now
     allowed = engine.settings.run_deadline if definition.timeout is None else definition.timeout
+    state = "scheduled" if scheduled else "queued"
+    if submission.depends_on:
+        state, allowed = "waiting", max(allowed, engine.settings.run_deadline)  # its own time begins with its release
     return NewRun(
         id=run_id,
         project=job.project,
         job_id=job.job_id,
         revision_id=job.revision_id,
-        state="scheduled" if scheduled else "queued",
+        state=state,
         priority=definition.priority if submission.priority is None else submission.priority,
         queue=prepared.queue or definition.queue,
         parameters=to_json(submission.parameters) if submission.parameters else "{}",
@@ -191,21 +203,21 @@ def _run(
         idempotency_key=submission.idempotency_key,
         scheduled_at=asked_at,
         created_at=tx.now,
-        queued_at=None if scheduled else tx.now,
+        queued_at=tx.now if state == "queued" else None,
         deadline=due + micros(allowed),
         expansion=None if expansion is None else to_json(expansion.to_json()),
     )
 
 
 def _add_tasks(engine: Engine, prepared: Prepared, run: NewRun, layout: TaskLayout, tasks: list[NewTask]) -> None:
-    scheduled = run.state == "scheduled"
-    due = run.scheduled_at if scheduled and run.scheduled_at is not None else run.created_at
+    due = run.created_at if run.scheduled_at is None else max(run.scheduled_at, run.created_at)
     rank = engine.rank(due, run.priority)
+    waiting = run.state == "waiting"
     for step, before in enumerate(prepared.job.graph.predecessors):
-        state = "pending" if before else run.state
+        state = "pending" if before or waiting else run.state
         wake_at = due if state == "scheduled" else None
         queued_at = run.created_at if state == "queued" else None
-        outstanding = len(before)
+        outstanding = len(before) or int(waiting)
         tasks.extend(
             NewTask(
                 run.id, task, run.revision_id, state, prepared.route_id, run.priority, due, rank, wake_at,
@@ -217,6 +229,8 @@ def _add_tasks(engine: Engine, prepared: Prepared, run: NewRun, layout: TaskLayo
 
 def _created(run: NewRun, tasks: Sequence[NewTask]) -> NewFact:
     """Return the fact that tells of an accepted run."""
+    if run.state == "waiting":
+        return NewFact("run.created,run.waiting", run.id, None, run.created_at, None)
     if run.state == "scheduled":
         return NewFact("run.created,run.scheduled", run.id, None, run.created_at, to_json({"at": run.scheduled_at}))
     if len(tasks) == 1:
@@ -237,6 +251,7 @@ def _joined(ranges: list[list[int]]) -> list[list[int]]:
 
 def _asked(job: CompiledJob, submission: Submission) -> Mapping[str, Any]:
     """Return what an idempotency key of the submission stands for."""
+    waits = {"dependsOn": [[id_text(one.run_id), one.condition] for one in submission.depends_on]}
     return submission.asked or {
         "job": job.alias,
         "parameters": submission.parameters,
@@ -247,6 +262,7 @@ def _asked(job: CompiledJob, submission: Submission) -> Mapping[str, Any]:
         "note": submission.note,
         "revision": submission.revision,
         "again": (submission.trigger or {}).get("run"),
+        **(waits if submission.depends_on else {}),
     }
 
 

@@ -11,6 +11,7 @@ from windlass.engine.book import open_book
 from windlass.engine.cancellation import expire
 from windlass.engine.completion import record_final
 from windlass.engine.engine import Engine
+from windlass.engine.relating import settle_awaited
 from windlass.engine.report import Report
 from windlass.engine.setting_aside import set_aside
 from windlass.model.ending import Ending
@@ -43,6 +44,8 @@ def wake_due(tx: Transaction, engine: Engine) -> int | None:
         if failure is not None:
             timed.expire_run(tx, run_id, tx.now + micros(engine.settings.cleanup_grace))
             set_aside(tx, run_id, failure)
+    if settle_awaited(tx, engine, BATCH):
+        return tx.now
     return timed.next_time(tx)
 
 

@@ -196,12 +196,14 @@ def options_of(
     labels: Mapping[str, str] | None = None,
     note: str | None = None,
     correlation_id: str | None = None,
+    depends_on: Iterable[Run[Any] | str | tuple[Run[Any] | str, str]] = (),
 ) -> Options:
     """Return the options of a submission.
 
     `priority` is critical, high, normal, low or 1 to 15; `scheduled_at` and `start_after`, which mean the same, say not
     before when; `key` makes a second submission with the same content return the first one's run, for a day;
-    `correlation_id` is the current OpenTelemetry trace unless given.
+    `correlation_id` is the current OpenTelemetry trace unless given; `depends_on` are runs, or their ids, that must end
+    before it begins: with success, or on the condition of a pair such as `(run, "always")` or `(run, "failure")`.
     Raises UserError where one makes no sense.
     """
     from windlass.engine.starting import points  # noqa: PLC0415 - brings in the engine
@@ -218,7 +220,17 @@ def options_of(
         labels=labels,
         note=note,
         correlation_id=_current_trace() if correlation_id is None else correlation_id,
+        depends_on=tuple(_dependency(one) for one in depends_on),
     )
+
+
+def _dependency(said: Run[Any] | str | tuple[Run[Any] | str, str]) -> str:
+    """Return a run to wait for, with its condition where one is given, as text."""
+    run, condition = said if isinstance(said, tuple) else (said, "")
+    run_id = run.id if isinstance(run, Run) else run
+    if not isinstance(run_id, str) or not isinstance(condition, str):
+        raise UserError(f"depends_on takes runs, ids of runs, or pairs of one and a condition, not {said!r}.")
+    return f"{run_id}:{condition}" if condition else run_id
 
 
 def _instant(when: datetime) -> int:

@@ -26,6 +26,8 @@ class Options:
     labels: Mapping[str, str] | None = None
     note: str | None = None
     correlation_id: str | None = None
+    #: Runs that must end first: ids, or `RUN:condition`.
+    depends_on: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from windlass.engine.node import Node
 from windlass.engine.once import earlier_run
 from windlass.engine.reading import find_run, get_run
 from windlass.engine.shapes import event_shape
-from windlass.engine.starting import checked, prepare
+from windlass.engine.starting import checked, dependencies, prepare
 from windlass.engine.submission import Prepared, Submission, submit_known
 from windlass.engine.watching import events, newest_cursor
 from windlass.errors import Conflict, InvalidDocument, UserError
@@ -61,9 +61,12 @@ class Embedded:
         else:
             parameters, alias = [_mapping(job, context) for context in contexts], job
         said = {name: getattr(options, name) for name in _OPTIONS}
+        waits = said.pop("depends_on")
         asked = None
         if options.idempotency_key is not None:
             asked = {"job": alias, "parameters": parameters, **said, "correlation_id": None}
+            if waits:
+                asked["depends_on"] = list(waits)
             earlier = await earlier_run(self._engine, self._project, options.idempotency_key, asked)
             if earlier is not None:
                 return [id_text(earlier)]
@@ -72,6 +75,8 @@ class Embedded:
         else:
             prepared = await self._engine.store.run(prepare, self._engine, self._project, job, None)
             parameters = [checked(self._engine, prepared.job, one, {}) for one in parameters]
+        if waits:
+            said["depends_on"] = await self._engine.store.read(dependencies, waits)
         submissions = [Submission(parameters=one, trigger=self._trigger, asked=asked, **said) for one in parameters]
         # The worker's look at the queue waits behind this submission: they share a commit, with which the run starts.
         # Without a free slot it will look once there is one.

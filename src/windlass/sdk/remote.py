@@ -228,5 +228,6 @@ def _said(options: Options) -> dict[str, Any]:
         "labels": options.labels,
         "note": options.note,
         "correlationId": options.correlation_id,
+        "dependsOn": list(options.depends_on) or None,
     }
     return {name: value for name, value in body.items() if value is not None}

@@ -303,18 +303,29 @@ def expansion(tx: Transaction, run_id: bytes) -> str:
     return str(tx.cursor.execute("SELECT expansion FROM runs WHERE id = ?", (run_id,)).fetchone()[0])
 
 
-def runs_completed(tx: Transaction, ends: Iterable[tuple[bytes, str | None]]) -> None:
-    """End runs of one task that completed, by `(id, outputs)`; those that are final already stay as they are."""
+def runs_completed(tx: Transaction, ends: Iterable[tuple[bytes, str | None]]) -> int:
+    """End runs of one task that completed, by `(id, outputs)`; return how many of them there were.
+
+    Those that are final already, and those that somebody waits for, stay as they are.
+    """
     statement = (
         "UPDATE runs SET state = 'completed', finished_at = ?, outputs = ?, counts = '{\"completed\":1}' "
-        "WHERE finished_at IS NULL AND id IN ({rows})"
+        "WHERE finished_at IS NULL AND awaited = 0 AND id IN ({rows})"
     )
+    ended = 0
     alike: dict[str | None, list[tuple[bytes]]] = {}
     for run_id, outputs in ends:
         alike.setdefault(outputs, []).append((run_id,))
     for outputs, ids in alike.items():
-        over_many(tx.cursor, statement, ids, (tx.now, outputs))
+        ended += over_many(tx.cursor, statement, ids, (tx.now, outputs))
     tx.hints.add("ended")
+    return ended
+
+
+def awaited_among(tx: Transaction, run_ids: Iterable[bytes]) -> set[bytes]:
+    """Return those of the runs that somebody waits for."""
+    statement = "SELECT id FROM runs WHERE id = ? AND awaited = 1"
+    return {run_id for run_id in run_ids if tx.cursor.execute(statement, (run_id,)).fetchone()}
 
 
 def end_run(
@@ -329,10 +340,12 @@ def end_run(
     outputs: str | None,
 ) -> bool:
     """Make a run final; False where it already is."""
-    tx.cursor.execute(
+    ended = tx.cursor.execute(
         "UPDATE runs SET state = ?, reason = ?, finished_at = ?, counts = ?, allowed_failures = ?, error = ?, "
-        "outputs = ?, waiting_for = NULL WHERE id = ? AND finished_at IS NULL",
+        "outputs = ?, waiting_for = NULL WHERE id = ? AND finished_at IS NULL RETURNING awaited",
         (state, reason, tx.now, counts, allowed_failures, error, outputs, run_id),
-    )
+    ).fetchall()
     tx.hints.add("ended")
-    return tx.cursor.rowcount == 1
+    if ended and ended[0][0]:
+        tx.hints.add("wake")  # whoever waits for it is served next
+    return bool(ended)

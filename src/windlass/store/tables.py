@@ -188,6 +188,14 @@ runs = Table(
     Column("outputs", Json),
     #: The tasks of a fanned-out run, `[[step, key, values], ...]` in order of their index; null: one task a step.
     Column("expansion", Json),
+    #: 1 while somebody waits for its end: other runs, a step of its parent, or whoever wants it deleted.
+    Column("awaited", SmallInteger, nullable=False, server_default=text("0")),
+    #: The task of its parent that waits for it.
+    Column("parent_task", Integer),
+    #: 0 where it goes on when its parent is stopped.
+    Column("cascades", SmallInteger, nullable=False, server_default=text("1")),
+    #: 1 once it is to be deleted as soon as it is final.
+    Column("deleting", SmallInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("id"),
     CheckConstraint(_one_of("state", set(RUN_MOVES)), name="state"),
     CheckConstraint(f"{_one_of('state', RUN_FINAL)} = (finished_at IS NOT NULL)", name="finished"),
@@ -196,6 +204,7 @@ runs = Table(
     _partial("ix_runs_deadline", "deadline", where="finished_at IS NULL"),
     _partial("ix_runs_parent", "parent_id", "id", where="parent_id IS NOT NULL"),
     _partial("ix_runs_ended_badly", "job_id", "state", "id", where=ENDED_BADLY),
+    _partial("ix_runs_awaited", "id", where="awaited = 1 AND finished_at IS NOT NULL"),
     sqlite_with_rowid=False,
 )
 
@@ -209,6 +218,22 @@ run_labels = Table(
     sqlite_with_rowid=False,
 )
 """The labels of runs once more, for lists: only runs that have labels cost anything."""
+
+run_dependencies = Table(
+    "run_dependencies",
+    metadata,
+    Column("run_id", Id, nullable=False),
+    #: The run that it waits for.
+    Column("on_id", Id, nullable=False),
+    Column("condition", Text, nullable=False),
+    #: 1 once the end of the other run was taken note of.
+    Column("settled", SmallInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("run_id", "on_id"),
+    CheckConstraint(_one_of("condition", {"success", "always", "failure"}), name="condition"),
+    _partial("ix_run_dependencies_open", "on_id", "run_id", where="settled = 0"),
+    sqlite_with_rowid=False,
+)
+"""Which run waits for the end of which: only runs that wait cost anything."""
 
 queue = Table(
     "queue",
@@ -292,6 +317,8 @@ tasks = Table(
     #: When the task became final: the attempt's own end may be earlier.
     Column("ended_at", Time, nullable=False),
     *(Column(name, kind) for name, kind in _ATTEMPT),
+    #: The run whose result this is, where it was taken over instead of being worked for.
+    Column("kept_from", Id),
     PrimaryKeyConstraint("run_id", "task"),
     CheckConstraint(_one_of("state", TASK_FINAL), name="state"),
     sqlite_with_rowid=False,

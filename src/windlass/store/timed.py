@@ -36,6 +36,16 @@ def queue_due(tx: Transaction, queue_id: int) -> None:
     tx.hints.add("ready")
 
 
+def schedule_range(tx: Transaction, run_id: bytes, first: int, last: int, at: int) -> None:
+    """Let the pending tasks `first` to `last` of a run wait for a time."""
+    tx.cursor.execute(
+        "UPDATE queue SET state = 'scheduled', wake_at = ? "
+        "WHERE run_id = ? AND task BETWEEN ? AND ? AND state = 'pending'",
+        (at, run_id, first, last),
+    )
+    tx.hints.add("wake")
+
+
 def queue_run(tx: Transaction, run_id: bytes) -> bool:
     """Move a scheduled run to queued; False where it is in another state."""
     tx.cursor.execute(

@@ -40,6 +40,17 @@ _START: Final = Body(
             "labels": _TEXTS,
             "note": {"type": "string", "maxLength": 4000},
             "correlationId": {"type": "string", "maxLength": 200},
+            "dependsOn": {
+                "type": "array",
+                "description": "runs that must end first; the condition is success, always or failure",
+                "items": {
+                    "type": ["string", "object"],
+                    "description": "RUN or RUN:condition, or the two as an object",
+                    "properties": {"run": {"type": "string"}, "condition": {"type": "string"}},
+                    "required": ["run"],
+                    "additionalProperties": False,
+                },
+            },
         },
         "additionalProperties": False,
     }
@@ -124,6 +135,7 @@ def start_options(data: Any) -> dict[str, Any]:
         "labels": data.get("labels"),
         "note": data.get("note"),
         "correlation_id": data.get("correlationId"),
+        "depends_on": data.get("dependsOn", ()),
     }
 
 

@@ -31,6 +31,15 @@ def error_text(error: Any) -> str:
     return f"{step}{f' [{key}]' if key else ''}: {text}" if step else text
 
 
+def waits_for(waiting: Any) -> str:
+    """Return what a run waits for in one line."""
+    if not isinstance(waiting, dict) or "runs" not in waiting:
+        return plain(waiting)
+    others = {name: value for name, value in waiting.items() if name != "runs"}
+    runs = ", ".join(f"run {run['id']} of {plain(run['job'])} ({run['condition']})" for run in waiting["runs"])
+    return f"{runs}; {plain(others)}" if others else runs
+
+
 def _attempt(task: Mapping[str, Any]) -> str:
     if not task["attempt"]:
         return ""
@@ -95,7 +104,7 @@ def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output)
             ("state", paint_signed(state) if out.colours else state),
             ("reason", plain(run["reason"])),
             ("error", error_text(run["error"])),
-            ("waiting for", plain(run["waitingFor"])),
+            ("waiting for", waits_for(run["waitingFor"])),
             ("parameters", plain(run["parameters"])),
             ("labels", plain(run["labels"])),
             ("note", plain(run["note"])),

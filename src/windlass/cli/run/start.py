@@ -21,6 +21,7 @@ _EXAMPLES = """
 windlass run start orders -p region=us --wait
 windlass run start orders --in 90m --priority high
 windlass run start orders --key orders-2026-01-31
+windlass run start report --after 01a20241-74c1 --after 01a20241-9b3f:always
 RUN=$(windlass run start orders --quiet)
 """
 
@@ -30,6 +31,12 @@ RUN=$(windlass run start orders --quiet)
 @click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times.")
 @click.option("--at", metavar="TIME", help="Not before this time, such as 2026-01-31T12:00; local without a zone.")
 @click.option("--in", "delay", metavar="DURATION", help="Not before this much later, such as 90s or 2h.")
+@click.option(
+    "--after",
+    multiple=True,
+    metavar="RUN[:CONDITION]",
+    help="Not before this run has ended: on success (as where nothing is said), always or failure; several times.",
+)
 @click.option("--priority", help="critical, high, normal, low, or a number from 1 to 15.")
 @click.option("--key", help="Idempotency key: the same key again returns the run that it stands for.")
 @click.option("--revision", help="Number or tag of a revision of the job; the newest where not given.")
@@ -46,6 +53,7 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
         "revision": options["revision"],
         "labels": pairs(options["label"], "label") or None,
         "note": options["note"],
+        "dependsOn": list(options["after"]) or None,
     }
     body |= {name: value for name, value in given.items() if value is not None}
     headers = {} if key is None else {"idempotency-key": checked_key(key)}
@@ -67,11 +75,20 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
         session.out.value(run, lambda: [run["id"]] if session.out.quiet else [_existing(run)])
         return 0
     when = f" for {local_time(run['scheduledAt'])}" if run["state"] == "scheduled" else ""
-    told = f"Run {run['id']} is {run['state']}{when}"
+    told = f"Run {run['id']} is {run['state']}{when or awaited_runs(run)}"
     session.out.value(run, lambda: [run["id"]] if session.out.quiet else [f"{told}."])
     if client.idle:
         session.out.note("Nobody works on runs now; `windlass up` does.")
     return 0
+
+
+def awaited_runs(run: dict[str, Any]) -> str:
+    """Return for which runs a waiting run waits, as the end of a sentence; nothing where it waits for none."""
+    runs = (run["waitingFor"] or {}).get("runs", ())
+    if not runs:
+        return ""
+    first = f"{runs[0]['id']} of {runs[0]['job']}"
+    return f" for {first}" if len(runs) == 1 else f" for {len(runs)} runs, the first is {first}"
 
 
 def _existing(run: dict[str, Any]) -> str:

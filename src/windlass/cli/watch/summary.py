@@ -34,6 +34,8 @@ def summary_lines(
     yield f"{shown} Run {run['id']} of {run['job']} {run['state']}{took_text}: {counted(run['counts'])}{allowed}"
     if run["state"] not in {"completed", "failed"} and run["reason"]:
         yield f"  {plain(run['reason'])}"
+    if run["state"] == "failed" and "step" not in (run["error"] or {}):
+        yield f"  {error_text(run['error']) or plain(run['reason'])}"
     failed = [task for task in tasks if task["state"] in _BAD and not task["allowFailure"]]
     for task in failed[:_MOST_TASKS]:
         name = task["step"] + (f" [{task['key']}]" if task["key"] else "")

@@ -1,0 +1,100 @@
+"""What ties runs together: which run waits for the end of which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, Select, insert, select, update
+
+from windlass.store.tables import jobs, run_dependencies, runs
+from windlass.store.transaction import Transaction
+
+
+class Awaited(NamedTuple):
+    """A final run that somebody waits for."""
+
+    id: bytes
+    job: str
+    state: str
+
+
+class Dependent(NamedTuple):
+    """A run that waits for another one, on a condition."""
+
+    run_id: bytes
+    on_id: bytes
+    condition: str
+
+
+def awaited_run(tx: Transaction, run_id: bytes, project: str) -> Awaited | None:
+    """Have a run awaited, if it is not final, and return it; None where the project has no such run."""
+    found = update(runs).where(runs.c.id == run_id, runs.c.project == project, runs.c.finished_at.is_(None))
+    tx.connection.execute(found.values(awaited=1))
+    row = tx.connection.execute(_runs().where(runs.c.id == run_id, runs.c.project == project)).one_or_none()
+    return None if row is None else Awaited(*row)
+
+
+def _runs() -> Any:
+    return select(runs.c.id, jobs.c.alias, runs.c.state).select_from(runs.join(jobs, jobs.c.id == runs.c.job_id))
+
+
+def keep_dependencies(tx: Transaction, found: Iterable[Dependent]) -> None:
+    """Note what new runs wait for."""
+    rows = [{"run_id": one.run_id, "on_id": one.on_id, "condition": one.condition} for one in found]
+    if rows:
+        tx.connection.execute(insert(run_dependencies), rows)
+
+
+def ended_awaited(tx: Transaction, limit: int) -> list[Awaited]:
+    """Return up to `limit` final runs that somebody waits for, the oldest first."""
+    found = _runs().where(runs.c.awaited == 1, runs.c.finished_at.is_not(None)).order_by(runs.c.id).limit(limit)
+    return [Awaited(*row) for row in tx.connection.execute(found)]
+
+
+def await_no_more(tx: Transaction, run_id: bytes) -> None:
+    """Note that all has been done that waited for the end of a run."""
+    tx.connection.execute(update(runs).where(runs.c.id == run_id).values(awaited=0))
+
+
+def dependents_of(tx: Transaction, on_id: bytes, limit: int) -> list[Dependent]:
+    """Return up to `limit` runs that still wait for a run, the oldest first."""
+    table = run_dependencies
+    found = select(table.c.run_id, table.c.on_id, table.c.condition).where(table.c.on_id == on_id, table.c.settled == 0)
+    return [Dependent(*row) for row in tx.connection.execute(found.order_by(table.c.run_id).limit(limit))]
+
+
+def settle_dependency(tx: Transaction, run_id: bytes, on_id: bytes) -> None:
+    """Note that a run waits for another one no more."""
+    table = run_dependencies
+    tx.connection.execute(
+        update(table).where(table.c.run_id == run_id, table.c.on_id == on_id, table.c.settled == 0).values(settled=1)
+    )
+
+
+def open_dependencies(tx: Transaction, run_id: bytes) -> list[Row[Any]]:
+    """Return `(id, job, state, condition)` of the runs that a run still waits for; the oldest first."""
+    table = run_dependencies
+    joined = table.outerjoin(runs, runs.c.id == table.c.on_id).outerjoin(jobs, jobs.c.id == runs.c.job_id)
+    found: Select[Any] = select(table.c.on_id.label("id"), jobs.c.alias.label("job"), runs.c.state, table.c.condition)
+    found = found.select_from(joined).where(table.c.run_id == run_id, table.c.settled == 0).order_by(table.c.on_id)
+    return list(tx.connection.execute(found))
+
+
+def held_run(tx: Transaction, run_id: bytes) -> Row[Any] | None:
+    """Return `(revision_id, scheduled_at)` of a run that waits and is not asked to stop; None where it does not."""
+    found: Select[Any] = select(runs.c.revision_id, runs.c.scheduled_at).where(
+        runs.c.id == run_id, runs.c.state == "waiting", runs.c.cancels == 0, runs.c.expired == 0
+    )
+    row: Row[Any] | None = tx.connection.execute(found).one_or_none()
+    return row
+
+
+def release_run(tx: Transaction, run_id: bytes, *, state: str, deadline: int) -> bool:
+    """Move a waiting run to `queued` or `scheduled`; False where it does not wait."""
+    values: dict[str, Any] = {"state": state, "deadline": deadline, "waiting_for": None}
+    if state == "queued":
+        values["queued_at"] = tx.now
+    changed = tx.connection.execute(update(runs).where(runs.c.id == run_id, runs.c.state == "waiting").values(values))
+    tx.hints.add("wake")
+    return changed.rowcount == 1

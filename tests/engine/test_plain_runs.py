@@ -1,0 +1,57 @@
+"""A run that uses no relation to other runs pays nothing for those that do: every statement of it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.oracle.world import World
+from windlass.store.sqlite import SqliteStore
+
+_FEATURES = ("run_dependencies", "kept_from", "parent_task", "deleting", "cascades")
+
+
+@contextmanager
+def watched(world: World) -> Iterator[list[str]]:
+    """Give the statements that the store executes meanwhile, transactions and savepoints left out."""
+    store = world.engine.store
+    assert isinstance(store, SqliteStore)
+    driver = store.connection.connection.driver_connection
+    assert driver is not None
+    said: list[str] = []
+
+    def note(statement: str) -> None:
+        word = statement.partition(" ")[0]
+        if word in {"SELECT", "INSERT", "UPDATE", "DELETE"}:
+            said.append(f"{word} {statement}")
+
+    driver.set_trace_callback(note)
+    try:
+        yield said
+    finally:
+        driver.set_trace_callback(None)
+
+
+async def test_a_plain_run_executes_no_statement_for_relations(world: World) -> None:
+    job = await world.define(steps={"a": {}})
+    worker = await world.worker()
+    await world.submit(job)
+    await worker.work()  # routes and jobs are known from here on
+    with watched(world) as submitted:
+        await world.submit(job)
+    with watched(world) as taken:
+        claim = await worker.take_one()
+    with watched(world) as finished:
+        await worker.end(claim)
+    changes = [[one.split()[0] for one in part if not one.startswith("SELECT")] for part in (submitted, taken, finished)]
+    assert changes == [["INSERT"] * 3, ["UPDATE", "UPDATE", "INSERT"], ["DELETE", "INSERT", "UPDATE", "INSERT"]]
+    assert not [one for one in (*submitted, *taken, *finished) if any(name in one for name in _FEATURES)]
+
+
+async def test_the_end_of_a_run_of_several_steps_reads_nothing_of_relations(world: World) -> None:
+    job = await world.define(steps={"a": {}, "b": {}})
+    await world.submit(job)
+    worker = await world.worker()
+    with watched(world) as said:
+        await worker.work()
+    assert not [one for one in said if any(name in one for name in _FEATURES)]
