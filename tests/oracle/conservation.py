@@ -39,9 +39,7 @@ def _end(run: RunPicture) -> Iterator[str]:
     stopped = any(task.state == "cancelled" and task.reason == "cancelled" for task in tasks)
     if run.row.reason in {REASON, FAILED}:
         expected = "failed"
-    elif run.row.reason == NOT_NEEDED:
-        expected = "cancelled"
-    elif run.row.cancels and stopped:
+    elif run.row.reason == NOT_NEEDED or (run.row.cancels and stopped):
         expected = "cancelled"
     elif run.row.expired:
         expected = "timeout"
@@ -77,11 +75,14 @@ def forgotten(run: RunPicture, snapshot: Snapshot) -> Iterator[str]:
         worker = None if row.worker_id is None else snapshot.workers.get(row.worker_id)
         if row.worker_id is not None and (worker is None or worker.ended_at is not None):
             yield f"O8 {name}: it is held by worker {row.worker_id}, which is gone"
-    awaited = [snapshot.runs.get(run_id) for run_id in snapshot.waits.get(run.row.id, ())]
-    if run.row.state == "waiting" and any(one is not None and one.row.awaited for one in awaited):
-        return
-    if run.live and run.row.state not in {"scheduled", "queued", "running"}:
+    if run.live and run.row.state not in {"scheduled", "queued", "running"} and not _held(run, snapshot):
         yield f"O8 {run.name}: it is {run.row.state} and nothing of it can go on"
+
+
+def _held(run: RunPicture, snapshot: Snapshot) -> bool:
+    """Say whether a run waits for another one whose end will be taken note of."""
+    awaited = [snapshot.runs.get(run_id) for run_id in snapshot.waits.get(run.row.id, ())]
+    return run.row.state == "waiting" and any(one is not None and one.row.awaited for one in awaited)
 
 
 def overfull(snapshot: Snapshot) -> Iterator[str]:
