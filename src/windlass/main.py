@@ -224,6 +224,7 @@ async def _node(
     async with AsyncExitStack() as stack:
         lock = None if ownership is None else ownership.steps_lock
         supervisor = await stack.enter_async_context(Supervisor(instance=opened.id, lock=lock))
+        engine.parts["supervisor"] = lambda: supervisor.trouble
         stack.push_async_callback(types.close)
         engine.metrics.sources.append(program_figures(version, supervisor))
         workshop = Workshop(

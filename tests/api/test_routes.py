@@ -15,6 +15,7 @@ from windlass.api.table import Route
 from windlass.client.events import ServerEvent, server_events
 from windlass.clock import ManualClock
 from windlass.engine.engine import Engine
+from windlass.errors import Unavailable
 from windlass.model.manifest.rules.names import RESERVED
 
 Api = Callable[..., Coroutine[Any, Any, Answer]]
@@ -336,3 +337,24 @@ async def test_whatever_starts_a_run_takes_a_key(api: Api) -> None:
     assert (first.status, second.status, second.body["id"]) == (201, 200, first.body["id"])
     assert (await api("POST", f"{path}/retry")).body["id"] != first.body["id"]
     assert (await api("POST", f"{path}/retry", idempotency_key="x")).status == 422
+
+
+@pytest.mark.promise("H09")
+async def test_readiness_names_the_parts_and_tells_when_nothing_is_accepted(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> None:
+        raise Unavailable("The disk is full.")
+
+    async def ask() -> Answer:
+        request = Request(method="GET", path="/readyz", principal=Principal("somebody"))
+        answer = await dispatch(route_table(), engine, request)
+        assert isinstance(answer, Answer)
+        return answer
+
+    fine = await ask()
+    assert (fine.status, fine.body["status"], fine.body["parts"]["writer"]) == (200, "ready", "ok")
+    monkeypatch.setattr(engine.store, "run", refuse)
+    full = await ask()
+    assert (full.status, full.body["status"], full.body["parts"]["writer"]) == (503, "unready", "down")
+    assert "disk is full" not in str(full.body)

@@ -400,3 +400,18 @@ async def test_a_run_waits_for_the_runs_it_depends_on(sdk: Windlass) -> None:
     assert await both.wait(30) == 3
     with pytest.raises(UserError, match="depends_on takes runs"):
         await sdk.submit(give, 5, depends_on=[7])
+
+
+@pytest.mark.promise("H09")
+async def test_an_application_has_figures_of_its_runs_and_knows_how_its_parts_are(sdk: Windlass) -> None:
+    for run in await sdk.submit_many(sample.double, range(5)):
+        await run.wait(SECONDS)
+    found = await sdk.statistics(job=sample.double, since=3600)
+    assert (found["job"], found["counts"], found["successRate"]) == ("double", {"completed": 5}, 1.0)
+    assert (await sdk.statistics(states="failed", labels={"team": None}))["runs"] == 0
+    with pytest.raises(UserError, match='"done" is no state of a run'):
+        await sdk.statistics(states=["done"])
+    with pytest.raises(NotFound):
+        await sdk.statistics(job="nothing-such")
+    health = await sdk.health()
+    assert (health["status"], {part["status"] for part in health["parts"]}) == ("ok", {"ok"})

@@ -149,3 +149,10 @@ async def test_a_wrong_opening_is_told_in_one_sentence(url: str, options: dict[s
             pass
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+async def test_a_guest_reads_figures_and_health_of_the_owner(guest: Windlass) -> None:
+    await (await guest.submit(sample.double, 1)).wait(SECONDS)
+    assert (await guest.statistics(job="double", since=60, until=0))["counts"] == {"completed": 1}
+    assert (await guest.statistics(labels={"team": "data"}))["runs"] == 0
+    assert (await guest.health())["status"] == "ok"

@@ -130,6 +130,13 @@ def size(count: float | None) -> str:
     return f"{count / _KIB**power:.1f} {units[power - 1]}"
 
 
+def percent(share: float | None) -> str:
+    """Return a share of 1 as `98 %`; only all of it is `100 %`. Empty for None."""
+    if share is None:
+        return ""
+    return "100 %" if share == 1 else f"{min(share * 100, 99):.0f} %"
+
+
 def plain(value: Any) -> str:
     """Return a JSON value as one line: text as it is, nothing for None, `a=b c=d` for a flat object."""
     if value is None:

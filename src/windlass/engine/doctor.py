@@ -11,6 +11,7 @@ import orjson
 
 from windlass.clock import SECOND, micros, to_text
 from windlass.engine.engine import Engine
+from windlass.engine.health import Part, health
 from windlass.engine.step_context import task_id
 from windlass.ids import id_text
 from windlass.store import stuck, workers
@@ -22,6 +23,8 @@ from windlass.store.transaction import Transaction
 LIMIT = 20
 #: Seconds after its time at which work counts as stuck.
 PATIENCE = 60
+#: Parts of which more is said than that they are unwell.
+_SAID_APART = frozenset({"workers", "timer", "disk"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,16 @@ async def examine(engine: Engine, *, version: str, serving: bool) -> list[Diagno
         "ok", "versions", f"windlass {version}, Python {platform.python_version()}, SQLite {SQLITE_VERSION}"
     )
     owner = f"process {os.getpid()} owns the store and works" if serving else "nobody works on runs: `windlass up` does"
-    return [versions, Diagnosis("ok", "owner", owner), *await engine.store.read(_examine, engine, serving=serving)]
+    return [
+        versions,
+        Diagnosis("ok", "owner", owner),
+        *(_of_part(part) for part in await health(engine) if part.status != "ok" and part.name not in _SAID_APART),
+        *await engine.store.read(_examine, engine, serving=serving),
+    ]
+
+
+def _of_part(part: Part) -> Diagnosis:
+    return Diagnosis("error" if part.status == "down" else "warning", part.name, part.message)
 
 
 def _examine(tx: Transaction, engine: Engine, *, serving: bool) -> list[Diagnosis]:

@@ -25,6 +25,8 @@ class Engine:
     jobs: JobCache
     catalog: StepCatalog
     fans: FanCache = field(default_factory=FanCache)
+    #: What runs beside the store in this process, by name; each says what is wrong with it, None where nothing is.
+    parts: dict[str, Callable[[], str | None]] = field(default_factory=dict)
     #: Numbers in [0, 1) that spread retries.
     chance: Callable[[], float] = field(default=random.random)
     metrics: Metrics = field(default_factory=Metrics)

@@ -141,7 +141,7 @@ async def list_jobs(
     Raises UserError where the cursor is not one of ours.
     """
     if cursor is not None:
-        filters = replace(filters, after=_read_cursor(cursor))
+        filters = replace(filters, after=read_cursor(cursor))
     return await engine.store.read(_list, filters)
 
 
@@ -150,7 +150,7 @@ def _list(tx: Transaction, filters: JobFilter) -> tuple[list[dict[str, Any]], st
     page = rows[: filters.limit]
     last = page[-1][0] if len(rows) > len(page) else None
     shapes = [job_shape(job, orjson.loads(content)) for job, content in page]
-    return shapes, None if last is None else _cursor(last)
+    return shapes, None if last is None else write_cursor(last)
 
 
 async def delete_job(engine: Engine, project: str, reference: str) -> dict[str, Any]:
@@ -216,11 +216,13 @@ def _shown(tx: Transaction, job: StoredJob) -> dict[str, Any]:
     return job_shape(job, content)
 
 
-def _cursor(job: StoredJob) -> str:
+def write_cursor(job: StoredJob) -> str:
+    """Return the cursor of the page after a job."""
     return base64.urlsafe_b64encode(orjson.dumps([job.project, job.alias])).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str) -> tuple[str, str]:
+def read_cursor(cursor: str) -> tuple[str, str]:
+    """Return project and alias of the last job of a page. Raises UserError where it is no cursor of ours."""
     try:
         values = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError:

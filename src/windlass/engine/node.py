@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from windlass.engine.recovery import settle_all
 from windlass.engine.service import Service
 from windlass.engine.services.reconciler import Reconciler
 from windlass.engine.services.rescuer import Rescuer
+from windlass.engine.services.tallier import Tallier
 from windlass.engine.services.timer import Timer
 from windlass.engine.sweeping import sweep_artifacts
 from windlass.engine.worker import Worker
@@ -40,6 +42,7 @@ class Node:
             await self.worker.drain(grace)
         finally:
             for service in self.services:
+                self.engine.parts.pop(service.name, None)
                 await service.stop()
 
 
@@ -75,14 +78,20 @@ async def start_node(
     worker = Worker(queue, pipeline, heartbeat, slots=face.slots)
     timer = Service(Timer(engine, clock or SystemClock()))
     reconciler = Service(Reconciler(engine, lambda: (queue.worker_id,), worker.unknown))
-    services = [timer, Service(Rescuer(engine, lambda: (queue.worker_id,))), reconciler]
+    rescuer = Service(Rescuer(engine, lambda: (queue.worker_id,)))
+    services = [timer, rescuer, reconciler, Service(Tallier(engine))]
     engine.store.on_hint("ready", worker.hint)
     engine.store.on_hint("stop", worker.hint)
     engine.store.on_hint("wake", timer.hint)
     for service in services:
+        engine.parts[service.name] = _trouble_of(service)
         await service.start()
     await worker.start()
     return Node(engine, worker, services)
+
+
+def _trouble_of(service: Service) -> Callable[[], str | None]:
+    return lambda: service.trouble
 
 
 def prepare_folders(home: Path) -> tuple[Path, Path]:

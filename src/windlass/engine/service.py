@@ -29,6 +29,13 @@ class Service:
         self._duty = duty
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        #: What went wrong in the last turn; None where nothing did.
+        self.trouble: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of its duty."""
+        return self._duty.name
 
     def hint(self) -> None:
         """Take the next turn now."""
@@ -52,10 +59,13 @@ class Service:
             self._wake.clear()
             try:
                 pause = await self._duty.turn()
+                self.trouble = None
             except Unavailable as error:
                 _log.warning("%s: %s", self._duty.name, error)
+                self.trouble = str(error)
                 pause = 1.0
-            except Exception:  # noqa: BLE001 - one bad turn must not end the duty
+            except Exception as error:  # noqa: BLE001 - one bad turn must not end the duty
+                self.trouble = f"its last turn failed: {error}"
                 _log.exception("%s failed in an unexpected way and goes on", self._duty.name)
                 pause = 5.0
             timer = loop.call_later(pause, self._wake.set)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from windlass.errors import Unavailable, UserError
 from windlass.model.durations import LONGEST
+from windlass.model.state import RUN_MOVES
 from windlass.sdk.opening import open_backend, read_settings
 from windlass.sdk.registry import Registry
 from windlass.sdk.run import Run
@@ -170,6 +171,36 @@ class Windlass:
         found.begun.add_done_callback(self._beginning.discard)
         return found
 
+    async def statistics(
+        self,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        job: Any = None,
+        states: Sequence[str] = (),
+        labels: Mapping[str, str | None] | None = None,
+    ) -> dict[str, Any]:
+        """Return figures of the runs that ended: how many, how they ended, how long they took and waited.
+
+        `since` and `until` are times, or how long ago, as a `timedelta` or in seconds; without `since` it is a day, of
+        one job a week. `job` is a Job class, a function or an alias, `states` are those of the runs, `labels` those of
+        the jobs. Figures are of whole hours; `durations` and `waits` are in seconds, right to 5 %.
+        Raises UserError where an option makes no sense, NotFound where there is no such job.
+        """
+        from windlass.sdk.backend import Figures  # noqa: PLC0415 - brings in the engine
+
+        if isinstance(states, str):
+            states = (states,)
+        if wrong := [state for state in states if state not in RUN_MOVES]:
+            raise UserError(f'"{wrong[0]}" is no state of a run; those are {", ".join(RUN_MOVES)}.')
+        alias = job if job is None or isinstance(job, str) else self._registry.add(job).alias
+        asked = Figures(job=alias, since=_past(since), until=_past(until), states=tuple(states), labels=labels)
+        return await self._open().statistics(asked)
+
+    async def health(self) -> dict[str, Any]:
+        """Return how each part is: `{status, parts: [{name, status, message}]}`; ok, degraded or down."""
+        return await self._open().health()
+
     async def _submit(self, job: Any, contexts: Sequence[Any], options: Options) -> list[Run[Any]]:
         backend = self._open()
         if self._beginning:  # whoever subscribed before this sees what becomes of it
@@ -237,6 +268,13 @@ def _instant(when: datetime) -> int:
     """Return a time in microseconds."""
     aware = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
     return round((aware - datetime.fromtimestamp(0, UTC)) / timedelta(microseconds=1))
+
+
+def _past(when: When | None) -> int | None:
+    """Return a time in microseconds: one that is given, or so long ago."""
+    if when is None or isinstance(when, datetime):
+        return None if when is None else _instant(when)
+    return _instant(datetime.now(UTC) - timedelta(seconds=_delay(when)))
 
 
 def _delay(when: timedelta | float) -> float:

@@ -41,6 +41,19 @@ class End:
     outputs: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Which runs figures are asked for; None leaves a field open."""
+
+    job: str | None = None
+    #: Times in microseconds.
+    since: int | None = None
+    until: int | None = None
+    states: Sequence[str] = ()
+    #: Labels of the jobs; None as the value takes any.
+    labels: Mapping[str, str | None] | None = None
+
+
 class Backend(Protocol):
     """A store that can be worked with. Runs are named by the texts of their ids; shapes are those of REST."""
 
@@ -70,6 +83,14 @@ class Backend(Protocol):
 
     def logs(self, run_id: str, *, follow: bool) -> AsyncIterator[dict[str, Any]]:
         """Yield the output of a run in chunks, `data` as bytes; with `follow` to the end of the run."""
+        ...
+
+    async def statistics(self, asked: Figures) -> dict[str, Any]:
+        """Return figures of runs. Raises NotFound where there is no such job."""
+        ...
+
+    async def health(self) -> dict[str, Any]:
+        """Return how each part is."""
         ...
 
     async def newest(self) -> int:

@@ -13,6 +13,7 @@ import orjson
 from windlass.engine.applying import ApplyOptions, apply
 from windlass.engine.cancellation import cancel
 from windlass.engine.ends import RunEnds
+from windlass.engine.health import health, health_shape
 from windlass.engine.log_reading import log_chunks
 from windlass.engine.manifests import ManifestText
 from windlass.engine.node import Node
@@ -20,12 +21,13 @@ from windlass.engine.once import earlier_run
 from windlass.engine.reading import find_run, get_run
 from windlass.engine.shapes import event_shape
 from windlass.engine.starting import checked, dependencies, prepare
+from windlass.engine.statistics import Asked, statistics
 from windlass.engine.submission import Prepared, Submission, submit_known
 from windlass.engine.watching import events, newest_cursor
 from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.ids import id_text, parse_id
 from windlass.model.apply_plan import Provenance
-from windlass.sdk.backend import SOURCE, End, Options
+from windlass.sdk.backend import SOURCE, End, Figures, Options
 from windlass.sdk.definition import Definition
 from windlass.store.ends import RunEnd
 from windlass.store.jobs import live_job
@@ -122,6 +124,22 @@ class Embedded:
         """Yield output; see `Backend.logs`."""
         async for chunk in log_chunks(self._engine, await self._id(run_id), follow=follow):
             yield chunk
+
+    async def statistics(self, asked: Figures) -> dict[str, Any]:
+        """Return figures of runs; see `Backend.statistics`."""
+        wanted = Asked(
+            project=self._project,
+            job=asked.job,
+            since=asked.since,
+            until=asked.until,
+            states=asked.states,
+            labels=asked.labels or {},
+        )
+        return await statistics(self._engine, wanted)
+
+    async def health(self) -> dict[str, Any]:
+        """Return how each part is; see `Backend.health`."""
+        return health_shape(await health(self._engine))
 
     async def newest(self) -> int:
         """Return the newest cursor; see `Backend.newest`."""

@@ -93,6 +93,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
         lock = None if opened.ownership is None else opened.ownership.steps_lock
         supervisor = Supervisor(instance=opened.id, lock=lock)
         stack.push_async_callback(supervisor.close)
+        engine.parts["supervisor"] = lambda: supervisor.trouble
         stack.push_async_callback(types.close)
         await _end_leftovers(engine, supervisor)
         engine.metrics.sources.append(program_figures(ours, supervisor))

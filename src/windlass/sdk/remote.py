@@ -16,7 +16,7 @@ from windlass.clock import to_text
 from windlass.errors import Conflict, InvalidDocument, NotFound, Unavailable, UserError, WindlassError
 from windlass.model.event import RUN_ENDED
 from windlass.model.state import RUN_FINAL
-from windlass.sdk.backend import SOURCE, End, Options
+from windlass.sdk.backend import SOURCE, End, Figures, Options
 from windlass.sdk.definition import Definition
 from windlass.store.lockfile import Owner
 
@@ -134,6 +134,27 @@ class Remote:
             chunk = event.json()
             raw = chunk.pop("base64", None)
             yield chunk | {"data": chunk["data"].encode() if raw is None else base64.b64decode(raw)}
+
+    async def statistics(self, asked: Figures) -> dict[str, Any]:
+        """Return figures of runs; see `Backend.statistics`."""
+        path = ("statistics",) if asked.job is None else ("jobs", asked.job, "statistics")
+        query: dict[str, Any] = {
+            "project": self._project,
+            "since": None if asked.since is None else to_text(asked.since),
+            "until": None if asked.until is None else to_text(asked.until),
+            "state": list(asked.states),
+        }
+        if asked.labels:
+            pairs = asked.labels.items()
+            query["label"] = [name if value is None else f"{name}={value}" for name, value in pairs]
+            path, query["job"] = ("statistics",), asked.job
+        found: dict[str, Any] = await self._ask(lambda: self._client.get(*path, **query))
+        return found
+
+    async def health(self) -> dict[str, Any]:
+        """Return how each part is; see `Backend.health`."""
+        found: dict[str, Any] = await self._ask(self._client.get, "health")
+        return found
 
     async def newest(self) -> int:
         """Return the newest cursor; see `Backend.newest`."""

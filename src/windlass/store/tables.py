@@ -409,6 +409,7 @@ run_hours = Table(
     Column("project", Text, nullable=False),
     #: Hours since the epoch: the one in which the runs ended.
     Column("hour", Integer, nullable=False),
+    #: Sixteen zeros are all jobs together.
     Column("job_id", Id, nullable=False),
     Column("state", Text, nullable=False),
     Column("runs", BigInteger, nullable=False),

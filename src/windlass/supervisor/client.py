@@ -71,6 +71,12 @@ class Supervisor:
         """The supervisor's pid; 0 while there is none. Every process of a step is below it."""
         return 0 if self._link is None or self._link.lost else self._link.pid
 
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with it; None where nothing is. Its process begins with the first one that it is to start."""
+        lost = self._link is not None and self._link.lost
+        return "its process was lost; the next step starts another one" if lost else None
+
     def owns(self, pid: int) -> bool:
         """Tell whether `pid` was started by this supervisor, however far down."""
         return self.pid not in (0, pid) and procfs.descends(pid, self.pid)

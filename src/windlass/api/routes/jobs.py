@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from windlass.api.message import Answer, Request
 from windlass.api.query import Query
-from windlass.api.routes.shared import LABELS, LIST_PROJECT, PAGE, PROJECT, ROOT, listed_project, page
+from windlass.api.routes.shared import LABELS, LIST_PROJECT, PAGE, PROJECT, ROOT, any_labels, listed_project, page
 from windlass.api.table import Route
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import delete_job, enable_job, find_compiled, get_job, job_history, list_jobs
@@ -19,7 +19,7 @@ async def get_jobs(engine: Engine, request: Request) -> Answer:
     query = request.query
     filters = JobFilter(
         project=listed_project(request),
-        labels=_labels(query.get("label", ())),
+        labels=any_labels(query.get("label", ())),
         text=query.get("text"),
         category=query.get("category"),
         enabled=query.get("enabled"),
@@ -68,12 +68,6 @@ async def get_revision(engine: Engine, request: Request) -> Answer:
 
 def _named(request: Request) -> tuple[str, str]:
     return request.query["project"], request.params["job"]
-
-
-def _labels(texts: Any) -> dict[str, str | None]:
-    """Return labels to look for; one without a value may have any."""
-    found = (text.partition("=") for text in texts)
-    return {name: value if equals else None for name, equals, value in found}
 
 
 _JOB: Final = f"{ROOT}/jobs/{{job}}"

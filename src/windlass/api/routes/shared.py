@@ -42,6 +42,12 @@ def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
     return found
 
 
+def any_labels(texts: Sequence[str]) -> dict[str, str | None]:
+    """Return labels to look for; one without a value may have any."""
+    found = (text.partition("=") for text in texts)
+    return {name: value if equals else None for name, equals, value in found}
+
+
 def id_cursor(request: Request) -> bytes | None:
     """Return the cursor of a list that is ordered by ids. Raises UserError where it is none."""
     text = request.query.get("cursor")

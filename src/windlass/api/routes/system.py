@@ -11,10 +11,11 @@ from windlass.api.table import Route
 from windlass.clock import micros
 from windlass.engine.doctor import examine
 from windlass.engine.engine import Engine
+from windlass.engine.health import health, ready
 from windlass.store.check import check
 from windlass.store.migrations import HEAD
 from windlass.store.transaction import Transaction
-from windlass.store.workers import live, route_count
+from windlass.store.workers import live
 
 
 async def healthz(_: Any, __: Request) -> Answer:
@@ -23,9 +24,11 @@ async def healthz(_: Any, __: Request) -> Answer:
 
 
 async def readyz(engine: Engine, _: Request) -> Answer:
-    """Say that the store can be read."""
-    await engine.store.read(route_count)
-    return Answer(body={"status": "ready"})
+    """Say whether runs can be accepted, with the status of each part."""
+    parts = await health(engine)
+    fine = ready(parts)
+    body = {"status": "ready" if fine else "unready", "parts": {part.name: part.status for part in parts}}
+    return Answer(status=200 if fine else 503, body=body)
 
 
 async def get_store(engine: Engine, _: Request) -> Answer:
@@ -60,7 +63,7 @@ ROUTES: Final = (
         summary="Say what is wrong with the store and its work.",
     ),
     Route(method="GET", path="/healthz", permission="open", handler=healthz, summary="Say that the process lives."),
-    Route(method="GET", path="/readyz", permission="open", handler=readyz, summary="Say that the store can be read."),
+    Route(method="GET", path="/readyz", permission="open", handler=readyz, summary="Say whether runs can be accepted."),
     Route(
         method="GET",
         path=f"{ROOT}/store",

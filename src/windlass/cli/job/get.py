@@ -25,6 +25,7 @@ _STEPS = (
 _EXAMPLES = """
 windlass job get orders
 windlass job get orders --revision 2
+windlass job get orders --statistics --since 30d
 windlass job get orders --manifest > orders.yaml
 """
 
@@ -33,8 +34,19 @@ windlass job get orders --manifest > orders.yaml
 @click.argument("job", type=JOB)
 @click.option("--revision", help="Number or tag of a revision; the newest where not given.")
 @click.option("--manifest", is_flag=True, help="Print the manifest alone, as `job apply` takes it.")
-def command(session: Session, *, job: str, revision: str | None, manifest: bool) -> None:
+@click.option("--statistics", is_flag=True, help="Show figures of its runs instead.")
+@click.option("--since", metavar="TIME", help="With --statistics: since this time, or so long ago; else a week.")
+def command(
+    session: Session, *, job: str, revision: str | None, manifest: bool, statistics: bool, since: str | None
+) -> None:
     """Show a job. JOB is its alias or id, or names a revision too: orders@7, orders@stable."""
+    if since is not None and not statistics:
+        raise click.UsageError("--since goes with --statistics")
+    if statistics:
+        from windlass.cli.job.figures import show_statistics  # noqa: PLC0415 - only for those who ask for figures
+
+        show_statistics(session, job, since)
+        return
     with session.connect() as client:
         found = client.get("jobs", job, project=session.project, revision=revision)
     if manifest:

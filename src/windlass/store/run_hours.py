@@ -1,0 +1,197 @@
+"""Figures of ended runs by the hour: read off the events once, and kept as sums."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import orjson
+from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
+
+from windlass.model.event import RUN_ENDED
+from windlass.model.histogram import Histogram, added, from_pairs, to_pairs
+from windlass.model.state import RUN_FINAL, RUN_MOVES
+from windlass.store.labels import has_label
+from windlass.store.tables import events, jobs, run_hours, runs, store_info, tasks
+from windlass.store.transaction import Transaction
+
+#: Stands for all jobs of a project together: what is asked of a whole project is read from few rows.
+ALL_JOBS: Final = bytes(16)
+#: Where it is kept how far the events were counted.
+_KEY: Final = "run_hours_seq"
+
+
+class Key(NamedTuple):
+    """Which runs a row counts: those of a job, or of all, that ended in an hour in one state."""
+
+    project: str
+    hour: int
+    job_id: bytes
+    state: str
+
+
+@dataclass(slots=True)
+class Figures:
+    """What is counted of them."""
+
+    runs: int = 0
+    attempts: int = 0
+    durations: Histogram = field(default_factory=dict)
+    waits: Histogram = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourFilter:
+    """Which rows are asked for; None leaves a field open."""
+
+    #: First hour, and the one after the last.
+    first: int
+    end: int | None = None
+    project: str | None = None
+    job_ids: Collection[bytes] | None = None
+    states: Sequence[str] = ()
+    #: Labels that the jobs must have; None as the value takes any.
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def counted_to(tx: Transaction) -> int:
+    """Return the number of the last fact that was counted."""
+    found = tx.connection.execute(select(store_info.c.value).where(store_info.c.key == _KEY)).scalar_one_or_none()
+    return 0 if found is None else int(found)
+
+
+def ended_after(tx: Transaction, seq: int, limit: int) -> tuple[int, list[Row[Any]]]:
+    """Return the runs that ended by the next `limit` facts after `seq`, and the number of the last of these facts.
+
+    That is `seq` itself where there is none yet.
+    """
+    page = select(events.c.seq).where(events.c.seq > seq).order_by(events.c.seq).limit(limit).subquery()
+    last = tx.connection.execute(select(func.max(page.c.seq))).scalar_one_or_none()
+    if last is None:
+        return seq, []
+    attempts = select(func.coalesce(func.sum(tasks.c.attempt), 0)).where(tasks.c.run_id == runs.c.id)
+    found = (
+        select(
+            runs.c.project,
+            runs.c.job_id,
+            runs.c.state,
+            runs.c.created_at,
+            runs.c.queued_at,
+            runs.c.started_at,
+            runs.c.finished_at,
+            attempts.scalar_subquery().label("attempts"),
+        )
+        .select_from(events.join(runs, runs.c.id == events.c.run_id))
+        .where(
+            events.c.seq > seq,
+            events.c.seq <= last,
+            or_(*(events.c.types.contains(name) for name in sorted(RUN_ENDED))),
+            runs.c.finished_at.is_not(None),
+        )
+    )
+    return int(last), list(tx.connection.execute(found))
+
+
+def keep(tx: Transaction, before: int, last: int, figures: Mapping[Key, Figures]) -> bool:
+    """Add figures of the facts after `before` up to `last`; False, and nothing done, where somebody else has."""
+    if not _advance(tx, before, last):
+        return False
+    for key, more in figures.items():
+        row = tx.connection.execute(select(run_hours).where(*_is(key))).one_or_none()
+        if row is None:
+            tx.connection.execute(insert(run_hours), key._asdict() | _values(more))
+            continue
+        have = _figures([row])
+        have = Figures(
+            have.runs + more.runs,
+            have.attempts + more.attempts,
+            added(have.durations, more.durations),
+            added(have.waits, more.waits),
+        )
+        tx.connection.execute(update(run_hours).where(*_is(key)).values(_values(have)))
+    return True
+
+
+def _advance(tx: Transaction, before: int, last: int) -> bool:
+    same = update(store_info).where(store_info.c.key == _KEY, store_info.c.value == str(before))
+    if tx.connection.execute(same.values(value=str(last))).rowcount == 1:
+        return True
+    if before or counted_to(tx):
+        return False
+    tx.connection.execute(insert(store_info), {"key": _KEY, "value": str(last)})
+    return True
+
+
+def hours(tx: Transaction, filters: HourFilter) -> list[Row[Any]]:
+    """Return the rows that fit: `project`, `hour`, `job_id`, `state` and their figures."""
+    found = select(run_hours).where(run_hours.c.hour >= filters.first)
+    if filters.end is not None:
+        found = found.where(run_hours.c.hour < filters.end)
+    if filters.job_ids is not None:
+        found = found.where(run_hours.c.job_id.in_(filters.job_ids))
+    else:
+        found = found.where(run_hours.c.project.in_(_projects(filters.project)))
+    if filters.states:
+        found = found.where(run_hours.c.state.in_(filters.states))
+    if filters.labels:
+        fitting = select(jobs.c.id).where(*_labelled(filters.labels))
+        found = found.where(run_hours.c.job_id.in_(fitting))
+    elif filters.job_ids is None:
+        found = found.where(run_hours.c.job_id == ALL_JOBS)
+    return list(tx.connection.execute(found))
+
+
+def summed(rows: Iterable[Row[Any]]) -> Figures:
+    """Return the figures of rows together."""
+    return _figures(list(rows))
+
+
+def live_states(tx: Transaction, filters: HourFilter) -> dict[str, int]:
+    """Count the runs that fit and are not final, by state."""
+    live = [state for state in RUN_MOVES if state not in RUN_FINAL]
+    wanted = [state for state in live if not filters.states or state in filters.states]
+    found = select(runs.c.state, func.count()).where(
+        runs.c.project.in_(_projects(filters.project)), runs.c.state.in_(wanted)
+    )
+    if filters.job_ids is not None:
+        found = found.where(runs.c.job_id.in_(filters.job_ids))
+    if filters.labels:
+        found = found.where(runs.c.job_id.in_(select(jobs.c.id).where(*_labelled(filters.labels))))
+    return {state: count for state, count in tx.connection.execute(found.group_by(runs.c.state))}  # noqa: C416 - rows
+
+
+def last_ends(tx: Transaction, job_id: bytes, limit: int) -> list[Row[Any]]:
+    """Return `id`, `state` and `finished_at` of the last runs of a job, those that are not final too, newest first."""
+    found = select(runs.c.id, runs.c.state, runs.c.finished_at).where(runs.c.job_id == job_id)
+    return list(tx.connection.execute(found.order_by(runs.c.id.desc()).limit(limit)))
+
+
+def _projects(project: str | None) -> Any:
+    return [project] if project is not None else select(jobs.c.project).distinct()
+
+
+def _labelled(labels: Mapping[str, str | None]) -> list[ColumnElement[bool]]:
+    return [has_label(jobs.c.labels, name, value) for name, value in labels.items()]
+
+
+def _is(key: Key) -> list[ColumnElement[bool]]:
+    return [run_hours.c[name] == value for name, value in key._asdict().items()]
+
+
+def _values(figures: Figures) -> dict[str, Any]:
+    return {
+        "runs": figures.runs,
+        "attempts": figures.attempts,
+        "durations": orjson.dumps(to_pairs(figures.durations)).decode(),
+        "waits": orjson.dumps(to_pairs(figures.waits)).decode(),
+    }
+
+
+def _figures(rows: Sequence[Row[Any]]) -> Figures:
+    return Figures(
+        sum(row.runs for row in rows),
+        sum(row.attempts for row in rows),
+        added(*(from_pairs(orjson.loads(row.durations)) for row in rows)),
+        added(*(from_pairs(orjson.loads(row.waits)) for row in rows)),
+    )
