@@ -10,7 +10,7 @@ from tests.fixtures.world import MakeWorld
 from tests.oracle.world import ScriptedWorker, World, by_step
 from windlass.clock import SECOND
 from windlass.errors import Conflict, NotFound
-from windlass.model.outcome import Cancelled, Completed, Failed, Skipped, Waiting
+from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, Waiting
 
 pytestmark = pytest.mark.promise("H11")
 EXIT = Failed("exit", "it ended with exit code 1", 1)
@@ -73,6 +73,53 @@ async def test_clean_up_runs_after_a_cancel_and_nothing_else_does(world: World) 
     assert await world.states(run_id) == {
         "a": "cancelled", "b": "cancelled", "sweep": "completed", "after": "cancelled",
     }  # fmt: skip
+    assert (await world.run(run_id))["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("end", [Cancelled(), Completed(), EXIT])
+@pytest.mark.parametrize("why", ["cancel", "timeout", "fail_fast"])
+async def test_clean_up_waits_until_all_that_comes_before_it_has_really_ended(
+    make_world: MakeWorld, why: str, end: Outcome
+) -> None:
+    world = make_world(cleanup_grace=300)
+    steps = {"build": {}, "test": {}, "pack": {"dependsOn": ["test"]}, "sweep": {"triggerRule": "always"}}
+    edges = {"build": {"next": ["test"]}, "pack": {"dependsOn": ["test"], "next": ["sweep"]}, "other": {}}
+    job = await world.define(steps=steps | edges, timeout=60, failFast=why == "fail_fast")
+    run_id = await world.submit(job)
+    worker = await world.worker()
+    build, other = await worker.take()
+    assert (build.step.name, other.step.name) == ("build", "other")
+    match why:
+        case "cancel":
+            await world.cancel(run_id)
+        case "timeout":
+            await world.tick(61)
+        case _:
+            await worker.end(other, EXIT)
+    assert await worker.take() == []
+    states = await world.states(run_id)
+    assert [states[name] for name in ("build", "test", "pack", "sweep")] == ["running", *["pending"] * 3]
+    await worker.end(build, end)
+    (sweep,) = await worker.take()
+    assert sweep.step.name == "sweep"
+    states = await world.states(run_id)
+    assert (states["test"], states["pack"]) == ("cancelled", "cancelled")
+    await worker.end(sweep)
+    if why != "fail_fast":
+        await worker.end(other, Cancelled())
+    found = {"cancel": "cancelled", "timeout": "timeout", "fail_fast": "failed"}[why]
+    assert (await world.run(run_id))["state"] == found
+
+
+async def test_a_second_cancel_waits_for_nothing_that_has_not_begun(world: World) -> None:
+    run_id = await world.submit(await world.define(steps={"a": {}, "b": {}, "sweep": {"triggerRule": "always"}}))
+    worker = await world.worker()
+    claim = await worker.take_one()
+    await world.cancel(run_id)
+    assert (await world.states(run_id))["b"] == "pending"
+    await world.cancel(run_id)
+    assert await world.states(run_id) == {"a": "running", "b": "cancelled", "sweep": "cancelled"}
+    await worker.end(claim, Cancelled())
     assert (await world.run(run_id))["state"] == "cancelled"
 
 

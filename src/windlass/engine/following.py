@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from windlass.engine.book import Book, tally_of, to_json
+from windlass.model.ending import Stop
 from windlass.model.progress import RunFacts, advance, decide_end
 from windlass.model.state import RunState
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import TaskEnd
+
+#: Reasons of tasks that were stopped, by why.
+STOP_REASONS: Final[dict[Stop, str]] = {"cancel": "cancelled", "timeout": "run_deadline", "fail_fast": "fail_fast"}
 
 
 @dataclass(slots=True)
@@ -30,14 +34,28 @@ class Consequences:
 
 
 def follow(book: Book, final: Iterable[int], into: Consequences) -> None:
-    """Queue and skip what follows from the steps `final`."""
-    result = advance(book.job.graph, book.job.rules, final, book, stopping=book.stopping)
+    """Queue, skip and cancel what follows from the steps `final`."""
+    stopped = _stopped(book)
+    result = advance(book.job.graph, book.job.rules, final, book, stopping=book.stopping, stopped=stopped)
     for step in result.ready:
         first, last = book.span(step)
         if hot.queue_range(book.tx, book.run_id, first, last):
             into.ready.append([first, last])
     for step, reason in result.skipped:
         skip_step(book, step, reason, into)
+    for step in result.cancelled:
+        first, last = book.span(step)
+        hot.remove_range(book.tx, book.run_id, first, last)
+        reason = STOP_REASONS[stopped[step]]
+        hot.insert_ends(book.tx, [unstarted(book, task, "cancelled", reason) for task in range(first, last + 1)])
+        into.cancelled.append([first, last, reason])
+
+
+def _stopped(book: Book) -> dict[int, Stop]:
+    """Return the steps that were told to stop while they waited for their predecessors, and why."""
+    if not book.stopping and not book.job.job.fail_fast:
+        return {}
+    return {book.step_number(task): why for task, why in hot.stopped_pending(book.tx, book.run_id)}
 
 
 def skip_step(book: Book, step: int, reason: str, into: Consequences) -> None:

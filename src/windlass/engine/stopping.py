@@ -5,38 +5,50 @@ from __future__ import annotations
 import orjson
 
 from windlass.engine.book import Book
-from windlass.engine.following import Consequences, follow, unstarted
+from windlass.engine.following import STOP_REASONS, Consequences, follow, unstarted
 from windlass.model.ending import Stop
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import Held, TaskEnd
-
-_REASONS: dict[Stop, str] = {"cancel": "cancelled", "timeout": "run_deadline", "fail_fast": "fail_fast"}
 
 
 def stop_rest(book: Book, why: Stop, into: Consequences, *, spare: bool = True, ended: int | None = None) -> None:
     """Cancel every task of the run that is not started, and ask those that run to stop; then do what follows.
 
     `ended` is the step of a task that just became final: what comes after it is decided once the rest is stopped.
-    `spare` leaves out steps whose rule is `always` (for `fail_fast`: `all_done` too): they run once the rest is final.
+    `spare` leaves out steps whose rule is `always` (for `fail_fast`: `all_done` too): they clean up once all that comes
+    before them has really ended. So what lies between such a step and one that still runs is told to stop and stays.
     """
     kept = {"all_done", "always"} if why == "fail_fast" else {"always"}
+    rows = hot.open_rows(book.tx, book.run_id)
+    spared = {row.id for row in rows if spare and book.step(row.task).trigger_rule in kept}
+    between = _between(book, rows, spared) if spared else set()
     removed: list[Held] = []
-    for row in hot.open_rows(book.tx, book.run_id):
-        if spare and book.step(row.task).trigger_rule in kept:
+    for row in rows:
+        if row.id in spared:
             continue
-        if row.state == "running":
+        if row.state == "running" or (row.state == "pending" and book.step_number(row.task) in between):
             if row.stop is None or not spare:
                 hot.ask_to_stop(book.tx, row.id, why)
         else:
             hot.remove(book.tx, row.id)
             removed.append(row)
-    reason = _REASONS[why]
+    reason = STOP_REASONS[why]
     hot.insert_ends(book.tx, [_cancelled(book, row, reason) for row in removed])
     into.cancelled.extend([first, last, reason] for first, last in _ranges([row.task for row in removed]))
     steps = {book.step_number(row.task) for row in removed}
     if ended is not None:
         steps.add(ended)
     follow(book, sorted(step for step in steps if not hot.any_open(book.tx, book.run_id, *book.span(step))), into)
+
+
+def _between(book: Book, rows: list[Held], spared: set[int]) -> set[int]:
+    """Return the steps that come after one that still runs and before one that is spared."""
+    running = {book.step_number(row.task) for row in rows if row.state == "running"}
+    waiting = {book.step_number(row.task) for row in rows if row.id in spared and row.state == "pending"}
+    if not running or not waiting:
+        return set()
+    graph = book.job.graph
+    return graph.after(running) & graph.before(waiting)
 
 
 def _cancelled(book: Book, row: Held, reason: str) -> TaskEnd:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from windlass.model.definition import Job
@@ -25,6 +25,14 @@ class StepGraph:
     def leaves(self) -> tuple[int, ...]:
         """Steps that nobody waits for."""
         return tuple(step for step, after in enumerate(self.successors) if not after)
+
+    def after(self, steps: Iterable[int]) -> set[int]:
+        """Return every step that one of `steps` comes before, directly or not."""
+        return _reached(steps, self.successors)
+
+    def before(self, steps: Iterable[int]) -> set[int]:
+        """Return every step that comes before one of `steps`, directly or not."""
+        return _reached(steps, self.predecessors)
 
     def layers(self) -> list[list[int]]:
         """Return the steps by the longest way from a root, each layer in file order."""
@@ -52,6 +60,17 @@ class StepGraph:
                         following.append(after)
             ready = sorted(following)
         return order
+
+
+def _reached(steps: Iterable[int], edges: Sequence[Sequence[int]]) -> set[int]:
+    found: set[int] = set()
+    waiting = [*steps]
+    while waiting:
+        for step in edges[waiting.pop()]:
+            if step not in found:
+                found.add(step)
+                waiting.append(step)
+    return found
 
 
 def step_graph(job: Job) -> StepGraph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -60,10 +60,14 @@ class Join:
 
 @dataclass(slots=True)
 class Advance:
-    """What follows from steps that became final: numbers of steps to queue, and of steps to skip with the reason."""
+    """What follows from steps that became final: numbers of steps to queue, and of steps that end without a start.
+
+    Those that are skipped come with the reason, those that are cancelled had been told to stop.
+    """
 
     ready: list[int] = field(default_factory=list)
     skipped: list[tuple[int, str]] = field(default_factory=list)
+    cancelled: list[int] = field(default_factory=list)
 
 
 def advance(
@@ -73,47 +77,54 @@ def advance(
     view: RunView,
     *,
     stopping: bool = False,
+    stopped: Container[int] = (),
 ) -> Advance:
     """Return what follows from the steps `final`, which have just become final, skips of skips included.
 
     `rules` holds each step's trigger rule. `stopping` says that the run was cancelled or ran out of time: then only
-    steps with the rule `always` start. Work grows with the edges touched, not with the size of the graph.
+    steps with the rule `always` start. Steps in `stopped` were told to stop while they waited for their predecessors:
+    they are cancelled once these are final. Work grows with the edges touched, not with the size of the graph.
     """
     result = Advance()
-    skipped_now: set[int] = set()
-    reading = _SkippedToo(view, skipped_now)
+    ended_now: dict[int, Tally] = {}
+    reading = _EndedToo(view, ended_now)
     waiting = list(final)
     while waiting:
         step = waiting.pop()
         for after in graph.successors[step]:
             if view.settle(after) != 0:
                 continue
+            if after in stopped:
+                result.cancelled.append(after)
+                ended_now[after] = Tally(cancelled=1)
+                waiting.append(after)
+                continue
             join = decide_join(graph, rules[after], after, reading, stopping=stopping)
             if join.runs:
                 result.ready.append(after)
             else:
                 result.skipped.append((after, join.reason or "skipped"))
-                skipped_now.add(after)
+                ended_now[after] = Tally(skipped=1)
                 waiting.append(after)
     result.ready.sort()
     return result
 
 
 @dataclass(slots=True)
-class _SkippedToo:
-    """A view in which the steps that are being skipped are already final."""
+class _EndedToo:
+    """A view in which the steps that are being skipped and cancelled are already final."""
 
     view: RunView
-    skipped: set[int]
+    ended: dict[int, Tally]
 
     def settle(self, step: int) -> int:
         return self.view.settle(step)
 
     def tally(self, step: int) -> Tally:
-        return Tally(skipped=1) if step in self.skipped else self.view.tally(step)
+        return self.ended[step] if step in self.ended else self.view.tally(step)
 
     def chosen(self, step: int) -> frozenset[str] | None:
-        return None if step in self.skipped else self.view.chosen(step)
+        return None if step in self.ended else self.view.chosen(step)
 
 
 def decide_join(graph: StepGraph, rule: TriggerRule, step: int, view: RunView, *, stopping: bool) -> Join:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from heapq import merge
 from itertools import islice
 
+from windlass.model.ending import Stop
 from windlass.store.many_rows import over_many
 from windlass.store.rows import AttemptEnd, Held, NewFact, NewRun, NewTask, Ready, RunFlags, TaskEnd
 from windlass.store.transaction import Transaction
@@ -281,6 +282,13 @@ def ask_to_stop(tx: Transaction, queue_id: int, why: str) -> None:
     """Ask the worker of a running row to stop its attempt."""
     tx.cursor.execute("UPDATE queue SET stop = ? WHERE id = ?", (why, queue_id))
     tx.hints.add("stop")
+
+
+def stopped_pending(tx: Transaction, run_id: bytes) -> list[tuple[int, Stop]]:
+    """Return `(task, why)` of the tasks of a run that were told to stop before all their predecessors were final."""
+    return tx.cursor.execute(
+        "SELECT task, stop FROM queue WHERE run_id = ? AND state = 'pending' AND stop IS NOT NULL", (run_id,)
+    ).fetchall()
 
 
 def asked_to_stop(tx: Transaction, worker_id: int) -> list[tuple[int, int, str]]:
