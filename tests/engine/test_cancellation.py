@@ -9,6 +9,7 @@ import pytest
 from tests.fixtures.world import MakeWorld
 from tests.oracle.world import ScriptedWorker, World, by_step
 from windlass.clock import SECOND
+from windlass.engine.services.reconciler import Reconciler
 from windlass.errors import Conflict, NotFound
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, Waiting
 
@@ -99,6 +100,7 @@ async def test_clean_up_waits_until_all_that_comes_before_it_has_really_ended(
     assert await worker.take() == []
     states = await world.states(run_id)
     assert [states[name] for name in ("build", "test", "pack", "sweep")] == ["running", *["pending"] * 3]
+    assert await Reconciler(world.engine).whole() == 0  # that is as it should be
     await worker.end(build, end)
     (sweep,) = await worker.take()
     assert sweep.step.name == "sweep"

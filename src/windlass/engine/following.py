@@ -35,7 +35,7 @@ class Consequences:
 
 def follow(book: Book, final: Iterable[int], into: Consequences) -> None:
     """Queue, skip and cancel what follows from the steps `final`."""
-    stopped = _stopped(book)
+    stopped = stopped_steps(book)
     result = advance(book.job.graph, book.job.rules, final, book, stopping=book.stopping, stopped=stopped)
     for step in result.ready:
         first, last = book.span(step)
@@ -44,14 +44,10 @@ def follow(book: Book, final: Iterable[int], into: Consequences) -> None:
     for step, reason in result.skipped:
         skip_step(book, step, reason, into)
     for step in result.cancelled:
-        first, last = book.span(step)
-        hot.remove_range(book.tx, book.run_id, first, last)
-        reason = STOP_REASONS[stopped[step]]
-        hot.insert_ends(book.tx, [unstarted(book, task, "cancelled", reason) for task in range(first, last + 1)])
-        into.cancelled.append([first, last, reason])
+        cancel_step(book, step, STOP_REASONS[stopped[step]], into)
 
 
-def _stopped(book: Book) -> dict[int, Stop]:
+def stopped_steps(book: Book) -> dict[int, Stop]:
     """Return the steps that were told to stop while they waited for their predecessors, and why."""
     if not book.stopping and not book.job.job.fail_fast:
         return {}
@@ -64,6 +60,14 @@ def skip_step(book: Book, step: int, reason: str, into: Consequences) -> None:
     hot.remove_range(book.tx, book.run_id, first, last)
     hot.insert_ends(book.tx, [unstarted(book, task, "skipped", reason) for task in range(first, last + 1)])
     into.skipped.append([first, last, reason])
+
+
+def cancel_step(book: Book, step: int, reason: str, into: Consequences) -> None:
+    """Make the pending tasks of a step final, as cancelled."""
+    first, last = book.span(step)
+    hot.remove_range(book.tx, book.run_id, first, last)
+    hot.insert_ends(book.tx, [unstarted(book, task, "cancelled", reason) for task in range(first, last + 1)])
+    into.cancelled.append([first, last, reason])
 
 
 def unstarted(book: Book, task: int, state: str, reason: str, queued_at: int | None = None) -> TaskEnd:

@@ -11,7 +11,17 @@ from typing import Final
 from windlass.engine.book import Book, open_book, tally_of, to_json
 from windlass.engine.compiled import compiled
 from windlass.engine.engine import Engine
-from windlass.engine.following import Consequences, by_state, end_if_done, follow, skip_step, unstarted
+from windlass.engine.following import (
+    STOP_REASONS,
+    Consequences,
+    by_state,
+    cancel_step,
+    end_if_done,
+    follow,
+    skip_step,
+    stopped_steps,
+    unstarted,
+)
 from windlass.engine.recovery import lose
 from windlass.engine.setting_aside import REASON, set_aside
 from windlass.ids import id_text
@@ -160,11 +170,15 @@ def _join(book: Book, into: Consequences) -> None:
             step = book.step_number(row.task)
             waiting.add(step)
             stored.set_outstanding(book.tx, row.id, sum(other in open_steps for other in predecessors[step]))
+    stopped = stopped_steps(book)
     for step in book.job.graph.order() if waiting else ():
         if step not in waiting or not open_steps.isdisjoint(predecessors[step]):
             continue
         join = decide_join(book.job.graph, book.job.rules[step], step, book, stopping=book.stopping)
-        if join.runs:
+        if step in stopped:
+            cancel_step(book, step, STOP_REASONS[stopped[step]], into)
+            follow(book, [step], into)
+        elif join.runs:
             first, last = book.span(step)
             if hot.queue_range(book.tx, book.run_id, first, last):
                 into.ready.append([first, last])
@@ -226,6 +240,7 @@ def _picture(
         ended=ended,
         steps=steps,
         predecessors=job.graph.predecessors,
+        stopping=bool(run.stopping) or job.job.fail_fast,
     )
 
 

@@ -60,6 +60,8 @@ class RunPicture:
     steps: Sequence[int]
     #: The steps before each step.
     predecessors: Sequence[Collection[int]]
+    #: True where steps may be told to stop before they begin: one before them still runs, and clean-up is behind them.
+    stopping: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Mending:
 def decide_mending(run: RunPicture) -> Mending:
     """Return what puts a run right; nothing where it is whole."""
     if run.state in RUN_FINAL:
-        return Mending(tuple((task, _after_the_end(run, task, row)) for task, row in sorted(run.open.items())))
+        rows = [(task, _after_the_end(run, task, row), row) for task, row in sorted(run.open.items())]
+        return Mending(tuple((task, what) for task, what, row in rows if what != "stop" or not row.asked_to_stop))
     found: list[tuple[int, Mend]] = []
     left: dict[int, OpenTask] = {}
     for task, row in run.open.items():
@@ -91,7 +94,7 @@ def decide_mending(run: RunPicture) -> Mending:
         found += [(task, "restore") for task in lost]
     open_steps = {run.steps[task] for task in left}
     for task, row in left.items():
-        found += [(task, what) for what in _of_row(row)]
+        found += [(task, what) for what in _of_row(row, stopping=run.stopping)]
         if row.state == "pending" and not waits:
             found += [(task, what) for what in _of_pending(run, task, row, open_steps)]
     return Mending(tuple(found), None if waits else _of_run(run, left))
@@ -102,12 +105,12 @@ def _after_the_end(run: RunPicture, task: int, row: OpenTask) -> Mend:
     return "stop" if runs else "drop"
 
 
-def _of_row(row: OpenTask) -> list[Mend]:
+def _of_row(row: OpenTask, *, stopping: bool) -> list[Mend]:
     found: list[Mend] = []
     timed = row.state in {"scheduled", "waiting"}
     if row.wakes and not timed:
         found.append("wake")
-    if row.asked_to_stop and row.state != "running":
+    if row.asked_to_stop and row.state not in ({"running", "pending"} if stopping else {"running"}):
         found.append("unstop")
     if row.holder != "nobody" and row.state in {"pending", "scheduled", "waiting"}:
         found.append("free")

@@ -20,6 +20,8 @@ class Standing(NamedTuple):
     deadline: int
     #: 1 where the run has an expansion.
     fanned: int
+    #: 1 where it was asked to stop, or is past its deadline.
+    stopping: int
 
 
 class QueueRow(NamedTuple):
@@ -38,7 +40,7 @@ class QueueRow(NamedTuple):
     alive: int
 
 
-_RUNS = "SELECT id, revision_id, state, deadline, expansion IS NOT NULL FROM runs"
+_RUNS = "SELECT id, revision_id, state, deadline, expansion IS NOT NULL, cancels > 0 OR expired > 0 FROM runs"
 
 
 def open_runs(tx: Transaction, after: tuple[int, bytes], limit: int) -> list[Standing]:
