@@ -115,6 +115,12 @@ def _read_database(text: str) -> str:
     return text
 
 
+def _read_archive(text: str) -> str:
+    if not re.fullmatch(r"database:|(sqlite:///|file://)/[^\0?#]+", text):
+        raise ValueError(text)
+    return text
+
+
 def _read_uids(text: str) -> tuple[int, int]:
     first, dash, last = text.partition("-")
     pair = _read_count(first, 1, _HIGHEST_UID), _read_count(last if dash else first, 1, _HIGHEST_UID)
@@ -156,6 +162,7 @@ _PATHS = Kind(
 )
 _URL = Kind("an address such as https://windlass.example:8420, without a password", _read_url)
 _DATABASE = Kind("sqlite:///PATH, memory:// or postgresql://...", _read_database, _hide_password)
+_ARCHIVE = Kind("database:, sqlite:////FILE or file:///FOLDER, with absolute paths", _read_archive)
 _UIDS = Kind("a range of user numbers such as 200000-200999", _read_uids, lambda value: f"{value[0]}-{value[1]}")
 _LOCAL_STEPS = Kind("private or trusted", _read_local_steps)
 _PROJECT = Kind("a project's name: small letters, digits, - and _", _read_project)
@@ -197,6 +204,7 @@ class Settings:
     cleanup_grace: float = _setting(_DURATION, "time for steps with the rule `always` after a cancel or timeout", "5m")
     retention: float = _setting(_DURATION, "age at which a final run leaves the hot store", "30d")
     archive_retention: float = _setting(_DURATION, "age at which a run leaves the archive", "365d")
+    archive_url: str = _setting(_ARCHIVE, "where runs go that leave the hot store", "database:")
     cleanup_interval: float = _setting(_DURATION, "time between two clean-ups", "1h")
     log_quota: int = _setting(_SIZE, "output kept of one attempt where its step says nothing", "64MiB")
     priority_weight: float = _setting(_DURATION, "waiting time that one point of priority is worth", "10m")

@@ -50,6 +50,14 @@ COMMANDS: dict[str, Lazy | Family] = {
     ),
     "queue": Family("Look at where tasks wait.", {"list": Lazy("windlass.cli.queue.list", "List queues.")}),
     "worker": Family("Look at who runs tasks.", {"list": Lazy("windlass.cli.worker.list", "List workers.")}),
+    "archive": Family(
+        "Look after runs that have left the hot store.",
+        {
+            "run": Lazy("windlass.cli.archive.run", "Let every run leave now whose retention is over."),
+            "list": Lazy("windlass.cli.archive.list", "List archived runs, newest first."),
+            "restore": Lazy("windlass.cli.archive.restore", "Bring a run back from the archive."),
+        },
+    ),
     "db": Family(
         "Look after the database.",
         {

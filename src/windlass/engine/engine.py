@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ class Engine:
     #: Numbers in [0, 1) that spread retries.
     chance: Callable[[], float] = field(default=random.random)
     metrics: Metrics = field(default_factory=Metrics)
+    #: Held by whoever moves runs to the archive or back.
+    archiving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def rank(self, due: int, priority: int) -> int:
         """Return the place in the queue: due, less the weight of the priority, in microseconds."""

@@ -16,6 +16,7 @@ from windlass.engine.pipeline import Pipeline, Workshop
 from windlass.engine.queue import StoreQueue, WorkerFace
 from windlass.engine.recovery import settle_all
 from windlass.engine.service import Service
+from windlass.engine.services.archiver import Archiver
 from windlass.engine.services.reconciler import Reconciler
 from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.services.tallier import Tallier
@@ -79,7 +80,7 @@ async def start_node(
     timer = Service(Timer(engine, clock or SystemClock()))
     reconciler = Service(Reconciler(engine, lambda: (queue.worker_id,), worker.unknown))
     rescuer = Service(Rescuer(engine, lambda: (queue.worker_id,)))
-    services = [timer, rescuer, reconciler, Service(Tallier(engine))]
+    services = [timer, rescuer, reconciler, Service(Tallier(engine)), Service(Archiver(engine))]
     engine.store.on_hint("ready", worker.hint)
     engine.store.on_hint("stop", worker.hint)
     engine.store.on_hint("wake", timer.hint)

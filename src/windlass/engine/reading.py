@@ -13,6 +13,7 @@ from windlass.ids import id_text, parse_id
 from windlass.model.printable import printable
 from windlass.model.state import RUN_FINAL
 from windlass.store import runs as stored
+from windlass.store.archive import catalogue
 from windlass.store.artifacts import artifacts_of
 from windlass.store.relations import open_dependencies
 from windlass.store.runs import RunFilter
@@ -35,22 +36,33 @@ async def find_run(engine: Engine, reference: str) -> bytes:
 
 def named_run(tx: Transaction, reference: str) -> bytes:
     """Return the id of a run within a unit of work; see `find_run`."""
+    low, high = id_range(reference)
+    found = stored.between(tx, low, high)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"Several runs begin with {reference}; give more of the id.")
+    if catalogue.matching(tx, low, high):
+        raise NotFound(f"Run {reference} is in the archive; `windlass archive restore {reference}` brings it back.")
+    if low == high:
+        raise NotFound(f"There is no run {reference}.")
+    raise NotFound(f"There is no run whose id begins with {reference}; `windlass run list` lists the newest.")
+
+
+def id_range(reference: str) -> tuple[bytes, bytes]:
+    """Return the first and the last id that a text may mean: an id, or its beginning.
+
+    Raises NotFound where it is neither.
+    """
     whole = parse_id(reference) if len(reference) >= 32 else None  # noqa: PLR2004 - digits of an id
     if whole is not None:
-        if stored.revision_of(tx, whole) is None:
-            raise NotFound(f"There is no run {reference}.")
-        return whole
+        return whole, whole
     prefix = reference.replace("-", "").lower()
     if len(prefix) < MIN_PREFIX or len(prefix) > 32 or set(prefix) - set("0123456789abcdef"):  # noqa: PLR2004
         raise NotFound(
             f'There is no run "{printable(reference)}"; give its id, or at least {MIN_PREFIX} digits of its beginning.'
         )
-    found = stored.matching(tx, prefix)
-    if not found:
-        raise NotFound(f"There is no run whose id begins with {reference}; `windlass run list` lists the newest.")
-    if len(found) > 1:
-        raise UserError(f"Several runs begin with {reference}; give more of the id.")
-    return found[0]
+    return bytes.fromhex(prefix.ljust(32, "0")), bytes.fromhex(prefix.ljust(32, "f"))
 
 
 async def get_run(engine: Engine, run_id: bytes) -> dict[str, Any]:

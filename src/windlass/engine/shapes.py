@@ -60,6 +60,7 @@ def run_shape(
         "finishedAt": _time(row.finished_at),
         "deadline": _time(row.deadline),
         "cancelRequestedAt": _time(row.cancel_requested_at),
+        "restoredAt": _time(row.restored_at),
         "waitingFor": _waiting_for(row, awaits),
         "progress": {
             "percent": _percent(shown_counts) if said is None or row.state == "completed" else said,

@@ -23,3 +23,11 @@ def has_label(column: Column[str], name: str, value: str | None) -> ColumnElemen
 def keep_run_labels(tx: Transaction, labels: Iterable[tuple[str, str, bytes]]) -> None:
     """Note `(name, value, run id)` for lists."""
     tx.cursor.executemany("INSERT INTO run_labels (name, value, run_id) VALUES (?, ?, ?)", labels)
+
+
+def keep_labels_of(tx: Transaction, run_id: bytes, labels: str | None) -> None:
+    """Note the labels of a run that comes back, as its row has them; those that are noted already stay."""
+    tx.cursor.executemany(
+        "INSERT INTO run_labels (name, value, run_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        [(name, str(value), run_id) for name, value in (orjson.loads(labels) if labels else {}).items()],
+    )

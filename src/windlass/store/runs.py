@@ -192,9 +192,7 @@ def set_progress(tx: Transaction, run_id: bytes, progress: str) -> None:
     tx.connection.execute(update(runs).where(runs.c.id == run_id).values(progress=progress))
 
 
-def matching(tx: Transaction, prefix: str, limit: int = 2) -> list[bytes]:
-    """Return up to `limit` ids of runs whose text begins with `prefix` (hexadecimal digits without dashes)."""
-    low = bytes.fromhex(prefix.ljust(32, "0"))
-    high = bytes.fromhex(prefix.ljust(32, "f"))
+def between(tx: Transaction, low: bytes, high: bytes, limit: int = 2) -> list[bytes]:
+    """Return up to `limit` ids of runs that lie between two others, both included."""
     found = select(runs.c.id).where(runs.c.id >= low, runs.c.id <= high).limit(limit)
     return [row.id for row in tx.connection.execute(found)]

@@ -7,7 +7,19 @@ from typing import Any, Final
 
 from windlass.api.message import Answer, Request
 from windlass.api.openapi import describe
-from windlass.api.routes import definitions, figures, files, jobs, revisions, runs, statistics, streams, system, work
+from windlass.api.routes import (
+    archive,
+    definitions,
+    figures,
+    files,
+    jobs,
+    revisions,
+    runs,
+    statistics,
+    streams,
+    system,
+    work,
+)
 from windlass.api.routes.shared import ROOT
 from windlass.api.table import Route, RouteTable
 
@@ -29,5 +41,5 @@ def route_table() -> RouteTable:
         handler=openapi,
         summary="Return this description.",
     )
-    groups = (definitions, jobs, revisions, statistics, runs, streams, files, work, system, figures)
+    groups = (definitions, jobs, revisions, statistics, runs, streams, files, work, archive, system, figures)
     return RouteTable([*(route for group in groups for route in group.ROUTES), described])

@@ -116,6 +116,7 @@ def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output)
             ("finished", local_time(run["finishedAt"])),
             ("took", duration(between(run["startedAt"], run["finishedAt"]))),
             ("cancel asked", local_time(run["cancelRequestedAt"])),
+            ("restored", local_time(run["restoredAt"])),
             ("deadline", "" if run["finishedAt"] else local_time(run["deadline"])),
             ("allowed failures", plain(run["allowedFailures"] or None)),
             ("outputs", plain(run["outputs"])),

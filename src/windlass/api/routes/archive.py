@@ -1,0 +1,94 @@
+"""Runs that have left the hot store: moved, listed, brought back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from windlass.api.message import Answer, Request
+from windlass.api.query import Query
+from windlass.api.routes.shared import LIST_PROJECT, PAGE, ROOT, id_cursor, listed_project, page
+from windlass.api.table import Body, Route
+from windlass.engine.archiving import preview_sweep, sweep
+from windlass.engine.engine import Engine
+from windlass.engine.restoring import archive_figures, list_archive, restore
+from windlass.model.state import RUN_FINAL
+from windlass.store.archive.catalogue import ArchiveFilter
+
+#: Runs that one request moves: it answers within seconds, and says where more is to be done.
+_PORTION: Final = 2_000
+
+
+async def get_archive(engine: Engine, request: Request) -> Answer:
+    """List archived runs."""
+    query = request.query
+    filters = ArchiveFilter(
+        project=listed_project(request),
+        job=query.get("job"),
+        states=query.get("state", ()),
+        before=id_cursor(request),
+        limit=query["limit"],
+    )
+    return page(*await list_archive(engine, filters))
+
+
+async def get_figures(engine: Engine, _: Request) -> Answer:
+    """Return how much the archive holds."""
+    return Answer(body=await archive_figures(engine))
+
+
+async def run_archiver(engine: Engine, request: Request) -> Answer:
+    """Let runs leave whose retention is over."""
+    if request.data.get("dryRun"):
+        return Answer(body={"rules": await preview_sweep(engine)})
+    return Answer(body=(await sweep(engine, limit=_PORTION)).to_json())
+
+
+async def restore_one(engine: Engine, request: Request) -> Answer:
+    """Bring a run back."""
+    run, _ = await restore(engine, request.params["run"])
+    return Answer(body=run)
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        path=f"{ROOT}/archive",
+        permission="view",
+        handler=get_archive,
+        summary="List archived runs, newest first.",
+        query=(
+            LIST_PROJECT,
+            Query("job", "alias of a job"),
+            Query("state", "states of the runs", "texts", choices=tuple(sorted(RUN_FINAL))),
+            *PAGE,
+        ),
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/archive/figures",
+        permission="view",
+        handler=get_figures,
+        summary="Return how many runs and bytes the archive holds, and how old they are.",
+    ),
+    Route(
+        method="POST",
+        path=f"{ROOT}/archive/run",
+        permission="administer",
+        handler=run_archiver,
+        summary="Let runs leave whose retention is over: some thousand; `more` says that others wait.",
+        body=Body(
+            schema={
+                "type": "object",
+                "properties": {"dryRun": {"type": "boolean", "description": "say what would leave, and do nothing"}},
+                "additionalProperties": False,
+            }
+        ),
+    ),
+    Route(
+        method="POST",
+        path=f"{ROOT}/archive/{{run}}/restore",
+        permission="operate",
+        handler=restore_one,
+        summary="Bring a run back from the archive, which keeps its copy.",
+    ),
+)

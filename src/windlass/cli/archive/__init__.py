@@ -1,0 +1,1 @@
+"""`windlass archive ...`, one module for each verb."""

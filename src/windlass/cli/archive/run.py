@@ -1,0 +1,58 @@
+"""`windlass archive run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.session import Session
+from windlass.cli.table import Column
+from windlass.cli.text import plain, size
+
+_COLUMNS = (
+    Column("RULE", lambda row: row["rule"]),
+    Column("TO", lambda row: row["to"]),
+    Column("RUNS", lambda row: plain(row["runs"]), right=True),
+)
+_COUNTS = ("archived", "deleted", "failed", "held", "size", "ended")
+_EXAMPLES = """
+windlass archive run --dry-run
+windlass archive run
+"""
+
+
+@make(name="run", examples=_EXAMPLES)
+@click.option("--dry-run", is_flag=True, help="Say how many runs would leave, and by which rule.")
+def command(session: Session, *, dry_run: bool) -> int:
+    """Let every run leave now whose retention is over; a server does so every WINDLASS_CLEANUP_INTERVAL.
+
+    Exit status 1: the archive did not give back what it was given of some runs; they stay where they are.
+    """
+    with session.connect() as client:
+        if dry_run:
+            rules = client.post("archive", "run", body={"dryRun": True})["rules"]
+            session.out.rows(rules, _COLUMNS, "No run would leave.")
+            return 0
+        total = dict.fromkeys(_COUNTS, 0)
+        more = True
+        while more:
+            swept = client.post("archive", "run", body={})
+            total = {name: total[name] + swept[name] for name in _COUNTS}
+            more = swept["more"]
+            if more:
+                session.out.note(f"{total['archived'] + total['deleted']:,} runs so far")
+    session.out.value(total, lambda: _told(total))
+    return 1 if total["failed"] else 0
+
+
+def _told(total: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{total['archived']:,} runs went to the archive ({size(total['size'])}), {total['deleted']:,} were deleted."
+    if total["ended"]:
+        yield f"{total['ended']:,} runs left the archive for good."
+    if total["held"]:
+        yield f"{total['held']:,} runs stay, because something still holds them."
+    if total["failed"]:
+        yield f"{total['failed']:,} runs stay, because the archive did not give back what it was given."

@@ -1,0 +1,282 @@
+"""Moving final runs out of the hot store: copied, read back and compared, and only then deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from windlass.clock import micros
+from windlass.engine.engine import Engine
+from windlass.engine.retaining import DAY, leaving_runs, rules_of
+from windlass.errors import CorruptStore
+from windlass.ids import id_text
+from windlass.model.retention import FinalRun, RetentionRule
+from windlass.store.archive import catalogue, leaving
+from windlass.store.archive.archive import Archive, Piece
+from windlass.store.archive.catalogue import NewEntry
+from windlass.store.archive.document import PIECE, Mark, Position, mark_of, read_piece
+from windlass.store.archive.leaving import Leaving
+from windlass.store.archive.open import open_archive
+from windlass.store.retained import forget_files, jobs_with_retention, runs_with_old_files
+from windlass.store.transaction import Transaction
+
+_log = logging.getLogger(__name__)
+
+#: How often a copy that does not read back is made again.
+TRIES: Final = 3
+#: Runs that leave in one unit of work.
+_TOGETHER: Final = 50
+#: Bytes of documents that are held at one time.
+_HELD: Final = 4 * PIECE
+#: Longest pause in seconds between two units of work: writers get as much time as the archiver takes.
+_LONGEST_BREATH: Final = 0.05
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep did."""
+
+    archived: int = 0
+    #: Runs that a policy deleted.
+    deleted: int = 0
+    #: Runs whose copy did not read back, and which stay.
+    failed: int = 0
+    #: Runs that somebody changed or holds on to since they were found.
+    held: int = 0
+    #: Bytes that the archive took.
+    size: int = 0
+    #: Runs that left the archive.
+    ended: int = 0
+    #: More is to be done.
+    more: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the API answers."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class _Copy:
+    """A run's document on its way."""
+
+    run: FinalRun
+    mark: Mark | None = None
+    position: Position | None = field(default_factory=Position)
+    number: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+
+
+async def sweep(engine: Engine, *, limit: int | None = None) -> Swept:
+    """Let every run leave whose time has come, about `limit` of them at most, and end what was begun before.
+
+    It may be killed at any point: what it had copied is copied again, what it had begun to remove is removed.
+    """
+    swept = Swept()
+    async with engine.archiving:
+        await _finish(engine)
+        archive = await open_archive(engine.settings.archive_url, engine.store)
+        rules = await engine.store.read(rules_of, engine)
+        async for rule, runs in leaving_runs(engine, rules):
+            if rule.to == "delete":
+                await _delete(engine, rule, runs, swept)
+            else:
+                await _archive(engine, archive, rule, runs, swept)
+            if limit is not None and swept.archived + swept.deleted >= limit:
+                swept.more = True
+                break
+        if not swept.more:
+            await _drop_files(engine)
+            await _end(engine, archive, swept)
+    return swept
+
+
+async def preview_sweep(engine: Engine) -> list[dict[str, Any]]:
+    """Return how many runs each rule would let leave now."""
+    rules = await engine.store.read(rules_of, engine)
+    counts: dict[str, dict[str, Any]] = {}
+    async for rule, runs in leaving_runs(engine, rules):
+        found = counts.setdefault(rule.name, {"rule": rule.name, "to": rule.to, "runs": 0})
+        found["runs"] += len(runs)
+    return list(counts.values())
+
+
+async def _archive(
+    engine: Engine, archive: Archive, rule: RetentionRule, runs: Sequence[FinalRun], swept: Swept
+) -> None:
+    left = list(runs)
+    for _ in range(TRIES):
+        copies = await _copied(engine, archive, left)
+        kept = await archive.seal()
+        ready: list[Leaving] = []
+        failed: list[FinalRun] = []
+        for copy in copies:
+            if copy.mark is None:
+                swept.held += 1
+                continue
+            place = kept[copy.run.id]
+            digest = copy.digest.hexdigest()
+            if await _digest_of(archive, copy.run.id, place.place) != digest:
+                failed.append(copy.run)
+                continue
+            entry = NewEntry(copy.run.id, rule.name, archive.url, place.place, place.size, digest)
+            ready.append(Leaving(entry, copy.mark))
+            swept.size += place.size
+        swept.archived += await _leave(engine, ready, swept)
+        left = failed
+        if not left:
+            return
+    swept.failed += len(left)
+    _log.error(
+        "The archive %s did not give back what it was given of %d runs, the first is %s: they stay where they are",
+        archive.url,
+        len(left),
+        id_text(left[0].id),
+    )
+
+
+async def _copied(engine: Engine, archive: Archive, runs: Sequence[FinalRun]) -> list[_Copy]:
+    """Write the documents of runs to the archive."""
+    copies = [_Copy(run) for run in runs]
+    waiting = list(reversed(copies))
+    while waiting:
+        pieces = await engine.store.read(_pieces, waiting)
+        begun = time.monotonic()
+        await archive.write(pieces)
+        await _breathe(begun)
+    return copies
+
+
+def _pieces(tx: Transaction, waiting: list[_Copy]) -> list[Piece]:
+    """Return further pieces of the documents that wait, and take those off that are done."""
+    pieces: list[Piece] = []
+    held = 0
+    while waiting and held < _HELD:
+        copy = waiting[-1]
+        if copy.number == 0:
+            copy.mark = mark_of(tx, copy.run.id)
+        if copy.mark is None or copy.position is None:
+            waiting.pop()
+            continue
+        data, copy.position = read_piece(tx, copy.run.id, copy.position)
+        pieces.append(Piece(copy.run.id, copy.number, data, copy.run.finished_at))
+        copy.digest.update(data)
+        copy.number += 1
+        held += len(data)
+    return pieces
+
+
+async def _digest_of(archive: Archive, run_id: bytes, place: str) -> str | None:
+    """Return the digest of what the archive gives back; None where it cannot."""
+    digest = hashlib.sha256()
+    try:
+        async for data in archive.read(run_id, place):
+            digest.update(data)
+    except CorruptStore:
+        return None
+    return digest.hexdigest()
+
+
+async def _delete(engine: Engine, rule: RetentionRule, runs: Sequence[FinalRun], swept: Swept) -> None:
+    marks = await engine.store.read(_marks, runs)
+    ready = [Leaving(NewEntry(run.id, rule.name, "", "", 0, ""), mark) for run, mark in zip(runs, marks, strict=True)]
+    swept.deleted += await _leave(engine, ready, swept)
+
+
+def _marks(tx: Transaction, runs: Sequence[FinalRun]) -> list[Mark]:
+    return [mark_of(tx, run.id) or Mark(None, None, None, None) for run in runs]
+
+
+async def _leave(engine: Engine, ready: Sequence[Leaving], swept: Swept) -> int:
+    """Delete runs whose copies were verified; return how many left."""
+    gone = 0
+    for start in range(0, len(ready), _TOGETHER):
+        part = ready[start : start + _TOGETHER]
+        begun = time.monotonic()
+        left = await engine.store.run(leaving.leave, part)
+        gone += len(left)
+        swept.held += len(part) - len(left)
+        await _breathe(begun)
+    await _finish(engine)
+    return gone
+
+
+async def _finish(engine: Engine) -> None:
+    """Remove what is left of runs that have left: large ones go bit by bit, and the files of deleted ones."""
+    while found := await engine.store.read(catalogue.leaving, 100):
+        for row in found:
+            if not row.archive:
+                await asyncio.to_thread(shutil.rmtree, artifact_folder(engine, row.run_id), ignore_errors=True)
+            done = False
+            while not done:
+                begun = time.monotonic()
+                done = await engine.store.run(_remove_rest, row.run_id, forget=not row.archive)
+                await _breathe(begun)
+
+
+def _remove_rest(tx: Transaction, run_id: bytes, *, forget: bool) -> bool:
+    done = leaving.remove_rest(tx, run_id)
+    if done and forget:
+        catalogue.drop(tx, [run_id])
+    return done
+
+
+async def _drop_files(engine: Engine) -> None:
+    """Remove the files of runs whose job says that they stay for fewer days than the run."""
+    for job_id, age in await engine.store.read(_file_ages):
+        while found := await engine.store.read(_old_files, job_id, age):
+            for run_id in found:
+                await asyncio.to_thread(shutil.rmtree, artifact_folder(engine, run_id), ignore_errors=True)
+            await engine.store.run(forget_files, found)
+
+
+def _file_ages(tx: Transaction) -> list[tuple[bytes, int]]:
+    ages = [(job_id, (said.get("artifacts") or {}).get("days")) for job_id, _, said in jobs_with_retention(tx)]
+    return [(job_id, days * DAY) for job_id, days in ages if days is not None]
+
+
+def _old_files(tx: Transaction, job_id: bytes, age: int) -> list[bytes]:
+    return runs_with_old_files(tx, job_id, tx.now - age, 100)
+
+
+async def _end(engine: Engine, archive: Archive, swept: Swept) -> None:
+    """Let runs leave the archive whose time there is over, and remove what a killed process left in it."""
+    age = micros(engine.settings.archive_retention)
+    while found := await engine.store.read(_over, age):
+        by_url: dict[str, list[tuple[bytes, str]]] = {}
+        for row in found:
+            by_url.setdefault(row.archive, []).append((row.run_id, row.place))
+        for url, runs in by_url.items():
+            if url:
+                other = archive if url == archive.url else await open_archive(url, engine.store)
+                await other.remove(runs)
+        ids = [row.run_id for row in found]
+        for run_id in await engine.store.read(_not_hot, ids):
+            await asyncio.to_thread(shutil.rmtree, artifact_folder(engine, run_id), ignore_errors=True)
+        await engine.store.run(catalogue.drop, ids)
+        swept.ended += len(ids)
+    await archive.tidy(await engine.store.read(catalogue.places, archive.url))
+
+
+def _over(tx: Transaction, age: int) -> list[Any]:
+    return catalogue.ended(tx, tx.now - age, 500)
+
+
+def _not_hot(tx: Transaction, run_ids: Sequence[bytes]) -> list[bytes]:
+    return [run_id for run_id in run_ids if mark_of(tx, run_id) is None]
+
+
+def artifact_folder(engine: Engine, run_id: bytes) -> Path:
+    """Return where the files of a run are."""
+    return engine.settings.home / "artifacts" / id_text(run_id)
+
+
+async def _breathe(begun: float) -> None:
+    """Leave the writer to others for as long as the last unit of work took."""
+    await asyncio.sleep(min(time.monotonic() - begun, _LONGEST_BREATH))

@@ -1,0 +1,108 @@
+"""The archive as people see it: listed, and runs brought back from it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from windlass.clock import to_text
+from windlass.engine.engine import Engine
+from windlass.engine.reading import get_run, id_range
+from windlass.errors import CorruptStore, NotFound, UserError
+from windlass.ids import id_text
+from windlass.store.archive import catalogue
+from windlass.store.archive.archive import Archive
+from windlass.store.archive.catalogue import ArchiveFilter
+from windlass.store.archive.document import insert_rows, mark_of, read_rows
+from windlass.store.archive.open import open_archive
+from windlass.store.labels import keep_labels_of
+from windlass.store.transaction import Transaction
+
+
+async def list_archive(engine: Engine, filters: ArchiveFilter) -> tuple[list[dict[str, Any]], str | None]:
+    """Return a page of archived runs, those last created first, and the cursor of the next page."""
+    rows = await engine.store.read(catalogue.entries, filters)
+    more = len(rows) == filters.limit and rows
+    return [_shape(row) for row in rows], id_text(rows[-1].run_id) if more else None
+
+
+async def archive_figures(engine: Engine) -> dict[str, Any]:
+    """Return how much the archive holds."""
+    found = await engine.store.read(catalogue.figures)
+    oldest = None if found.oldest is None else to_text(found.oldest)
+    return {"url": engine.settings.archive_url, **found._asdict(), "oldest": oldest}
+
+
+async def restore(engine: Engine, reference: str) -> tuple[dict[str, Any], bool]:
+    """Bring a run back, by its id or the beginning of it; return it, and whether it was away.
+
+    The archive keeps its copy; the run leaves again once its retention, counted from now, is over. Raises NotFound
+    where the archive has no such run, UserError where several begin so, CorruptStore where its copy is damaged.
+    """
+    run_id = await engine.store.read(_find, reference)
+    async with engine.archiving:
+        entry, hot = await engine.store.read(_state, run_id)
+        if not hot:
+            await _restore(engine, await open_archive(entry.archive, engine.store), entry)
+    return await get_run(engine, run_id), not hot
+
+
+async def _restore(engine: Engine, archive: Archive, entry: Any) -> None:
+    digest = hashlib.sha256()
+    async for data in archive.read(entry.run_id, entry.place):
+        digest.update(data)
+    if digest.hexdigest() != entry.digest:
+        raise CorruptStore(
+            f"What the archive {archive.url} holds of run {id_text(entry.run_id)} is not what it was given; "
+            "nothing was changed: bring the archive back from a backup."
+        )
+    # Where this is cut off, the next sweep removes what came back so far.
+    await engine.store.run(catalogue.set_removed, entry.run_id, removed=False)
+    run: list[dict[str, Any]] = []
+    async for data in archive.read(entry.run_id, entry.place):
+        rows = list(read_rows(data))
+        run += [values for table, values in rows if table == "runs"]
+        await engine.store.run(insert_rows, [(table, values) for table, values in rows if table != "runs"])
+    await engine.store.run(_complete, entry.run_id, run)
+
+
+def _complete(tx: Transaction, run_id: bytes, run: list[dict[str, Any]]) -> None:
+    """Make a run readable again: its own row comes last."""
+    insert_rows(tx, [("runs", values | {"restored_at": tx.now}) for values in run])
+    for values in run:
+        keep_labels_of(tx, run_id, values.get("labels"))
+    catalogue.set_removed(tx, run_id, removed=True, restored_at=tx.now)
+
+
+def _find(tx: Transaction, reference: str) -> bytes:
+    low, high = id_range(reference)
+    found = catalogue.matching(tx, low, high)
+    if not found:
+        raise NotFound(f"The archive has no run {reference}; `windlass archive list` lists what it has.")
+    if len(found) > 1:
+        raise UserError(f"Several archived runs begin with {reference}; give more of the id.")
+    return found[0]
+
+
+def _state(tx: Transaction, run_id: bytes) -> tuple[Any, bool]:
+    entry = catalogue.entry(tx, run_id)
+    if entry is None:
+        raise NotFound(f"The archive has no run {id_text(run_id)}.")
+    return entry, mark_of(tx, run_id) is not None
+
+
+def _shape(row: Any) -> dict[str, Any]:
+    return {
+        "id": id_text(row.run_id),
+        "project": row.project,
+        "job": row.job,
+        "revision": row.revision,
+        "state": row.state,
+        "createdAt": to_text(row.created_at),
+        "finishedAt": to_text(row.finished_at),
+        "archivedAt": to_text(row.archived_at),
+        "rule": row.rule,
+        "archive": row.archive,
+        "size": row.size,
+        "restoredAt": None if row.restored_at is None else to_text(row.restored_at),
+    }

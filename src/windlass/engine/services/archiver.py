@@ -1,0 +1,45 @@
+"""Lets final runs leave when their time has come, and keeps the database small."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+
+from windlass.engine.archiving import Swept, sweep
+from windlass.engine.engine import Engine
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two sweeps of a store in memory.
+_MEMORY_INTERVAL: Final = 60.0
+#: Seconds before the first sweep: a command that runs one job here and now does not wait for it.
+_FIRST: Final = 5.0
+_SHORTEST: Final = 1.0
+
+
+@dataclass(slots=True)
+class Archiver:
+    """The duty of everything with an age. It counts what it did since it was made."""
+
+    engine: Engine
+    total: Swept = field(default_factory=Swept)
+    name: str = "archiver"
+    _begun: bool = False
+
+    async def turn(self) -> float:
+        """Sweep, but for the first time; return the seconds until the next sweep."""
+        interval = max(self.engine.settings.cleanup_interval, _SHORTEST)
+        if not self._begun:
+            self._begun = True
+            return min(interval, _FIRST)
+        swept = await sweep(self.engine)
+        self.total.archived += swept.archived
+        self.total.deleted += swept.deleted
+        self.total.failed += swept.failed
+        self.total.size += swept.size
+        self.total.ended += swept.ended
+        if swept.archived or swept.deleted or swept.ended:
+            told = "%d runs went to the archive (%d bytes), %d were deleted, %d left the archive"
+            _log.info(told, swept.archived, swept.size, swept.deleted, swept.ended)
+        return min(interval, _MEMORY_INTERVAL) if self.engine.store.kind == "memory" else interval

@@ -1,0 +1,1 @@
+"""Where runs are kept once they have left the hot tables."""

@@ -1,0 +1,139 @@
+"""The catalogue of archived runs: where each of them is, and lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, case, delete, func, select, update
+
+from windlass.store.tables import archived_runs, jobs, revisions
+from windlass.store.transaction import Transaction
+
+
+class NewEntry(NamedTuple):
+    """A run that leaves, in the order of its columns; what the run itself says is taken from its row."""
+
+    run_id: bytes
+    rule: str
+    archive: str
+    place: str
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveFilter:
+    """Which archived runs a list shows; None leaves a field open."""
+
+    project: str | None = None
+    job: str | None = None
+    states: Sequence[str] = ()
+    before: bytes | None = None
+    limit: int = 50
+
+
+_COLUMNS = (*archived_runs.c, jobs.c.alias.label("job"), revisions.c.number.label("revision"))
+_FROM = archived_runs.outerjoin(jobs, jobs.c.id == archived_runs.c.job_id).outerjoin(
+    revisions, revisions.c.id == archived_runs.c.revision_id
+)
+_INSERT = (
+    "INSERT INTO archived_runs (run_id, project, job_id, revision_id, state, created_at, finished_at, archived_at, "
+    "rule, archive, place, size, digest, removed) "
+    "SELECT id, project, job_id, revision_id, state, created_at, finished_at, ?, ?, ?, ?, ?, ?, ? "
+    "FROM runs WHERE id = ? "
+    "ON CONFLICT (run_id) DO UPDATE SET state = excluded.state, finished_at = excluded.finished_at, "
+    "archived_at = excluded.archived_at, rule = excluded.rule, archive = excluded.archive, place = excluded.place, "
+    "size = excluded.size, digest = excluded.digest, removed = excluded.removed, restored_at = NULL"
+)
+
+
+def enter(tx: Transaction, entry: NewEntry, *, removed: bool) -> None:
+    """Note where a run is that leaves the hot tables; its row must still be there.
+
+    `removed` says that all of its rows leave at once; else `leaving` returns it until they have.
+    """
+    tx.cursor.execute(
+        _INSERT,
+        (
+            tx.now, entry.rule, entry.archive, entry.place, entry.size, entry.digest, int(removed), entry.run_id,
+        ),
+    )  # fmt: skip
+
+
+def entry(tx: Transaction, run_id: bytes) -> Row[Any] | None:
+    """Return what the catalogue says of a run; None where it does not know it."""
+    found = select(*_COLUMNS).select_from(_FROM).where(archived_runs.c.run_id == run_id, archived_runs.c.archive != "")
+    return tx.connection.execute(found).one_or_none()
+
+
+def entries(tx: Transaction, filters: ArchiveFilter) -> list[Row[Any]]:
+    """Return a page of archived runs, those last created first."""
+    table = archived_runs
+    found = select(*_COLUMNS).select_from(_FROM).where(table.c.archive != "")
+    if filters.project is not None:
+        found = found.where(table.c.project == filters.project)
+    if filters.job is not None:
+        found = found.where(jobs.c.alias == filters.job)
+    if filters.states:
+        found = found.where(table.c.state.in_(filters.states))
+    if filters.before is not None:
+        found = found.where(table.c.run_id < filters.before)
+    return list(tx.connection.execute(found.order_by(table.c.run_id.desc()).limit(filters.limit)))
+
+
+def matching(tx: Transaction, low: bytes, high: bytes, limit: int = 2) -> list[bytes]:
+    """Return up to `limit` archived runs whose id lies between two others."""
+    table = archived_runs
+    found = select(table.c.run_id).where(table.c.run_id.between(low, high), table.c.archive != "").limit(limit)
+    return list(tx.connection.execute(found).scalars())
+
+
+def leaving(tx: Transaction, limit: int) -> list[Row[Any]]:
+    """Return runs of which rows are still to leave the hot tables."""
+    table = archived_runs
+    return list(tx.connection.execute(select(*table.c).where(table.c.removed == 0).limit(limit)))
+
+
+def ended(tx: Transaction, before: int, limit: int) -> list[Row[Any]]:
+    """Return runs that ended before a time, and whose time in the archive is over."""
+    table = archived_runs
+    found = select(*table.c).where(table.c.finished_at < before, table.c.removed == 1)
+    return list(tx.connection.execute(found.order_by(table.c.finished_at).limit(limit)))
+
+
+def drop(tx: Transaction, run_ids: Sequence[bytes]) -> None:
+    """Forget runs."""
+    tx.connection.execute(delete(archived_runs).where(archived_runs.c.run_id.in_(run_ids)))
+
+
+def set_removed(tx: Transaction, run_id: bytes, *, removed: bool, restored_at: int | None = None) -> None:
+    """Say whether the hot tables are free of a run's rows, or have all of them, and when they came back."""
+    values = {"removed": int(removed), "restored_at": restored_at}
+    tx.connection.execute(update(archived_runs).where(archived_runs.c.run_id == run_id).values(values))
+
+
+def places(tx: Transaction, url: str) -> set[str]:
+    """Return every place of one archive that a run is at."""
+    table = archived_runs
+    return set(tx.connection.execute(select(table.c.place).where(table.c.archive == url).distinct()).scalars())
+
+
+class Figures(NamedTuple):
+    """How much the archive holds."""
+
+    runs: int
+    size: int
+    #: End of the run that ended first, in microseconds; None where it is empty.
+    oldest: int | None
+    restored: int
+
+
+def figures(tx: Transaction) -> Figures:
+    """Count what the archive holds."""
+    table = archived_runs
+    restored = func.coalesce(func.sum(case((table.c.restored_at.is_not(None), 1), else_=0)), 0)
+    found = select(func.count(), func.coalesce(func.sum(table.c.size), 0), func.min(table.c.finished_at), restored)
+    row = tx.connection.execute(found.where(table.c.archive != "")).one()
+    return Figures(*row)

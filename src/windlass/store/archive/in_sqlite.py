@@ -1,0 +1,110 @@
+"""The archive in a SQLite database of its own, which may lie on another disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import zlib
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final, TypeVar
+
+from windlass.errors import CorruptStore, Unavailable
+from windlass.store.archive.archive import Kept, Piece
+from windlass.store.archive.in_database import unpacked
+
+Result = TypeVar("Result")
+
+_APPLICATION_ID: Final = 0x574E4441
+_WAIT: Final = 5.0
+_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS archive_parts "
+    "(run_id BLOB NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL, store TEXT NOT NULL, "
+    "PRIMARY KEY (run_id, number))"
+)
+
+
+class SqliteArchive:
+    """See `Archive`. Several stores may share the file: each run says whose it is."""
+
+    def __init__(self, url: str, path: Path, store: str) -> None:
+        """Keep documents of the store with this id in the file at `path`, which is made when it is first needed."""
+        self.url = url
+        self._path = path
+        self._store = store
+        self._sizes: dict[bytes, int] = {}
+
+    async def write(self, pieces: Sequence[Piece]) -> None:
+        """Take pieces; see `Archive.write`."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            packed = [(piece.run_id, piece.number, zlib.compress(piece.data), self._store) for piece in pieces]
+            fresh = [(piece.run_id,) for piece in pieces if piece.number == 0]
+            connection.executemany("DELETE FROM archive_parts WHERE run_id = ?", fresh)
+            connection.executemany("INSERT OR REPLACE INTO archive_parts VALUES (?, ?, ?, ?)", packed)
+            for run_id, number, data, _ in packed:
+                self._sizes[run_id] = len(data) + (self._sizes.get(run_id, 0) if number else 0)
+
+        await asyncio.to_thread(self._changed, write)
+
+    async def seal(self) -> Mapping[bytes, Kept]:
+        """Return what was written: each transaction was flushed."""
+        sizes, self._sizes = self._sizes, {}
+        return {run_id: Kept("", size) for run_id, size in sizes.items()}
+
+    async def read(self, run_id: bytes, place: str) -> AsyncIterator[bytes]:  # noqa: ARG002 - the contract's
+        """Yield the document of a run; see `Archive.read`."""
+        number = 0
+        while (data := await asyncio.to_thread(self._piece, run_id, number)) is not None:
+            yield unpacked(data)
+            number += 1
+
+    async def remove(self, runs: Sequence[tuple[bytes, str]]) -> None:
+        """Forget runs."""
+        ids = [(run_id,) for run_id, _ in runs]
+        await asyncio.to_thread(
+            self._changed,
+            lambda connection: connection.executemany("DELETE FROM archive_parts WHERE run_id = ?", ids),
+        )
+
+    async def tidy(self, known: Collection[str]) -> int:  # noqa: ARG002 - the contract's
+        """Do nothing: what a killed process left is written again, under the same key."""
+        return 0
+
+    def _piece(self, run_id: bytes, number: int) -> bytes | None:
+        if not self._path.exists():
+            return None
+        row = self._changed(
+            lambda connection: connection.execute(
+                "SELECT data FROM archive_parts WHERE run_id = ? AND number = ?", (run_id, number)
+            ).fetchone()
+        )
+        return None if row is None else bytes(row[0])
+
+    def _changed(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do work in a transaction. Raises Unavailable where the file cannot be used, CorruptStore where it is bad."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            with closing(sqlite3.connect(self._path, timeout=_WAIT)) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                self._prepare(connection)
+                with connection:
+                    return work(connection)
+        except OSError as error:
+            raise Unavailable(f"The archive {self._path} cannot be used: {error.strerror}.") from error
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"The archive {self._path} did not answer: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            raise CorruptStore(f"The archive {self._path} is damaged: {error}.") from error
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        found = connection.execute("PRAGMA application_id").fetchone()[0]
+        if found == _APPLICATION_ID:
+            return
+        if found or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise CorruptStore(f"The file {self._path} belongs to another program; name another one for the archive.")
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(_TABLE)

@@ -1,0 +1,59 @@
+"""Runs leave by themselves, are listed, and come back, by the real program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, log, serve
+from tests.fixtures.program import Windlass
+from tests.oracle.crash import until
+
+pytestmark = pytest.mark.promise("K06")
+JOB = HEAD % "note" + "steps:\n  - {name: say, run: 'echo hello; echo data > kept.txt', artifacts: ['*.txt']}\n"
+
+
+def test_a_run_is_archived_listed_and_restored(windlass: Windlass) -> None:
+    (windlass.folder / "job.yaml").write_text(JOB)
+    run = windlass("--json", "exec", "job.yaml").json()["id"]
+    assert windlass("archive", "run", "--dry-run").stderr == "No run would leave.\n"
+    now = {"WINDLASS_RETENTION": "0s"}
+    planned = windlass("--json", "archive", "run", "--dry-run", env=now).json()
+    assert planned == [{"rule": "WINDLASS_RETENTION", "to": "archive", "runs": 1}]
+    done = windlass("archive", "run", env=now)
+    assert done.code == 0, done.stderr
+    assert done.stdout.startswith("1 runs went to the archive (")
+    gone = windlass("run", "get", run)
+    assert (gone.code, gone.stdout) == (2, "")
+    assert f"Run {run} is in the archive; `windlass archive restore {run}` brings it back." in gone.stderr
+    (row,) = windlass("--json", "archive", "list").json()
+    assert (row["id"], row["job"], row["restoredAt"]) == (run, "note", None)
+    assert windlass("archive", "restore", run[:13]).stdout == f"Restored {run} of job note.\n"
+    assert log(windlass, run) == ["say | hello"]
+    assert windlass("--json", "run", "get", run).json()["restoredAt"]
+    assert windlass("run", "artifacts", run, "kept.txt").stdout == "data\n"
+    unknown = windlass("archive", "restore", "0123456789")
+    assert (unknown.code, unknown.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.promise("H12")
+def test_a_server_lets_runs_leave_by_itself(windlass: Windlass, api: Socket, tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/cold"
+    apply(windlass, JOB)
+    serve(windlass, WINDLASS_RETENTION="1h", WINDLASS_CLEANUP_INTERVAL="1s", WINDLASS_ARCHIVE_URL=url)
+    run = accepted(windlass, "note")
+    ended(windlass, run)
+    assert api("POST", "archive/run", {"dryRun": True}) == {"rules": []}
+    assert api("GET", "archive/figures")["runs"] == 0
+    assert api("GET", f"runs/{run}")["restoredAt"] is None
+    # The job itself says that none of its runs but the newest stays.
+    apply(windlass, JOB + "retention: {runs: {last: 1}}\n")
+    second = accepted(windlass, "note")
+    ended(windlass, second)
+    until(lambda: bool(api("GET", "archive")["items"]), "the archive")
+    items = api("GET", "archive")["items"]
+    assert [(one["id"], one["rule"], one["archive"]) for one in items] == [(run, "retention of job note", url)]
+    assert api("POST", f"archive/{run}/restore")["id"] == run
+    assert api("GET", f"runs/{run}")["restoredAt"]
+    assert len(list((tmp_path / "cold").rglob("*.jsonl.gz"))) == 1

@@ -1,0 +1,154 @@
+"""The archiver is killed at every point of its way: no run is lost, none is there twice, the next one ends the work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import traceback
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.oracle.world import World
+from windlass.engine.archiving import sweep
+from windlass.engine.reading import list_runs, list_tasks
+from windlass.engine.restoring import list_archive, restore
+from windlass.ids import id_text, parse_id
+from windlass.store.archive.catalogue import ArchiveFilter
+from windlass.store.archive.leaving import PORTION
+from windlass.store.runs import RunFilter
+from windlass.store.transaction import Transaction
+
+pytestmark = pytest.mark.promise("K06")
+AGE: Final = 31 * 86_400.0
+RUNS: Final = 4
+#: More rows than leave in one unit of work.
+HEAVY: Final = PORTION * 2 + 50
+
+
+def world_in(folder: Path, url: str) -> World:
+    """Open the world of a folder; its clock stands behind the retention of all runs."""
+    world = World(str(folder / "windlass.db"), folder, settings={"archive_url": url.format(folder)})
+    world.clock.advance(AGE)
+    return world
+
+
+async def begin(folder: Path) -> None:
+    """Make a world with final runs, one of them heavy."""
+    world = World(str(folder / "windlass.db"), folder)
+    job = await world.define(steps={"a": {}, "b": {}})
+    for number in range(RUNS):
+        await world.submit(job, labels={"number": str(number)})
+    await (await world.worker()).work()
+
+    def write(tx: Transaction) -> None:
+        tx.cursor.executemany(
+            "INSERT INTO log_chunks (run_id, task, attempt, seq, at, stream, data) VALUES (?, 0, 1, ?, 0, 'out', ?)",
+            [(world.accepted[1], seq, b"line\n") for seq in range(HEAVY)],
+        )
+
+    await world.engine.store.run(write)
+    seen = {id_text(run_id): [event.seq for event in await world.events(run_id)] for run_id in world.accepted}
+    (folder / "events.json").write_text(json.dumps(seen))
+    await world.close()
+
+
+async def die(folder: Path, url: str, point: int) -> None:
+    """Sweep, and bring one run back, but die at a point: before and after each unit of work and each file."""
+    world = world_in(folder, url)
+    left = [point]
+
+    def step() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    inner = world.engine.store.run
+
+    async def run(unit: Any, *args: Any, **more: Any) -> Any:
+        step()
+        found = await inner(unit, *args, **more)
+        step()
+        return found
+
+    world.engine.store.run = run  # type: ignore[method-assign]
+    rename = Path.rename
+
+    def watched(self: Path, target: Any) -> Path:
+        step()
+        found = rename(self, target)
+        step()
+        return found
+
+    Path.rename = watched  # type: ignore[method-assign, assignment]
+    await sweep(world.engine)
+    entries, _ = await list_archive(world.engine, ArchiveFilter())
+    await restore(world.engine, entries[2]["id"])
+    await world.close()
+
+
+async def check(folder: Path, url: str) -> None:
+    """Say that every run is in one place, end the work, and bring all back whole."""
+    world = world_in(folder, url)
+    seen = json.loads((folder / "events.json").read_text())
+    archived, _ = await list_archive(world.engine, ArchiveFilter())
+    hot = {one["id"] for one in (await list_runs(world.engine, RunFilter()))[0]}
+    away = {one["id"] for one in archived if one["restoredAt"] is None}
+    assert len(hot | away) == RUNS
+    assert not hot & away
+    await sweep(world.engine)
+    archived, _ = await list_archive(world.engine, ArchiveFilter())
+    assert len(archived) == RUNS
+    for one in archived:
+        await restore(world.engine, one["id"])
+        run_id = parse_id(one["id"])
+        assert run_id is not None
+        assert [task["state"] for task in await list_tasks(world.engine, run_id)] == ["completed", "completed"]
+        assert [event.seq for event in await world.events(run_id)] == seen[one["id"]]
+    rows, _ = await list_runs(world.engine, RunFilter())
+    assert sorted(row["labels"]["number"] for row in rows) == ["0", "1", "2", "3"]
+    count = "SELECT count(*), count(DISTINCT seq) FROM log_chunks"
+    assert await world.engine.store.read(lambda tx: tx.cursor.execute(count).fetchone()) == (HEAVY, HEAVY)
+    if url.startswith("file:"):
+        files = [path for path in (folder / "cold").rglob("*") if path.is_file()]
+        assert len(files) <= 2
+        assert not [path for path in files if path.name.endswith(".part")]
+    await world.close()
+
+
+def forked(work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> int:
+    """Do work in a process of its own; return how that ended."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    try:
+        asyncio.run(work(*args))
+        code = 0
+    except BaseException:  # noqa: BLE001 - a child of the test's own process must not go on
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+@pytest.mark.parametrize(
+    "url", ["database:", "file://{0}/cold", "sqlite:///{0}/cold.db"], ids=["db", "files", "sqlite"]
+)
+def test_killed_anywhere_it_loses_and_doubles_nothing(tmp_path: Path, url: str) -> None:
+    (tmp_path / "begin").mkdir()
+    assert forked(begin, tmp_path / "begin") == 0
+    point, code = 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        folder = tmp_path / str(point)
+        shutil.copytree(tmp_path / "begin", folder)
+        code = forked(die, folder, url, point)
+        assert forked(check, folder, url) == 0, f"killed at point {point}"
+        shutil.rmtree(folder)
+        point += 1
+    assert code == 0
+    assert point > 15
