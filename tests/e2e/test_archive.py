@@ -32,8 +32,8 @@ def test_a_run_is_archived_listed_and_restored(windlass: Windlass) -> None:
     assert windlass("archive", "restore", run[:13]).stdout == f"Restored {run} of job note.\n"
     assert log(windlass, run) == ["say | hello"]
     assert windlass("--json", "run", "get", run).json()["restoredAt"]
-    assert windlass("run", "artifacts", run, "kept.txt").code == 0
-    assert (windlass.folder / "kept.txt").read_text() == "data\n"
+    assert windlass("run", "artifacts", run, "kept.txt", "-o", "out.txt").code == 0
+    assert (windlass.folder / "out.txt").read_text() == "data\n"
     unknown = windlass("archive", "restore", "0123456789")
     assert (unknown.code, unknown.stderr.count("\n")) == (2, 1)
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import delete, insert, select, update
 
-from windlass.store.tables import documents
+from windlass.store.archive_tables import documents
 from windlass.store.transaction import Transaction
 
 

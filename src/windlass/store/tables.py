@@ -6,7 +6,7 @@ so that hot statements and Core read and write the same bytes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -16,61 +16,22 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
     UniqueConstraint,
-    event,
     text,
 )
 
 from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
+from windlass.store import archive_tables as _archive_tables  # noqa: F401 - tables of the same schema
+from windlass.store.columns import Id, Json, Serial, Time, every_table
+from windlass.store.columns import one_of as _one_of
+from windlass.store.columns import partial as _partial
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-#: Integer keys that the database counts up: 64 bit on PostgreSQL, the rowid on SQLite.
-Serial = BigInteger().with_variant(Integer, "sqlite")
-Id = LargeBinary(16)
-Time = BigInteger
-Json = Text
-
-#: Where an index says, in its `info`, which rows it holds.
-_WHERE: Final = "where"
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _one_of(column: str, values: frozenset[str] | set[str]) -> str:
-    # Not IN: SQLite makes a table of its list anew for every row that is written, which doubles the time of a write.
-    return f"({' OR '.join(f'{column} = {value!r}' for value in sorted(values))})"
-
-
-def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    # To be told of PostgreSQL here SQLAlchemy would load its dialect: 30 ms in every command. See `_on_postgresql`.
-    return Index(name, *columns, unique=unique, sqlite_where=text(where), info={_WHERE: where})
-
-
-@event.listens_for(metadata, "before_create")
-def _on_postgresql(_: MetaData, connection: Connection, **__: object) -> None:
-    """Tell PostgreSQL, where it is about to make the tables, which indexes are partial."""
-    if connection.dialect.name != "postgresql":
-        return
-    for table in metadata.tables.values():
-        for index in table.indexes:
-            if _WHERE in index.info:
-                index.dialect_kwargs["postgresql_where"] = text(index.info[_WHERE])
-
+#: All tables, those that are declared elsewhere included.
+metadata = every_table
 
 #: How the few runs end that somebody looks for among all the others.
 ENDED_BADLY: Final = "state = 'cancelled' OR state = 'failed' OR state = 'timeout'"
@@ -438,66 +399,3 @@ idempotency_keys = Table(
     PrimaryKeyConstraint("project", "key"),
     Index("ix_idempotency_keys_expires_at", "expires_at"),
 )
-
-archived_runs = Table(
-    "archived_runs",
-    metadata,
-    Column("run_id", Id, nullable=False),
-    Column("project", Text, nullable=False),
-    Column("job_id", Id, nullable=False),
-    Column("revision_id", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("created_at", Time, nullable=False),
-    Column("finished_at", Time, nullable=False),
-    Column("archived_at", Time, nullable=False),
-    #: What sent it there, for people.
-    Column("rule", Text, nullable=False),
-    #: The archive that keeps it, by its address; empty of a run that is deleted and not quite gone.
-    Column("archive", Text, nullable=False),
-    #: Where it is in that archive.
-    Column("place", Text, nullable=False),
-    #: Bytes that the archive keeps.
-    Column("size", BigInteger, nullable=False),
-    #: SHA-256 of the document.
-    Column("digest", Text, nullable=False),
-    #: 0 while rows of the run have yet to leave the hot tables.
-    Column("removed", SmallInteger, nullable=False),
-    Column("restored_at", Time),
-    PrimaryKeyConstraint("run_id"),
-    Index("ix_archived_runs_project", "project", "run_id"),
-    Index("ix_archived_runs_job", "job_id", "run_id"),
-    Index("ix_archived_runs_revision", "revision_id"),
-    Index("ix_archived_runs_finished", "finished_at"),
-    _partial("ix_archived_runs_leaving", "run_id", where="removed = 0"),
-    sqlite_with_rowid=False,
-)
-"""Every run that the archive keeps, wherever that is: what is listed, and how it is found again."""
-
-archive_parts = Table(
-    "archive_parts",
-    metadata,
-    Column("run_id", Id, nullable=False),
-    Column("number", Integer, nullable=False),
-    #: A piece of the run's document, compressed.
-    Column("data", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("run_id", "number"),
-)
-"""The archive that lies in the database itself."""
-
-documents = Table(
-    "documents",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("project", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    #: The normalised document as canonical JSON.
-    Column("content", Json, nullable=False),
-    #: Where it came from, as of jobs; null when applied by hand.
-    Column("provenance", Json),
-    Column("created_at", Time, nullable=False),
-    Column("updated_at", Time, nullable=False),
-    UniqueConstraint("project", "kind", "name"),
-)
-"""What is applied beside jobs, one row a document: retention policies."""

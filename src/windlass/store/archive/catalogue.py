@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, case, delete, func, select, update
 
-from windlass.store.tables import archived_runs, jobs, revisions
+from windlass.store.archive_tables import archived_runs
+from windlass.store.tables import jobs, revisions
 from windlass.store.transaction import Transaction
 
 

@@ -19,8 +19,8 @@ from windlass.store.transaction import Transaction
 PORTION: Final = 200
 _SLACK: Final = 60 * SECOND
 _HISTORY: Final = tuple(part.table for part in PARTS if part.table != "runs")
-#: What keeps a final run: tasks, a parent or children that are not final, runs that wait for it, its own deletion, a key
-#: that still stands for it.
+#: What keeps a final run: tasks, a parent or children that are not final, runs that wait for it, its own deletion, and
+#: a key that still stands for it.
 _FREE: Final = (
     "r.finished_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.run_id = r.id) "
     "AND (r.parent_id IS NULL OR NOT EXISTS "

@@ -1,0 +1,82 @@
+"""The tables of the archive, and of documents that are applied beside jobs; see `tables`, which knows them all."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from windlass.store.columns import Id, Json, Time, every_table
+from windlass.store.columns import partial as _partial
+
+archived_runs = Table(
+    "archived_runs",
+    every_table,
+    Column("run_id", Id, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("job_id", Id, nullable=False),
+    Column("revision_id", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Time, nullable=False),
+    Column("finished_at", Time, nullable=False),
+    Column("archived_at", Time, nullable=False),
+    #: What sent it there, for people.
+    Column("rule", Text, nullable=False),
+    #: The archive that keeps it, by its address; empty of a run that is deleted and not quite gone.
+    Column("archive", Text, nullable=False),
+    #: Where it is in that archive.
+    Column("place", Text, nullable=False),
+    #: Bytes that the archive keeps.
+    Column("size", BigInteger, nullable=False),
+    #: SHA-256 of the document.
+    Column("digest", Text, nullable=False),
+    #: 0 while rows of the run have yet to leave the hot tables.
+    Column("removed", SmallInteger, nullable=False),
+    Column("restored_at", Time),
+    PrimaryKeyConstraint("run_id"),
+    Index("ix_archived_runs_project", "project", "run_id"),
+    Index("ix_archived_runs_job", "job_id", "run_id"),
+    Index("ix_archived_runs_revision", "revision_id"),
+    Index("ix_archived_runs_finished", "finished_at"),
+    _partial("ix_archived_runs_leaving", "run_id", where="removed = 0"),
+    sqlite_with_rowid=False,
+)
+"""Every run that the archive keeps, wherever that is: what is listed, and how it is found again."""
+
+archive_parts = Table(
+    "archive_parts",
+    every_table,
+    Column("run_id", Id, nullable=False),
+    Column("number", Integer, nullable=False),
+    #: A piece of the run's document, compressed.
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("run_id", "number"),
+)
+"""The archive that lies in the database itself."""
+
+documents = Table(
+    "documents",
+    every_table,
+    Column("id", Id, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    #: The normalised document as canonical JSON.
+    Column("content", Json, nullable=False),
+    #: Where it came from, as of jobs; null when applied by hand.
+    Column("provenance", Json),
+    Column("created_at", Time, nullable=False),
+    Column("updated_at", Time, nullable=False),
+    UniqueConstraint("project", "kind", "name"),
+)
+"""What is applied beside jobs, one row a document: retention policies."""
