@@ -43,6 +43,20 @@ async def test_a_second_application_works_through_the_owner(guest: Windlass) -> 
     assert found == ["run.created", "run.queued", "run.started"]
 
 
+async def test_a_guest_and_the_owner_are_told_why(guest: Windlass, sdk: Windlass) -> None:
+    def bad() -> None:
+        raise ValueError("no")
+
+    run = await sdk.submit(bad, key="once")
+    with pytest.raises(RunNotCompleted):
+        await run.wait(SECONDS)
+    told = await run.why()
+    assert (told["state"], told["because"][0]["kind"]) == ("failed", "step")
+    assert await (await guest.get(run.id)).why() == told
+    step = told["because"][0]["step"]
+    assert (await (await guest.get(run.id)).why(step))["subject"]["step"] == step
+
+
 async def test_a_guest_is_told_how_runs_end_and_can_stop_them(guest: Windlass, sdk: Windlass) -> None:
     begun = asyncio.Event()
 

@@ -38,6 +38,7 @@ COMMANDS: dict[str, Lazy | Family] = {
             "cancel": Lazy("windlass.cli.run.cancel", "Ask a run to stop."),
             "retry": Lazy("windlass.cli.run.retry", "Run a final run again."),
             "graph": Lazy("windlass.cli.run.graph", "Draw the steps of a run with their states."),
+            "why": Lazy("windlass.cli.run.why", "Say why a run or a step is in its state."),
             "artifacts": Lazy("windlass.cli.run.artifacts", "List the files that a run kept, or fetch one."),
         },
     ),

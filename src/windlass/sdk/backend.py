@@ -77,6 +77,10 @@ class Backend(Protocol):
         """Return how a run ended, once it has. Raises NotFound where there is none."""
         ...
 
+    async def why(self, run_id: str, step: str | None, key: str | None) -> dict[str, Any]:
+        """Return why a run, or a step of it, is in its state. Raises NotFound where there is none."""
+        ...
+
     async def cancel(self, run_id: str) -> None:
         """Ask a run to stop. Raises NotFound where there is none, Conflict where it ended already."""
         ...

@@ -13,6 +13,7 @@ import orjson
 from windlass.engine.applying import ApplyOptions, apply
 from windlass.engine.cancellation import cancel
 from windlass.engine.ends import RunEnds
+from windlass.engine.explaining import why
 from windlass.engine.health import health, health_shape
 from windlass.engine.log_reading import log_chunks
 from windlass.engine.manifests import ManifestText
@@ -115,6 +116,10 @@ class Embedded:
     async def wait(self, run_id: str) -> End:
         """Return how a run ended; see `Backend.wait`."""
         return _end(await self._ends.wait(await self._id(run_id)))
+
+    async def why(self, run_id: str, step: str | None, key: str | None) -> dict[str, Any]:
+        """Return why a run or a step is in its state; see `Backend.why`."""
+        return await why(self._engine, await self._id(run_id), step, key)
 
     async def cancel(self, run_id: str) -> None:
         """Ask a run to stop; see `Backend.cancel`."""

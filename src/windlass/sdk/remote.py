@@ -124,6 +124,11 @@ class Remote:
                     ended.set_exception(error)
                     ended.exception()  # whoever waits raises it
 
+    async def why(self, run_id: str, step: str | None, key: str | None) -> dict[str, Any]:
+        """Return why a run or a step is in its state; see `Backend.why`."""
+        found: dict[str, Any] = await self._ask(lambda: self._client.get("runs", run_id, "why", step=step, key=key))
+        return found
+
     async def cancel(self, run_id: str) -> None:
         """Ask a run to stop; see `Backend.cancel`."""
         await self._ask(self._client.post, "runs", run_id, "cancel")

@@ -61,6 +61,14 @@ class Run(Generic[Res]):
         result: Res = result_of(self._kind, end.outputs)
         return result
 
+    async def why(self, step: str | None = None, key: str | None = None) -> dict[str, Any]:
+        """Return why it is in its state, or a step of it: `{subject, state, reason, because}`, the chain of causes.
+
+        Each cause has `kind`, `message` and, where something is behind it, `because`. Raises NotFound where it has no
+        such step, or that has no task with this key.
+        """
+        return await self._backend.why(self.id, step, key)
+
     async def cancel(self) -> None:
         """Ask it to stop; `wait` tells when it has. A second call stops its clean-up too.
 

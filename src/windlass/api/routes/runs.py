@@ -12,6 +12,7 @@ from windlass.clock import from_text
 from windlass.engine.cancellation import cancel
 from windlass.engine.engine import Engine
 from windlass.engine.executing import execute
+from windlass.engine.explaining import why
 from windlass.engine.jobs import find_run_job, get_job
 from windlass.engine.manifests import ManifestText
 from windlass.engine.previewing import preview
@@ -183,6 +184,14 @@ async def get_graph(engine: Engine, request: Request) -> Answer:
     return Answer(body=await run_graph(engine, await run_id_of(engine, request)))
 
 
+async def get_why(engine: Engine, request: Request) -> Answer:
+    """Say why a run, or a step of it, is in its state."""
+    step, key = request.query.get("step"), request.query.get("key")
+    if key is not None and step is None:
+        raise UserError("key names a task of a step: give the step too.")
+    return Answer(body=await why(engine, await run_id_of(engine, request), step, key))
+
+
 async def cancel_one(engine: Engine, request: Request) -> Answer:
     """Ask a run to stop."""
     run_id = await run_id_of(engine, request)
@@ -325,6 +334,14 @@ ROUTES: Final = (
         permission="view",
         handler=get_graph,
         summary="Return the graph of a run with the states of its tasks.",
+    ),
+    Route(
+        method="GET",
+        path=f"{_RUN}/why",
+        permission="view",
+        handler=get_why,
+        summary="Say why a run, or a step of it, is in its state: the chain of causes.",
+        query=(Query("step", "name of a step"), Query("key", "key of one task of the step")),
     ),
     Route(
         method="POST",

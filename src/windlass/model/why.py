@@ -1,0 +1,365 @@
+"""Why a run or a task is as it is: the chain of causes, as a pure function over facts.
+
+At most a few of many alike are named, the rest is counted; each task is explained once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from windlass.clock import to_text
+from windlass.model.cause import SHOWN, Cause, cause, first_few
+from windlass.model.graph import StepGraph
+from windlass.model.state import RUN_FINAL, TASK_FINAL
+
+#: Longest chain.
+_DEEPEST: Final = 50
+_QUOTED: Final = re.compile(r'"([^"]+)"')
+_STOPS: Final = {"cancel": "its run was cancelled", "timeout": "its run ran out of time", "fail_fast": "a step failed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a queued task stands, and who could take it."""
+
+    queue: str
+    pool: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    #: Tasks that come before it, over all routes of the workers that serve it; counted up to a limit.
+    ahead: int = 0
+    #: True where there are more than were counted.
+    more: bool = False
+    #: Workers that live and serve it, with their slots and what they hold.
+    workers: int = 0
+    slots: int = 0
+    busy: int = 0
+    #: What holds the queue itself back, such as a pause: finished causes.
+    held_back: Sequence[Cause] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFacts:
+    """A task as far as it explains itself or others. Times are in microseconds."""
+
+    task: int
+    step: int
+    key: str
+    state: str
+    reason: str | None = None
+    attempt: int = 0
+    max_attempts: int = 1
+    exit_code: int | None = None
+    #: What went wrong, as a sentence.
+    message: str | None = None
+    allowed: bool = False
+    #: What a branch chose.
+    branches: Sequence[str] | None = None
+    wake_at: int | None = None
+    started_at: int | None = None
+    worker: str | None = None
+    #: Why the running attempt is asked to stop.
+    stop: str | None = None
+    on_worker_lost: str = "fail"
+    #: What `retry.on` of its step names.
+    retried: Sequence[str] = ()
+    #: How the attempt before ended, of a task that is to be tried again.
+    last_outcome: str | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """A run with its tasks."""
+
+    id: str
+    job: str
+    state: str
+    reason: str | None = None
+    message: str | None = None
+    scheduled_at: int | None = None
+    deadline: int | None = None
+    cancelled_at: int | None = None
+    cancelled_by: str | None = None
+    #: What a waiting run waits for: finished causes.
+    waits_for: Sequence[Cause] = ()
+    graph: StepGraph
+    tasks: Sequence[TaskFacts]
+
+
+def explain_run(run: RunFacts) -> dict[str, Any]:
+    """Return why a run is in its state: `{subject, state, reason, because}`."""
+    return {
+        "subject": {"run": run.id, "job": run.job},
+        "state": run.state,
+        "reason": run.reason,
+        "because": _of_run(_Reader(run)),
+    }
+
+
+def explain_step(run: RunFacts, step: int, key: str | None = None) -> dict[str, Any] | None:
+    """Return why a step is in its state, or of its tasks that with `key`; None where it has no such task."""
+    reader = _Reader(run)
+    tasks = [task for task in run.tasks if task.step == step and key in {None, task.key}]
+    if not tasks:
+        return None
+    subject = {"run": run.id, "job": run.job, "step": run.graph.names[step]}
+    if len(tasks) > 1:
+        state = next(state for state in _STANDS if any(task.state == state for task in tasks))
+        alike = [task for task in tasks if task.state == state]
+        return {"subject": subject, "state": state, "reason": None, "because": reader.behind(alike)}
+    (task,) = tasks
+    subject |= {"key": task.key, "task": f"{run.id}.{task.task}"}
+    return {"subject": subject, "state": task.state, "reason": task.reason, "because": reader.causes(task)}
+
+
+def _of_run(reader: _Reader) -> list[Cause]:
+    run = reader.run
+    if run.state == "waiting":
+        return list(run.waits_for) or [cause("waiting", "It waits.")]
+    if run.state == "scheduled":
+        at = run.scheduled_at if run.scheduled_at is not None else _earliest(run.tasks)
+        return [cause("not_before", f"It is to start at {_time(at)}, not before.", at=_time(at))]
+    if run.state not in RUN_FINAL:
+        asked = [_cancelled(run, "Somebody asked")] if run.cancelled_at is not None else []
+        return asked + reader.behind(task for task in run.tasks if task.state not in TASK_FINAL | {"pending"})
+    return _of_end(reader)
+
+
+def _of_end(reader: _Reader) -> list[Cause]:
+    run = reader.run
+    if run.state == "cancelled" and run.cancelled_at is not None:
+        return [_cancelled(run, "It was cancelled because somebody asked")]
+    bad = [task for task in run.tasks if task.state in {"failed", "timeout"}]
+    if run.state == "timeout":
+        stopped = [task for task in run.tasks if task.reason == "run_deadline"]
+        message = f"Its time was up at {_time(run.deadline)} or before: the run's own timeout, or that of all runs."
+        return [cause("run_deadline", message, reader.behind(stopped), deadline=_time(run.deadline))]
+    if run.state != "completed":
+        found = reader.behind(task for task in bad if not task.allowed)
+        return found or [cause(run.reason or "failed", run.message or f"It {_IS[run.state]}: {run.reason}.")]
+    allowed = reader.behind(task for task in bad if task.allowed)
+    skipped = reader.behind(task for task in run.tasks if task.state == "skipped")
+    return [cause("completed", "All its tasks have ended, and none failed that may not.", [*allowed, *skipped])]
+
+
+def _cancelled(run: RunFacts, beginning: str) -> Cause:
+    by = f" ({run.cancelled_by})" if run.cancelled_by else ""
+    message = f"{beginning} to stop it{by}, at {_time(run.cancelled_at)}."
+    return cause("cancel_requested", message, by=run.cancelled_by, at=_time(run.cancelled_at))
+
+
+class _Reader:
+    """Goes from tasks to what is behind them, each task once."""
+
+    def __init__(self, run: RunFacts) -> None:
+        self.run = run
+        self._told: set[int] = set()
+        self._depth = 0
+        self._numbers = {name: number for number, name in enumerate(run.graph.names)}
+        self._by_step: dict[int, list[TaskFacts]] = {}
+        for task in run.tasks:
+            self._by_step.setdefault(task.step, []).append(task)
+
+    def behind(self, tasks: Iterable[TaskFacts]) -> list[Cause]:
+        """Return a cause for each task: that it is as it is, with what is behind that."""
+        found = list(tasks)
+        return first_few([self._task(task) for task in found[:SHOWN]], len(found))
+
+    def causes(self, task: TaskFacts) -> list[Cause]:
+        """Return what is behind the state of a task; nothing where that was told before."""
+        if task.task in self._told or self._depth > _DEEPEST:
+            return []
+        self._told.add(task.task)
+        self._depth += 1
+        found: list[Cause] = _CAUSES[task.state](self, task)
+        self._depth -= 1
+        return found
+
+    def _task(self, task: TaskFacts) -> Cause:
+        step = self.run.graph.names[task.step]
+        key = f" [{task.key}]" if task.key else ""
+        message = f'Step "{step}"{key} {_IS[task.state]}'
+        return cause(
+            "step",
+            f"{message}{', which is allowed' if task.allowed else ''}.",
+            self.causes(task),
+            step=step,
+            key=task.key,
+            state=task.state,
+        )
+
+    def _steps(self, names: Iterable[str], *, bad: bool = False) -> list[Cause]:
+        found = [task for name in names if name in self._numbers for task in self._by_step[self._numbers[name]]]
+        return self.behind(task for task in found if not bad or task.state != "completed")
+
+    def pending(self, task: TaskFacts) -> list[Cause]:
+        before = [one for step in self.run.graph.predecessors[task.step] for one in self._by_step[step]]
+        still = [one for one in before if one.state not in TASK_FINAL]
+        if still:
+            return self.behind(still)
+        if self.run.state == "waiting":
+            return list(self.run.waits_for)
+        return [cause("held_back", "The steps before it have ended; its run does not let more tasks run at one time.")]
+
+    def scheduled(self, task: TaskFacts) -> list[Cause]:
+        at = _time(task.wake_at)
+        if not task.attempt:
+            return [cause("not_before", f"It is to start at {at}, not before.", at=at)]
+        how = task.last_outcome or "ended"
+        message = f"Attempt {task.attempt} of {task.max_attempts} {_WAS.get(how, how)}; the next one is due at {at}."
+        facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "outcome": task.last_outcome}
+        return [cause("retry_delay", message, at=at, **facts)]
+
+    def queued(self, task: TaskFacts) -> list[Cause]:
+        if task.worker is not None:
+            return [
+                cause("claimed", f'Worker "{task.worker}" has taken it and is about to start it.', worker=task.worker)
+            ]
+        place = task.place
+        if place is None:
+            return [cause("queued", "It waits for a worker.")]
+        facts = {"queue": place.queue, "pool": place.pool, "labels": dict(place.labels)}
+        if place.held_back:
+            return list(place.held_back)
+        if not place.workers:
+            needs = f'queue "{place.queue}", pool "{place.pool}"' + "".join(
+                f", {name}={value}" for name, value in sorted(place.labels.items())
+            )
+            return [cause("no_worker", f"No worker that lives serves it ({needs}).", **facts)]
+        position = place.ahead + 1
+        text = f"more than {place.ahead}" if place.more else str(position)
+        found = [cause("queued_behind", f"Its place in the queue is {text}.", position=position, **facts)]
+        if place.busy >= place.slots:
+            full = f"All {place.slots} slots of the workers that serve it are taken."
+            found.append(cause("slots_busy", full, workers=place.workers, slots=place.slots, busy=place.busy))
+        return found
+
+    def running(self, task: TaskFacts) -> list[Cause]:
+        message = f'Attempt {task.attempt} of {task.max_attempts} runs on worker "{task.worker}".'
+        facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "startedAt": _time(task.started_at)}
+        found = [cause("attempt", message, worker=task.worker, **facts)]
+        if task.stop is not None:
+            found.append(cause("stopping", f"It is asked to stop: {_STOPS.get(task.stop, task.stop)}.", why=task.stop))
+        return found
+
+    def waiting(self, task: TaskFacts) -> list[Cause]:
+        until = _time(task.wake_at)
+        what = f" ({task.reason})" if task.reason else ""
+        return [cause("waiting", f"It gave its slot back and waits{what}, until {until} at the latest.", until=until)]
+
+    def completed(self, task: TaskFacts) -> list[Cause]:
+        if task.branches is not None:
+            chosen = ", ".join(f'"{name}"' for name in task.branches) or "none of the steps after it"
+            return [cause("chose", f"It chose {chosen}.", chosen=list(task.branches))]
+        if not task.attempt:
+            return [cause(task.reason or "kept", "It was not run: its result was there already.")]
+        message = f"Attempt {task.attempt} of {task.max_attempts} completed."
+        return [cause("attempt", message, attempt=task.attempt, maxAttempts=task.max_attempts, exitCode=task.exit_code)]
+
+    def skipped(self, task: TaskFacts) -> list[Cause]:
+        reason = task.reason or "skipped"
+        names = _QUOTED.findall(reason)
+        message = f"{reason[:1].upper()}{reason[1:]}."
+        if reason.startswith("trigger rule "):
+            rule = reason.removeprefix("trigger rule ").partition(":")[0]
+            return [cause("trigger_rule", message, self._steps(names, bad=True), rule=rule, steps=names)]
+        if reason.startswith("branch "):
+            return [cause("branch", message, self._steps(names[:1]), step=names[0] if names else None)]
+        if reason.startswith("when: "):
+            return [cause("when", message, expression=reason.removeprefix("when: ").removesuffix(" is false"))]
+        if reason == "the run is stopping":
+            return [cause("run_stopping", message, self._stopping())]
+        return [cause("skipped", message)]
+
+    def failed(self, task: TaskFacts) -> list[Cause]:
+        said = f": {task.message[:1].lower()}{task.message[1:].rstrip('.')}." if task.message else "."
+        facts: dict[str, Any] = {
+            "reason": task.reason,
+            "exitCode": task.exit_code,
+            "attempt": task.attempt,
+            "maxAttempts": task.max_attempts,
+            "error": task.message,
+        }
+        if not task.attempt:
+            return [cause(task.reason or "failed", f"It failed before it was started{said}", **facts)]
+        how = "ran out of time" if task.state == "timeout" else "failed"
+        message = f"Attempt {task.attempt} of {task.max_attempts} {how}{said}"
+        return [cause("attempt", message, **facts), *self._no_other(task)]
+
+    def _no_other(self, task: TaskFacts) -> list[Cause]:
+        """Say why no other attempt followed one that failed."""
+        if task.reason == "worker_lost":
+            how = "nobody knows how far it came, and its step does not say onWorkerLost: retry"
+            return [cause("worker_lost", f"Its worker is gone: {how}.", onWorkerLost=task.on_worker_lost)]
+        if task.reason == "quarantined":
+            return [cause("quarantined", "Its workers were lost too often in a row: something about it ends them.")]
+        if task.reason == "run_deadline":
+            return self._stopping()
+        if task.attempt >= task.max_attempts:
+            return []
+        policy = ", ".join(task.retried) or "nothing"
+        return [cause("not_retried", f"It is not tried again: its policy retries {policy}.", on=list(task.retried))]
+
+    def cancelled(self, task: TaskFacts) -> list[Cause]:
+        if task.reason == "fail_fast":
+            bad = [one for one in self.run.tasks if one.state in {"failed", "timeout"} and not one.allowed]
+            return [cause("fail_fast", "Its job stops at the first failure (failFast).", self.behind(bad))]
+        if task.reason in {"cancelled", "run_deadline"}:
+            return self._stopping()
+        return [cause(task.reason or "cancelled", f"It was stopped: {task.reason or 'cancelled'}.")]
+
+    def _stopping(self) -> list[Cause]:
+        if self.run.cancelled_at is not None:
+            return [_cancelled(self.run, "Somebody asked")]
+        return [cause("run_deadline", "The run's time was up.", deadline=_time(self.run.deadline))]
+
+
+#: Which state of several tasks stands for their step: the first of these that there is.
+_STANDS: Final = (
+    "running",
+    "failed",
+    "timeout",
+    "waiting",
+    "queued",
+    "scheduled",
+    "pending",
+    "cancelled",
+    "skipped",
+    "completed",
+)
+_IS: Final = {
+    "pending": "waits for steps before it",
+    "scheduled": "waits for its time",
+    "queued": "is in the queue",
+    "running": "is running",
+    "waiting": "waits",
+    "completed": "completed",
+    "failed": "failed",
+    "skipped": "was skipped",
+    "cancelled": "was cancelled",
+    "timeout": "ran out of time",
+}
+_WAS: Final = {"failed": "failed", "timeout": "ran out of time", "lost": "was lost with its worker"}
+_CAUSES: Final[Mapping[str, Any]] = {
+    "pending": _Reader.pending,
+    "scheduled": _Reader.scheduled,
+    "queued": _Reader.queued,
+    "running": _Reader.running,
+    "waiting": _Reader.waiting,
+    "completed": _Reader.completed,
+    "failed": _Reader.failed,
+    "timeout": _Reader.failed,
+    "skipped": _Reader.skipped,
+    "cancelled": _Reader.cancelled,
+}
+
+
+def _earliest(tasks: Iterable[TaskFacts]) -> int | None:
+    return min((task.wake_at for task in tasks if task.wake_at is not None), default=None)
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else to_text(at)

@@ -1,0 +1,61 @@
+"""Where a task that may be taken stands among the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from windlass.store.transaction import Transaction
+
+
+class QueuePlace(NamedTuple):
+    """A row of the queue that may be taken, or was taken, with its route."""
+
+    task: int
+    id: int
+    route_id: int
+    rank: int
+    queue: str
+    pool: str
+    #: JSON text.
+    labels: str
+
+
+def places_of(tx: Transaction, run_id: bytes, first: int, last: int, limit: int) -> list[QueuePlace]:
+    """Return the places of up to `limit` of the tasks `first` to `last` of a run, of those that may be taken."""
+    rows = tx.cursor.execute(
+        "SELECT q.task, q.id, q.route_id, q.rank, r.queue, r.pool, r.labels FROM queue q "
+        "JOIN routes r ON r.id = q.route_id WHERE q.run_id = ? AND q.task BETWEEN ? AND ? AND q.state = 'queued' "
+        "AND q.worker_id IS NULL ORDER BY q.task LIMIT ?",
+        (run_id, first, last, limit),
+    )
+    return [QueuePlace._make(row) for row in rows]
+
+
+def ahead_of(tx: Transaction, place: QueuePlace, routes: Sequence[int], most: int) -> int:
+    """Return how many tasks on `routes` come before one; counted up to `most`."""
+    ahead = 0
+    for route in routes:
+        ahead += tx.cursor.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM queue WHERE route_id = ? AND state = 'queued' AND worker_id IS NULL "
+            "AND (rank, id) < (?, ?) LIMIT ?) AS before",
+            (route, place.rank, place.id, most - ahead),
+        ).fetchone()[0]
+        if ahead >= most:
+            break
+    return ahead
+
+
+def cancel_request(tx: Transaction, run_id: bytes) -> str | None:
+    """Return the data of the event that tells who first asked a run to stop, as JSON text."""
+    row = tx.cursor.execute(
+        "SELECT data FROM events WHERE run_id = ? AND types LIKE '%run.cancel_requested%' ORDER BY seq LIMIT 1",
+        (run_id,),
+    ).fetchone()
+    return None if row is None or row[0] is None else str(row[0])
+
+
+def last_outcomes(tx: Transaction, run_id: bytes) -> dict[int, str]:
+    """Return how the last attempt ended of each task of a run that had several, or is to have another."""
+    rows = tx.cursor.execute("SELECT task, outcome FROM attempts WHERE run_id = ? ORDER BY task, number", (run_id,))
+    return dict(rows.fetchall())

@@ -1,0 +1,206 @@
+"""`run why` names the cause of every state, and what is behind it, down to the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.oracle.world import World, by_step
+from windlass.clock import to_text
+from windlass.engine.explaining import why
+from windlass.errors import NotFound
+from windlass.model.outcome import Completed, Failed, Skipped, TimedOut, Waiting
+
+pytestmark = pytest.mark.promise("W03")
+
+
+def chain(explained: dict[str, Any]) -> list[str]:
+    """Return the kinds of the first causes, from the nearest to the last."""
+    kinds, causes = [], explained["because"]
+    while causes:
+        kinds.append(causes[0]["kind"])
+        causes = causes[0].get("because", [])
+    return kinds
+
+
+def said(explained: dict[str, Any]) -> str:
+    """Return all sentences."""
+
+    def sentences(causes: list[dict[str, Any]]) -> list[str]:
+        return [text for one in causes for text in (one["message"], *sentences(one.get("because", [])))]
+
+    return "\n".join(sentences(explained["because"]))
+
+
+async def test_a_failure_is_followed_down_to_the_attempt_that_failed(world: World) -> None:
+    steps = {
+        "a": {"retry": {"attempts": 3, "delay": 0}},
+        "b": {"dependsOn": "a"},
+        "c": {"dependsOn": "b"},
+    }
+    run_id = await world.submit(await world.define(steps=steps))
+    worker = await world.worker()
+    for _ in range(3):
+        await worker.work(by_step(a=Failed("exit", "it ended with exit code 3", 3)))
+        await world.tick(1)
+    explained = await why(world.engine, run_id)
+    assert (explained["state"], explained["reason"]) == ("failed", "task_failed")
+    assert chain(explained) == ["step", "attempt"]
+    assert said(explained) == 'Step "a" failed.\nAttempt 3 of 3 failed: it ended with exit code 3.'
+    attempt = explained["because"][0]["because"][0]
+    assert (attempt["exitCode"], attempt["attempt"], attempt["maxAttempts"]) == (3, 3, 3)
+    skipped = await why(world.engine, run_id, "c")
+    assert skipped["subject"]["step"] == "c"
+    assert chain(skipped) == ["trigger_rule", "step", "trigger_rule", "step", "attempt"]
+    assert skipped["because"][0]["rule"] == "all_success"
+
+
+async def test_what_is_queued_says_its_place_and_who_could_take_it(world: World) -> None:
+    job = await world.define(steps={"a": {}}, queue="slow", requires={"labels": {"os": "linux"}})
+    first, second = await world.submit(job), await world.submit(job)
+    explained = await why(world.engine, second)
+    assert chain(explained) == ["step", "no_worker"]
+    assert 'queue "slow", pool "default", os=linux' in said(explained)
+    worker = await world.worker(slots=1, labels=(("os", "linux"),))
+    place = (await why(world.engine, second))["because"][0]["because"][0]
+    assert (place["kind"], place["position"], place["queue"]) == ("queued_behind", 2, "slow")
+    held = await worker.take_one()
+    (task,) = (await why(world.engine, second))["because"]
+    assert [one["kind"] for one in task["because"]] == ["queued_behind", "slots_busy"]
+    assert task["because"][0]["position"] == 1
+    running = await why(world.engine, first, "a")
+    assert running["because"][0]["message"] == 'Attempt 1 of 1 runs on worker "w1".'
+    await world.cancel(first)
+    assert [one["kind"] for one in (await why(world.engine, first, "a"))["because"]] == ["attempt", "stopping"]
+    await worker.end(held)
+    world.clock.advance(100)
+    assert chain(await why(world.engine, second)) == ["step", "no_worker"]
+
+
+async def test_what_was_taken_and_not_begun_says_who_has_it(world: World) -> None:
+    run_id = await world.submit(await world.define(steps={"a": {"when": "${{ 1 < 2 }}"}}))
+    worker = await world.worker()
+    await worker.take_one()
+    assert said(await why(world.engine, run_id, "a")) == 'Worker "w1" has taken it and is about to start it.'
+
+
+async def test_what_waits_for_a_time_says_for_which(world: World) -> None:
+    at = world.clock.now() + 60_000_000
+    later = await world.submit(await world.define("later", steps={"a": {}}), scheduled_at=at)
+    for explained in (await why(world.engine, later), await why(world.engine, later, "a")):
+        assert chain(explained) == ["not_before"]
+        assert explained["because"][0]["at"] == to_text(at)
+    steps = {"a": {"retry": {"attempts": 2, "delay": 9, "jitter": False}}, "b": {"dependsOn": "a"}}
+    again = await world.submit(await world.define("again", steps=steps))
+    worker = await world.worker()
+    await worker.end(await worker.take_one(), Failed("exit", "no", 1))
+    explained = await why(world.engine, again, "b")
+    assert chain(explained) == ["step", "retry_delay"]
+    retry = explained["because"][0]["because"][0]
+    assert retry["message"].startswith("Attempt 1 of 2 failed; the next one is due at ")
+    assert retry["at"] == to_text(world.clock.now() + 9_000_000)
+
+
+async def test_what_gave_its_slot_back_says_what_it_waits_for(world: World) -> None:
+    run_id = await world.submit(await world.define(steps={"a": {}}))
+    worker = await world.worker()
+    until = world.clock.now() + 60_000_000
+    await worker.end(await worker.take_one(), Waiting(until, "duration", "completed"))
+    assert chain(await why(world.engine, run_id)) == ["step", "waiting"]
+    assert f"waits (duration), until {to_text(until)} at the latest" in said(await why(world.engine, run_id))
+
+
+async def test_branches_conditions_and_rules_say_what_they_went_by(world: World) -> None:
+    steps = {
+        "pick": {"branch": True},
+        "left": {"dependsOn": "pick"},
+        "right": {"dependsOn": "pick"},
+        "never": {"dependsOn": "left", "when": "${{ 1 > 2 }}"},
+        "joined": {"dependsOn": ["left", "right"]},
+        "one": {"dependsOn": ["right", "never"], "triggerRule": "one_success"},
+    }
+    run_id = await world.submit(await world.define(steps=steps))
+    worker = await world.worker()
+    await worker.work(by_step(pick=Completed(branches=("left",)), never=Skipped("when: ${{ 1 > 2 }} is false")))
+    assert chain(await why(world.engine, run_id, "pick")) == ["chose"]
+    assert (await why(world.engine, run_id, "pick"))["because"][0]["chosen"] == ["left"]
+    assert chain(await why(world.engine, run_id, "right")) == ["branch", "step", "chose"]
+    assert (await why(world.engine, run_id, "never"))["because"][0]["expression"] == "${{ 1 > 2 }}"
+    assert chain(await why(world.engine, run_id, "joined")) == ["trigger_rule", "step", "branch", "step", "chose"]
+    one = await why(world.engine, run_id, "one")
+    assert one["because"][0]["steps"] == ["right", "never"]
+    completed = await why(world.engine, run_id)
+    assert completed["because"][0]["kind"] == "completed"
+    assert 'Step "never" was skipped.' in said(completed)
+
+
+async def test_an_allowed_failure_is_behind_a_completed_run(world: World) -> None:
+    run_id = await world.submit(await world.define(steps={"a": {"allowFailure": True, "retry": {"attempts": 2}}}))
+    await (await world.worker()).work(by_step(a=TimedOut(5)))
+    explained = await why(world.engine, run_id)
+    assert chain(explained) == ["completed", "step", "attempt"]
+    assert 'Step "a" ran out of time, which is allowed.' in said(explained)
+    assert "It is not tried again: its policy retries exit, error, connection." in said(explained)
+
+
+async def test_cancels_deadlines_and_fail_fast_say_who_or_what_began(world: World) -> None:
+    steps = {"a": {}, "b": {"dependsOn": "a"}, "c": {"dependsOn": []}}
+    cancelled = await world.submit(await world.define("cancelled", steps=steps))
+    await world.cancel(cancelled)
+    for step in (None, "b"):
+        explained = await why(world.engine, cancelled, step)
+        assert chain(explained) == ["cancel_requested"]
+        assert explained["because"][0]["by"] == "test"
+    late = await world.submit(await world.define("late", steps=steps, timeout=5))
+    await world.tick(6)
+    assert chain(await why(world.engine, late))[0] == "run_deadline"
+    assert chain(await why(world.engine, late, "b")) == ["run_deadline"]
+    fast = await world.submit(await world.define("fast", steps=steps, failFast=True))
+    worker = await world.worker()
+    await worker.end(await worker.take_one(), Failed("exit", "no", 1))
+    assert chain(await why(world.engine, fast, "c")) == ["fail_fast", "step", "attempt"]
+
+
+async def test_a_lost_worker_and_a_quarantine_say_so(world: World) -> None:
+    lost = await world.submit(await world.define("lost", steps={"a": {}}))
+    await (await world.worker()).take_one()
+    await world.lose()
+    explained = await why(world.engine, lost)
+    assert [one["kind"] for one in explained["because"][0]["because"]] == ["attempt", "worker_lost"]
+    job = await world.define("poison", steps={"a": {"onWorkerLost": "retry"}})
+    poison = await world.submit(job)
+    for _ in range(3):
+        await (await world.worker()).take_one()
+        await world.lose()
+        await world.tick()
+    explained = await why(world.engine, poison)
+    assert [one["kind"] for one in explained["because"][0]["because"]] == ["attempt", "quarantined"]
+
+
+async def test_a_fanned_out_step_is_explained_by_its_tasks_and_by_one_of_them(world: World) -> None:
+    job = await world.define(steps={"a": {"matrix": {"n": list(range(8))}}, "b": {"dependsOn": "a"}})
+    run_id = await world.submit(job)
+    worker = await world.worker()
+    await worker.end(await worker.take_one(), Failed("exit", "no", 1))
+    whole = await why(world.engine, run_id, "a")
+    assert (whole["state"], len(whole["because"])) == ("failed", 1)
+    one = await why(world.engine, run_id, "a", "0")
+    assert (one["subject"]["key"], one["state"]) == ("0", "failed")
+    after = await why(world.engine, run_id, "b")
+    assert [cause["kind"] for cause in after["because"]] == ["step"] * 5 + ["more"]
+    assert after["because"][-1]["count"] == 2
+    with pytest.raises(NotFound, match='has no task "9"'):
+        await why(world.engine, run_id, "a", "9")
+    with pytest.raises(NotFound, match='has no step "aa"'):
+        await why(world.engine, run_id, "aa")
+
+
+async def test_a_diamond_of_many_layers_is_told_once_not_over_and_over(world: World) -> None:
+    names = [f"{side}{layer}" for layer in range(30) for side in "xy"]
+    steps: dict[str, dict[str, Any]] = {}
+    for place, name in enumerate(names):
+        steps[name] = {"dependsOn": names[place - place % 2 - 2 : place - place % 2] if place > 1 else []}
+    run_id = await world.submit(await world.define(steps=steps))
+    explained = await why(world.engine, run_id, "y29")
+    assert said(explained).count("\n") < 4 * 30  # an edge, a sentence
