@@ -8,8 +8,10 @@ import pytest
 
 from tests.oracle.world import World, by_step
 from windlass.clock import to_text
+from windlass.engine.dependencies import Dependency
 from windlass.engine.explaining import why
 from windlass.errors import NotFound
+from windlass.ids import id_text
 from windlass.model.outcome import Completed, Failed, Skipped, TimedOut, Waiting
 
 pytestmark = pytest.mark.promise("W03")
@@ -204,3 +206,20 @@ async def test_a_diamond_of_many_layers_is_told_once_not_over_and_over(world: Wo
     run_id = await world.submit(await world.define(steps=steps))
     explained = await why(world.engine, run_id, "y29")
     assert said(explained).count("\n") < 4 * 30  # an edge, a sentence
+
+
+async def test_a_run_that_waits_for_runs_says_for_which_and_what_holds_those(world: World) -> None:
+    job = await world.define(steps={"a": {}, "b": {"dependsOn": "a"}})
+    first = await world.submit(job)
+    second = await world.submit(job, depends_on=[Dependency(first)])
+    third = await world.submit(job, depends_on=[Dependency(second, "always")])
+    explained = await why(world.engine, third)
+    assert chain(explained) == ["dependency", "dependency", "step", "no_worker"]
+    nearest = explained["because"][0]
+    assert (nearest["run"], nearest["condition"], nearest["state"]) == (id_text(second), "always", "waiting")
+    assert chain(await why(world.engine, third, "b")) == ["step", "dependency", "dependency", "step", "no_worker"]
+    await (await world.worker()).work(by_step(a=Failed("exit", "no", 1)))
+    await world.tick()
+    ended = await why(world.engine, second)
+    assert (ended["state"], ended["because"][0]["kind"]) == ("failed", "dependency_failed")
+    assert id_text(first) in said(ended)
