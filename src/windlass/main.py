@@ -127,10 +127,21 @@ def _reach_owner(settings: Settings, end: float) -> Client | None:
         from windlass.errors import Unavailable
 
         if listens(owner.socket):
-            return Client(UnixTransport(owner.socket))
+            return Client(UnixTransport(owner.socket), _trace())
         if time.monotonic() > end:
             raise Unavailable(f"Process {owner.pid} owns the store at {path} and does not answer; it may be ending.")
         time.sleep(_PAUSE)
+
+
+def _trace() -> Mapping[str, str]:
+    """Return headers with the trace that this command is part of, as its environment tells."""
+    text = os.environ.get("TRACEPARENT")
+    if not text:
+        return {}
+    from windlass.model.trace_context import parse_traceparent
+
+    found = parse_traceparent(text)
+    return {} if found is None else {"traceparent": str(found)}
 
 
 @contextmanager
@@ -149,7 +160,8 @@ def _here(settings: Settings, version: str, *, works: bool) -> Iterator[Client |
             if engine is None:
                 yield None
             else:
-                yield Client(LocalTransport(loop, route_table(), engine, local_admin(user_name())), idle=not works)
+                transport = LocalTransport(loop, route_table(), engine, local_admin(user_name()))
+                yield Client(transport, _trace(), idle=not works)
     finally:
         loop.close()
 
@@ -216,6 +228,7 @@ async def _node(
     from windlass.engine.metrics.program import program_figures
     from windlass.engine.node import prepare_folders, start_node
     from windlass.engine.pipeline import Workshop
+    from windlass.engine.telemetry.telemetry import start_telemetry
     from windlass.store.owner import socket_place
     from windlass.supervisor.client import Supervisor
 
@@ -241,6 +254,9 @@ async def _node(
             await server.start()
             stack.push_async_callback(server.stop)
             ownership.announce(place)
+        telemetry = await start_telemetry(engine, os.environ, version)
+        if telemetry is not None:
+            stack.push_async_callback(telemetry.close)
         node = await start_node(engine, workshop, version=version)
         stack.push_async_callback(node.stop, grace)
         yield node

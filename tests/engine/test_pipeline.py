@@ -318,7 +318,7 @@ async def test_no_outcome_carries_a_secret(bench: Bench, said: Outcome) -> None:
 
 
 async def test_an_attempt_that_cannot_be_opened_leaves_no_folder(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ExpressionError("a value does not fit")
 
     monkeypatch.setattr(engine_attempt, "step_environment", fail)

@@ -7,10 +7,10 @@ import asyncio
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
 from tests.sdk import sample
 from tests.sdk.conftest import MakeApp
@@ -272,16 +272,18 @@ async def test_a_key_stands_for_its_run_whatever_became_of_the_job(sdk: Windlass
 
 
 @pytest.mark.promise("K04")
-async def test_the_current_trace_is_the_correlation_id_unless_one_is_given(
-    sdk: Windlass, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    span = SimpleNamespace(get_span_context=lambda: SimpleNamespace(is_valid=True, trace_id=0xABC))
-    monkeypatch.setitem(
-        __import__("sys").modules, "opentelemetry.trace", SimpleNamespace(get_current_span=lambda: span)
-    )
-    traced = await (await sdk.submit(sample.double, 1)).refresh()
-    given = await (await sdk.submit(sample.double, 1, correlation_id="mine")).refresh()
+async def test_the_current_trace_is_the_correlation_id_unless_one_is_given(sdk: Windlass) -> None:
+    span = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    with use_span(NonRecordingSpan(span)):
+        traced = await (await sdk.submit(sample.double, 1, key="one")).refresh()
+        given = await (await sdk.submit(sample.double, 1, correlation_id="mine")).refresh()
+    again = await sdk.submit(sample.double, 1, key="one")  # whoever asks again may be in another trace
+    other = await (await sdk.submit(sample.double, 1)).refresh()
     assert (traced["correlationId"], given["correlationId"]) == (f"{0xABC:032x}", "mine")
+    assert {one["trigger"]["traceparent"] for one in (traced, given)} == {f"00-{0xABC:032x}-{0xDEF:016x}-01"}
+    assert again.id == traced["id"]
+    assert other["correlationId"] is None
+    assert "traceparent" not in other["trigger"]
 
 
 async def test_events_come_from_the_moment_of_the_subscription(sdk: Windlass) -> None:

@@ -21,6 +21,7 @@ from windlass.engine.report import Ended, KeptFile, Usage
 from windlass.engine.secret import SCHEME, Secrets
 from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import context_file, expression_context, step_environment, task_id
+from windlass.engine.tracing import attempt_trace
 from windlass.engine.workspace import Workspace, give_away, make_workspace, other_user, remove_workspace
 from windlass.errors import ExpressionError, LimitExceeded, Unavailable, WindlassError
 from windlass.ids import id_text
@@ -183,7 +184,16 @@ async def open_attempt(
         identity = identity_of(claim)
         log = open_log(engine, queue, shop, claim, masker)
         progress = PacedProgress(queue, claim, masker)
-        environment = step_environment(claim, identity, rendered, parameters, secret, workspace)
+        trace = attempt_trace(claim, engine.tracer)
+        environment = step_environment(
+            claim,
+            identity,
+            rendered,
+            parameters,
+            secret,
+            workspace,
+            traceparent=None if trace is None else str(trace),
+        )
         context_file(workspace).write_bytes(orjson.dumps(environment.context))
         if owner is not None:
             give_away(workspace, owner)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from windlass.engine.compiled import JobCache
 from windlass.engine.fan import FanCache
 from windlass.engine.metrics.metrics import Metrics
+from windlass.engine.tracing import Tracer
 from windlass.ids import IdSource
 from windlass.model.catalog import StepCatalog
 from windlass.settings import Settings
@@ -33,6 +34,8 @@ class Engine:
     metrics: Metrics = field(default_factory=Metrics)
     #: Held by whoever moves runs to the archive or back.
     archiving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: Makes spans of runs, where somebody wants them.
+    tracer: Tracer | None = None
 
     def rank(self, due: int, priority: int) -> int:
         """Return the place in the queue: due, less the weight of the priority, in microseconds."""

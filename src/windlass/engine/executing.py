@@ -50,6 +50,7 @@ async def execute(
         note=start.note,
         trigger={"type": EXEC, "file": text.file, "folder": folder, "by": by},
         correlation_id=start.correlation_id,
+        traceparent=start.traceparent,
         idempotency_key=start.idempotency_key,
         revision=prepared.job.number,
         asked=start.asked(manifest=_digest(text), folder=folder),

@@ -53,6 +53,8 @@ class Start:
     note: str | None = None
     trigger: Mapping[str, Any] | None = None
     correlation_id: str | None = None
+    #: W3C trace context of whoever asks: no part of what an idempotency key stands for.
+    traceparent: str | None = None
     idempotency_key: str | None = None
     #: Runs that must end first: texts `RUN[:condition]`, or `{run, condition}`.
     depends_on: Sequence[str | Mapping[str, Any]] = ()
@@ -95,6 +97,7 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
         note=start.note,
         trigger=start.trigger,
         correlation_id=start.correlation_id,
+        traceparent=start.traceparent,
         idempotency_key=start.idempotency_key,
         depends_on=depends_on,
         asked=asked,
@@ -152,7 +155,12 @@ def points(priority: str | int) -> int:
 
 
 async def retry_run(
-    engine: Engine, run_id: bytes, *, by: str | None = None, idempotency_key: str | None = None
+    engine: Engine,
+    run_id: bytes,
+    *,
+    by: str | None = None,
+    idempotency_key: str | None = None,
+    traceparent: str | None = None,
 ) -> tuple[dict[str, Any], bool]:
     """Run a final run again: a new run of the same revision with the same parameters and labels, linked to the old one.
 
@@ -160,11 +168,13 @@ async def retry_run(
     Raises NotFound where there is no such run, Conflict where it is not final, UserError where the key stands for
     something else.
     """
-    accepted = await engine.store.run(_again, engine, run_id, by, idempotency_key)
+    accepted = await engine.store.run(_again, engine, run_id, by, idempotency_key, traceparent)
     return await get_run(engine, accepted.run_id), accepted.created
 
 
-def _again(tx: Transaction, engine: Engine, run_id: bytes, by: str | None, key: str | None) -> Accepted:
+def _again(
+    tx: Transaction, engine: Engine, run_id: bytes, by: str | None, key: str | None, traceparent: str | None
+) -> Accepted:
     row = stored_runs.run(tx, run_id)
     if row is None:
         raise NotFound(f"There is no run {id_text(run_id)}.")
@@ -180,6 +190,7 @@ def _again(tx: Transaction, engine: Engine, run_id: bytes, by: str | None, key: 
         labels=None if row.labels is None else orjson.loads(row.labels),
         trigger=trigger,
         correlation_id=row.correlation_id,
+        traceparent=traceparent,
         idempotency_key=key,
     )
     prepared = prepared_revision(tx, engine, row.revision_id)

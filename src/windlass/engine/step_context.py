@@ -58,6 +58,8 @@ def step_environment(
     parameters: Mapping[str, Any],
     secret: frozenset[str],
     workspace: Workspace,
+    *,
+    traceparent: str | None = None,
 ) -> StepEnvironment:
     """Return the environment of an attempt, and what had to be left out of it."""
     before = {claim.job.graph.names[other] for other in claim.job.graph.predecessors[claim.step_number]}
@@ -84,6 +86,7 @@ def step_environment(
         parameters=parameters,
         secret=secret,
         outputs={name: result.outputs for name, result in claim.results.items() if name in before},
+        traceparent=traceparent,
     )
 
 

@@ -12,6 +12,7 @@ from windlass.engine.compiled import CompiledJob
 from windlass.engine.dependencies import Dependency, hold
 from windlass.engine.engine import Engine
 from windlass.engine.once import run_under_key, stand_for
+from windlass.engine.tracing import with_trace
 from windlass.errors import Conflict, NotFound
 from windlass.ids import id_text
 from windlass.model.fanout import Expansion, expand_job, fans_out
@@ -42,6 +43,8 @@ class Submission:
     #: What started it, such as `{"type": "manual", "by": "root"}`.
     trigger: Mapping[str, Any] | None = None
     correlation_id: str | None = None
+    #: W3C trace context of whoever asks.
+    traceparent: str | None = None
     idempotency_key: str | None = None
     parent_id: bytes | None = None
     root_id: bytes | None = None
@@ -178,6 +181,7 @@ def _run(
 ) -> NewRun:
     job = prepared.job
     definition = job.job
+    trigger = with_trace(submission.trigger, submission.traceparent)
     asked_at = submission.scheduled_at if submission.delay is None else tx.now + micros(submission.delay)
     scheduled = asked_at is not None and asked_at > tx.now
     due = asked_at if scheduled and asked_at is not None else tx.now
@@ -196,7 +200,7 @@ def _run(
         parameters=to_json(submission.parameters) if submission.parameters else "{}",
         labels=to_json(submission.labels) if submission.labels else None,
         note=submission.note,
-        trigger=to_json(submission.trigger) if submission.trigger else None,
+        trigger=to_json(trigger) if trigger else None,
         parent_id=submission.parent_id,
         root_id=submission.root_id,
         correlation_id=submission.correlation_id,

@@ -21,6 +21,7 @@ from windlass.sdk.subscription import Subscription, event_types
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from windlass.model.trace_context import TraceContext
     from windlass.sdk.backend import Backend, Options
     from windlass.sdk.definition import Definition
     from windlass.sdk.job import Job
@@ -243,6 +244,7 @@ def options_of(
     if scheduled_at is not None and start_after is not None:
         raise UserError("scheduled_at and start_after are the same option: give one of them.")
     when = start_after if scheduled_at is None else scheduled_at
+    trace = _current_trace()
     return Options(
         priority=None if priority is None else points(priority),
         scheduled_at=_instant(when) if isinstance(when, datetime) else None,
@@ -250,8 +252,9 @@ def options_of(
         idempotency_key=key,
         labels=labels,
         note=note,
-        correlation_id=_current_trace() if correlation_id is None else correlation_id,
         depends_on=tuple(_dependency(one) for one in depends_on),
+        correlation_id=trace.trace_id if trace is not None and correlation_id is None else correlation_id,
+        traceparent=None if trace is None else str(trace),
     )
 
 
@@ -288,10 +291,14 @@ def _delay(when: timedelta | float) -> float:
     return max(when, 0.0)
 
 
-def _current_trace() -> str | None:
-    """Return the id of the OpenTelemetry trace that the caller is in, where the application uses that."""
+def _current_trace() -> TraceContext | None:
+    """Return the OpenTelemetry span that the caller is in, where the application uses that."""
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return None
     current = trace.get_current_span().get_span_context()
-    return f"{current.trace_id:032x}" if current.is_valid else None
+    if not current.is_valid:
+        return None
+    from windlass.model.trace_context import TraceContext  # noqa: PLC0415 - for those who trace
+
+    return TraceContext(f"{current.trace_id:032x}", f"{current.span_id:016x}", current.trace_flags.sampled)

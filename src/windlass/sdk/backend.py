@@ -28,6 +28,8 @@ class Options:
     correlation_id: str | None = None
     #: Runs that must end first: ids, or `RUN:condition`.
     depends_on: Sequence[str] = ()
+    #: W3C trace context of whoever submits.
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

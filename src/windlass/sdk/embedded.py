@@ -70,6 +70,7 @@ class Embedded:
             asked = {"job": alias, "parameters": parameters, **said, "correlation_id": None}
             if waits:
                 asked["depends_on"] = list(waits)
+            del asked["traceparent"]
             earlier = await earlier_run(self._engine, self._project, options.idempotency_key, asked)
             if earlier is not None:
                 return [id_text(earlier)]

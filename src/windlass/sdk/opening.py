@@ -77,6 +77,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
     from windlass.engine.metrics.program import program_figures
     from windlass.engine.node import prepare_folders, start_node
     from windlass.engine.pipeline import Workshop
+    from windlass.engine.telemetry.telemetry import start_telemetry
     from windlass.ids import Uuid7Source
     from windlass.model.manifest.canonical import to_job
     from windlass.sdk.embedded import Embedded
@@ -109,6 +110,9 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
         if opened.ownership is not None:
             serving = asyncio.create_task(_serve(engine, opened.ownership, supervisor), name="windlass-serving")
             stack.push_async_callback(_stop_serving, serving)
+        telemetry = await start_telemetry(engine, os.environ, ours)
+        if telemetry is not None:
+            stack.push_async_callback(telemetry.close)
         node = await start_node(engine, workshop, version=ours)
         stack.push_async_callback(node.stop, settings.drain_grace)
         return Embedded(node, settings.project, getpass.getuser(), stack.pop_all())

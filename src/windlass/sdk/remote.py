@@ -60,7 +60,7 @@ class Remote:
         else:
             parameters, alias = [context or {} for context in contexts], job
         bodies = [{"parameters": one, **_said(options)} for one in parameters]
-        return await self._ask(self._start, alias, bodies, options.idempotency_key)
+        return await self._ask(self._start, alias, bodies, options)
 
     def _keep(self, job: Definition) -> None:
         """Apply the manifest of a job, unless a person's own job has its alias."""
@@ -80,8 +80,9 @@ class Remote:
             wrong = "; ".join(finding.message for finding in error.findings)
             raise UserError(f'Job "{job.alias}": {wrong}') from None
 
-    def _start(self, alias: str, bodies: Sequence[Mapping[str, Any]], key: str | None) -> list[str]:
-        headers = {} if key is None else {"idempotency-key": key}
+    def _start(self, alias: str, bodies: Sequence[Mapping[str, Any]], options: Options) -> list[str]:
+        said = {"idempotency-key": options.idempotency_key, "traceparent": options.traceparent}
+        headers = {name: value for name, value in said.items() if value is not None}
         path, query = ("jobs", alias, "run"), {"project": self._project}
         return [self._client.call("POST", path, query=query, body=body, headers=headers)["id"] for body in bodies]
 

@@ -22,6 +22,7 @@ from windlass.errors import NotFound, Refused, UserError
 from windlass.model.durations import parse_duration
 from windlass.model.in_force import not_in_force
 from windlass.model.state import RUN_MOVES
+from windlass.model.trace_context import parse_traceparent
 from windlass.store.runs import RunFilter
 
 _TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -88,7 +89,7 @@ async def start(engine: Engine, request: Request) -> Answer:
         job=request.params["job"],
         trigger={"type": "manual", "by": request.principal.name},
         idempotency_key=_key(request),
-        **start_options(data),
+        **_traced(request, start_options(data)),
     )
     run, created = await start_run(engine, wanted)
     warnings: list[str] = []
@@ -111,7 +112,8 @@ async def start_manifest(engine: Engine, request: Request) -> Answer:
     folder = data.get("folder")
     if folder is not None and not request.principal.local:
         raise Refused("folder: only a process on the server's own machine may name one.")
-    wanted = Start(project=request.query["project"], job="", idempotency_key=_key(request), **start_options(data))
+    options = _traced(request, start_options(data))
+    wanted = Start(project=request.query["project"], job="", idempotency_key=_key(request), **options)
     text = ManifestText(data["file"]["name"], data["file"]["text"])
     run, findings, created = await execute(engine, text, wanted, folder=folder, by=request.principal.name)
     return _started(run, [str(finding) for finding in findings], created=created)
@@ -138,6 +140,14 @@ def start_options(data: Any) -> dict[str, Any]:
         "correlation_id": data.get("correlationId"),
         "depends_on": data.get("dependsOn", ()),
     }
+
+
+def _traced(request: Request, options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with the caller's trace; its id is the correlation id unless one is given."""
+    trace = parse_traceparent(request.headers.get("traceparent"))
+    if trace is None:
+        return options
+    return options | {"traceparent": str(trace), "correlation_id": options["correlation_id"] or trace.trace_id}
 
 
 async def get_runs(engine: Engine, request: Request) -> Answer:
@@ -202,7 +212,13 @@ async def cancel_one(engine: Engine, request: Request) -> Answer:
 async def retry_one(engine: Engine, request: Request) -> Answer:
     """Run a final run again."""
     run_id = await run_id_of(engine, request)
-    run, created = await retry_run(engine, run_id, by=request.principal.name, idempotency_key=_key(request))
+    run, created = await retry_run(
+        engine,
+        run_id,
+        by=request.principal.name,
+        idempotency_key=_key(request),
+        traceparent=request.headers.get("traceparent"),
+    )
     return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
 
 
