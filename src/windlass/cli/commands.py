@@ -37,6 +37,7 @@ COMMANDS: dict[str, Lazy | Family] = {
             "logs": Lazy("windlass.cli.run.logs", "Print the output of a run's steps."),
             "cancel": Lazy("windlass.cli.run.cancel", "Ask a run to stop."),
             "retry": Lazy("windlass.cli.run.retry", "Run a final run again."),
+            "diff": Lazy("windlass.cli.run.diff", "Show how one run differs from another."),
             "graph": Lazy("windlass.cli.run.graph", "Draw the steps of a run with their states."),
             "why": Lazy("windlass.cli.run.why", "Say why a run or a step is in its state."),
             "artifacts": Lazy("windlass.cli.run.artifacts", "List the files that a run kept, or fetch one."),

@@ -13,6 +13,7 @@ from windlass.cli.command import make
 from windlass.cli.interrupts import PATIENCE, Interrupts
 from windlass.cli.manifest_files import find_manifests, shown_path
 from windlass.cli.options import FILE, pairs
+from windlass.cli.parameters import parameter_options, parameters_of
 from windlass.cli.session import Session
 from windlass.errors import OutputLost, Unavailable, UserError, WindlassError
 
@@ -32,7 +33,7 @@ generate-job | windlass exec -
 
 @make(name="exec", examples=_EXAMPLES)
 @click.argument("file", type=FILE)
-@click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times.")
+@parameter_options
 @click.option("--priority", help="critical, high, normal, low, or a number from 1 to 15.")
 @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="A label of the run.")
 @click.option("--note", help="A note on the run.")
@@ -42,6 +43,7 @@ def command(
     *,
     file: str,
     param: tuple[str, ...],
+    params: tuple[str, ...],
     priority: str | None,
     label: tuple[str, ...],
     note: str | None,
@@ -60,7 +62,7 @@ def command(
     body: dict[str, Any] = {
         "file": {"name": found.name, "text": found.text()},
         "folder": str(folder),
-        "parameterTexts": pairs(param, "parameter"),
+        **parameters_of(param, params),
     }
     given = {"priority": priority, "labels": pairs(label, "label") or None, "note": note}
     body |= {name: value for name, value in given.items() if value is not None}

@@ -83,6 +83,14 @@ def find_manifests(arguments: Sequence[str]) -> Found:
     return found
 
 
+def read_text(path: str) -> str:
+    """Return the text of a file, or of standard input where it is `-`.
+
+    Raises UserError where it cannot be read or is no text.
+    """
+    return ManifestFile(printable(path), _read(path)).text()
+
+
 def shown_path(path: str) -> str:
     """Return a path as a sentence names it: on one line, and no longer than one reads."""
     return printable(path if len(path) <= _LONGEST_NAME else f"{path[:_LONGEST_NAME]}...")

@@ -95,10 +95,11 @@ def _list(tx: Transaction, engine: Engine, filters: RunFilter) -> tuple[list[dic
 
 async def list_tasks(engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
     """Return the tasks of a run in their order. Raises NotFound where there is no such run."""
-    return await engine.store.read(_tasks, engine, run_id)
+    return await engine.store.read(read_tasks, engine, run_id)
 
 
-def _tasks(tx: Transaction, engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
+def read_tasks(tx: Transaction, engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
+    """Return the tasks of a run within a unit of work; see `list_tasks`."""
     job, places = _opened(tx, engine, run_id)
     return [task_shape(run_id, row, job, places) for row in tasks_of(tx, run_id)]
 

@@ -17,6 +17,7 @@ from windlass.engine.jobs import find_run_job, get_job
 from windlass.engine.manifests import ManifestText
 from windlass.engine.previewing import preview
 from windlass.engine.reading import find_run, get_run, list_attempts, list_runs, list_tasks, run_graph
+from windlass.engine.run_diff import diff_runs
 from windlass.engine.starting import Start, retry_run, start_run
 from windlass.errors import NotFound, Refused, UserError
 from windlass.model.durations import parse_duration
@@ -202,6 +203,13 @@ async def get_why(engine: Engine, request: Request) -> Answer:
     return Answer(body=await why(engine, await run_id_of(engine, request), step, key))
 
 
+async def diff_one(engine: Engine, request: Request) -> Answer:
+    """Say how another run differs from this one."""
+    left = await run_id_of(engine, request)
+    right = await find_run(engine, request.query["other"])
+    return Answer(body=await diff_runs(engine, left, right, logs=request.query["logs"]))
+
+
 async def cancel_one(engine: Engine, request: Request) -> Answer:
     """Ask a run to stop."""
     run_id = await run_id_of(engine, request)
@@ -343,6 +351,17 @@ ROUTES: Final = (
         permission="view",
         handler=get_executions,
         summary="List the attempts of a run, by task and number.",
+    ),
+    Route(
+        method="GET",
+        path=f"{_RUN}/diff",
+        permission="view",
+        handler=diff_one,
+        summary="Say how another run differs from this one.",
+        query=(
+            Query("other", "id of the other run", required=True),
+            Query("logs", "whether what the steps wrote is compared, too", "boolean", default=False),
+        ),
     ),
     Route(
         method="GET",

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from windlass.cli.command import make
-from windlass.cli.options import JOB, pairs
+from windlass.cli.options import JOB
 from windlass.cli.output import to_yaml
+from windlass.cli.parameters import parameter_options, parameters_of
 from windlass.cli.session import Session
 from windlass.cli.text import clean, one_line
 
@@ -21,11 +22,13 @@ windlass job preview orders -p region=us
 
 @make(name="preview", examples=_EXAMPLES)
 @click.argument("job", type=JOB)
-@click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times.")
+@parameter_options
 @click.option("--revision", help="Number or tag of a revision; the newest where not given.")
-def command(session: Session, *, job: str, param: tuple[str, ...], revision: str | None) -> None:
+def command(
+    session: Session, *, job: str, param: tuple[str, ...], params: tuple[str, ...], revision: str | None
+) -> None:
     """Show what a run would do, without starting it: steps rendered, secrets by name, changes since the last run."""
-    body: dict[str, Any] = {"parameterTexts": pairs(param, "parameter")}
+    body: dict[str, Any] = parameters_of(param, params)
     if revision is not None:
         body["revision"] = revision
     with session.connect() as client:

@@ -9,6 +9,7 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.options import JOB, pairs
+from windlass.cli.parameters import parameter_options, parameters_of
 from windlass.cli.session import Session
 from windlass.cli.text import local_time
 from windlass.cli.watch.reconnect import reconnect_option
@@ -28,7 +29,7 @@ RUN=$(windlass run start orders --quiet)
 
 @make(name="start", examples=_EXAMPLES)
 @click.argument("job", type=JOB)
-@click.option("-p", "--param", multiple=True, metavar="NAME=VALUE", help="A parameter; may be given several times.")
+@parameter_options
 @click.option("--at", metavar="TIME", help="Not before this time, such as 2026-01-31T12:00; local without a zone.")
 @click.option("--in", "delay", metavar="DURATION", help="Not before this much later, such as 90s or 2h.")
 @click.option(
@@ -46,7 +47,7 @@ RUN=$(windlass run start orders --quiet)
 @reconnect_option()
 def command(session: Session, *, job: str, wait: bool, key: str | None, reconnect: float, **options: Any) -> int:
     """Start a run of a job. JOB is its alias or id, or names a revision too: orders@7, orders@stable."""
-    body: dict[str, Any] = {"parameterTexts": pairs(options["param"], "parameter")}
+    body: dict[str, Any] = parameters_of(options["param"], options["params"])
     given = {
         **not_before(options["at"], options["delay"]),
         "priority": options["priority"],
