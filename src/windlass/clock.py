@@ -8,6 +8,9 @@ from typing import Protocol
 
 SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: The first and the last instant that a text can name.
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_LAST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 class Clock(Protocol):
@@ -49,7 +52,8 @@ def micros(seconds: float) -> int:
 
 
 def to_text(at: int) -> str:
-    """Return an instant as RFC 3339 text in UTC with microseconds."""
+    """Return an instant as RFC 3339 text in UTC with microseconds, at most the end of the year 9999."""
+    at = min(max(at, _FIRST), _LAST)
     return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

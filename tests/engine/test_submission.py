@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.oracle.world import World, always
+from windlass.clock import from_text
 from windlass.engine.once import KEY_LIFE
 from windlass.engine.reading import list_runs
-from windlass.engine.starting import retry_run
+from windlass.engine.starting import Start, retry_run
 from windlass.engine.submission import Submission, submit
 from windlass.errors import Conflict, LimitExceeded, NotFound, UserError
 from windlass.ids import id_text
@@ -189,3 +190,30 @@ async def test_a_final_run_is_run_again_with_the_same_revision_and_parameters(wo
     assert (told.type, told.data) == ("run.retried", {"run": again["id"], "by": "me"})
     with pytest.raises(NotFound):
         await retry_run(world.engine, b"\0" * 16)
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "2127-01-01T00:00:00Z"])
+async def test_a_time_that_nobody_lives_to_see_is_refused(world: World, at: str) -> None:
+    job = await world.define(steps={"a": {}})
+    with pytest.raises(UserError, match="within the next hundred years"):
+        await world.submit(job, scheduled_at=from_text(at))
+    assert await world.told(b"") == []
+
+
+ASKED: dict[str, Any] = {"parameters": {"n": 5, "on": True, "text": "x", "list": [1, {"a": 2.0}]}, "priority": "high"}
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        ASKED,
+        {"parameters": {"n": 5.0, "on": True, "text": "x", "list": [1.0, {"a": 2}]}, "priority": 10},
+        {"texts": {"n": "5", "on": "true", "text": "x", "list": '[ 1, {"a":2} ]'}, "priority": "high"},
+        ASKED | {"labels": {}, "note": ""},
+    ],
+)
+def test_a_request_is_the_same_whichever_way_it_comes(same: dict[str, Any]) -> None:
+    first = Start(project="default", job="a", **ASKED).asked()
+    assert Start(project="default", job="a", **same).asked() == first
+    for other in ({"note": "n"}, {"delay": 5}, {"labels": {"a": "b"}}, {"depends_on": ["1:always"]}, {"revision": 1}):
+        assert Start(project="default", job="a", **(same | other)).asked() != first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -17,6 +17,75 @@ from windlass.store.transaction import Transaction
 
 #: How long an idempotency key is kept, in microseconds.
 KEY_LIFE = 24 * 3600 * SECOND
+_SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
+def request(
+    job: str,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    texts: Mapping[str, str] | None = None,
+    revision: int | str | None = None,
+    priority: int | None = None,
+    scheduled_at: int | None = None,
+    delay: float | None = None,
+    labels: Mapping[str, str] | None = None,
+    note: str | None = None,
+    depends_on: Sequence[str | Mapping[str, Any]] = (),
+    **more: Any,
+) -> dict[str, Any]:
+    """Return what somebody asked for in one form, whichever way it came: `n=3` as a text is the number 3.
+
+    Nothing is filled in from the job, which may be another one by the time the same request comes again.
+    """
+    given = {name: _plain(value) for name, value in (parameters or {}).items()}
+    given |= {name: _read(text) for name, text in (texts or {}).items()}
+    return {
+        "job": job,
+        "revision": None if revision is None else str(revision),
+        "parameters": given,
+        "priority": priority,
+        "scheduledAt": scheduled_at,
+        "delay": None if delay is None else float(delay),
+        "labels": dict(labels or {}),
+        "note": note or None,
+        "dependsOn": [_dependency(one) for one in depends_on],
+        **more,
+    }
+
+
+def _read(text: str) -> str:
+    """Return a text as the value that it stands for would be written: objects and lists are JSON however spaced."""
+    if text[:1] in {"{", "["}:
+        try:
+            return _plain(orjson.loads(text))
+        except orjson.JSONDecodeError:
+            return text
+    return text
+
+
+def _plain(value: Any) -> str:
+    """Return a value as text: numbers that are equal are the same text, and a text stands as it is."""
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(_equal(value), default=repr, option=_SORTED).decode()
+
+
+def _equal(value: Any) -> Any:
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {name: _equal(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_equal(one) for one in value]
+    return value
+
+
+def _dependency(said: str | Mapping[str, Any]) -> str:
+    if isinstance(said, str):
+        return said if ":" in said else f"{said}:success"
+    return f"{said.get('run')}:{said.get('condition') or 'success'}"
 
 
 async def earlier_run(engine: Engine, project: str, key: str | None, asked: Mapping[str, Any]) -> bytes | None:
@@ -49,5 +118,5 @@ def stand_for(tx: Transaction, project: str, key: str, asked: Mapping[str, Any],
 
 def _digest(asked: Mapping[str, Any]) -> str:
     """Return the hash of a request; what is no JSON in it is refused elsewhere, if this is a new request."""
-    text = orjson.dumps(asked, default=repr, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    text = orjson.dumps(asked, default=repr, option=_SORTED)
     return hashlib.sha256(text).hexdigest()

@@ -14,7 +14,7 @@ from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.dependencies import Dependency, read_dependencies
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import find_job, find_revision, split_reference
-from windlass.engine.once import earlier_run
+from windlass.engine.once import earlier_run, request
 from windlass.engine.reading import get_run, named_run
 from windlass.engine.submission import Accepted, Prepared, Submission, accept, expansion_of, submit
 from windlass.errors import Conflict, InvalidDocument, NotFound, UserError
@@ -61,19 +61,19 @@ class Start:
 
     def asked(self, **more: Any) -> dict[str, Any]:
         """Return what was asked for as it was said, and `more`: what an idempotency key stands for."""
-        return {
-            "job": self.job,
-            "revision": self.revision,
-            "parameters": self.parameters,
-            "texts": self.texts,
-            "priority": self.priority,
-            "scheduledAt": self.scheduled_at,
-            "delay": self.delay,
-            "labels": self.labels,
-            "note": self.note,
-            **({"dependsOn": list(self.depends_on)} if self.depends_on else {}),
+        return request(
+            self.job,
+            parameters=self.parameters,
+            texts=self.texts,
+            revision=self.revision,
+            priority=None if self.priority is None else points(self.priority),
+            scheduled_at=self.scheduled_at,
+            delay=self.delay,
+            labels=self.labels,
+            note=self.note,
+            depends_on=self.depends_on,
             **more,
-        }
+        )
 
 
 async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]:

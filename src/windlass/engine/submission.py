@@ -11,10 +11,11 @@ from windlass.engine.book import plain_layout, to_json
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.dependencies import Dependency, hold
 from windlass.engine.engine import Engine
-from windlass.engine.once import run_under_key, stand_for
+from windlass.engine.once import request, run_under_key, stand_for
 from windlass.engine.tracing import with_trace
-from windlass.errors import Conflict, NotFound
+from windlass.errors import Conflict, NotFound, UserError
 from windlass.ids import id_text
+from windlass.model.durations import LONGEST
 from windlass.model.fanout import Expansion, expand_job, fans_out
 from windlass.model.fanout_axes import axis_values
 from windlass.model.graph import TaskLayout
@@ -25,6 +26,10 @@ from windlass.store.transaction import Transaction
 
 #: Microseconds: whoever watches the deadlines of runs looks at them in shorter pauses than this, or when it is woken.
 SOON = 2 * SECOND
+
+
+#: No run waits longer for its time, in microseconds.
+FARTHEST = micros(LONGEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +190,8 @@ def _run(
     asked_at = submission.scheduled_at if submission.delay is None else tx.now + micros(submission.delay)
     scheduled = asked_at is not None and asked_at > tx.now
     due = asked_at if scheduled and asked_at is not None else tx.now
+    if due - tx.now > FARTHEST:
+        raise UserError("A run is scheduled for a time within the next hundred years.")
     allowed = engine.settings.run_deadline if definition.timeout is None else definition.timeout
     state = "scheduled" if scheduled else "queued"
     if submission.depends_on:
@@ -255,19 +262,18 @@ def _joined(ranges: list[list[int]]) -> list[list[int]]:
 
 def _asked(job: CompiledJob, submission: Submission) -> Mapping[str, Any]:
     """Return what an idempotency key of the submission stands for."""
-    waits = {"dependsOn": [[id_text(one.run_id), one.condition] for one in submission.depends_on]}
-    return submission.asked or {
-        "job": job.alias,
-        "parameters": submission.parameters,
-        "priority": submission.priority,
-        "scheduledAt": submission.scheduled_at,
-        "delay": submission.delay,
-        "labels": submission.labels,
-        "note": submission.note,
-        "revision": submission.revision,
-        "again": (submission.trigger or {}).get("run"),
-        **(waits if submission.depends_on else {}),
-    }
+    return submission.asked or request(
+        job.alias,
+        parameters=submission.parameters,
+        revision=submission.revision,
+        priority=submission.priority,
+        scheduled_at=submission.scheduled_at,
+        delay=submission.delay,
+        labels=submission.labels,
+        note=submission.note,
+        depends_on=[f"{id_text(one.run_id)}:{one.condition}" for one in submission.depends_on],
+        again=(submission.trigger or {}).get("run"),
+    )
 
 
 def _under_key(tx: Transaction, job: CompiledJob, submission: Submission) -> bytes | None:

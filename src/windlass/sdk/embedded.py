@@ -18,7 +18,7 @@ from windlass.engine.health import health, health_shape
 from windlass.engine.log_reading import log_chunks
 from windlass.engine.manifests import ManifestText
 from windlass.engine.node import Node
-from windlass.engine.once import earlier_run
+from windlass.engine.once import earlier_run, request
 from windlass.engine.reading import find_run, get_run
 from windlass.engine.shapes import event_shape
 from windlass.engine.starting import checked, dependencies, prepare
@@ -67,10 +67,8 @@ class Embedded:
         waits = said.pop("depends_on")
         asked = None
         if options.idempotency_key is not None:
-            asked = {"job": alias, "parameters": parameters, **said, "correlation_id": None}
-            if waits:
-                asked["depends_on"] = list(waits)
-            del asked["traceparent"]
+            of_request = {name: said[name] for name in ("priority", "scheduled_at", "delay", "labels", "note")}
+            asked = request(alias, parameters=parameters[0], depends_on=waits, **of_request)
             earlier = await earlier_run(self._engine, self._project, options.idempotency_key, asked)
             if earlier is not None:
                 return [id_text(earlier)]
