@@ -67,8 +67,8 @@ def _complete_together(tx: Transaction, reports: Sequence[Report]) -> None:
             TaskEnd(
                 report.run_id, report.task, "completed", None, report.attempt, "completed", 0, outputs, None,
                 report.queued_at, report.first_started_at, now, report.worker, outcome.exit_code, None,
-                report.started_at, report.finished_at, used.cpu_micros, used.max_rss_bytes, used.bytes_out,
-                used.log_bytes,
+                report.started_at, max(report.finished_at, report.started_at or 0), used.cpu_micros,
+                used.max_rss_bytes, used.bytes_out, used.log_bytes,
             )
         )  # fmt: skip
         runs.append((report.run_id, outputs))

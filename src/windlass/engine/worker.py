@@ -240,6 +240,8 @@ class Worker:
 
     async def _exchange(self, reports: list[Report], capacity: int) -> None:
         """Hand in ends of attempts and take what there is, at most `capacity`."""
+        if self._losing or self._draining:  # since this was called for
+            capacity = 0
         try:
             exchange = await self._queue.exchange(reports, capacity)
         except LeaseLost:

@@ -23,8 +23,10 @@ _COLUMNS = (
 )
 _FROM = runs.join(jobs, jobs.c.id == runs.c.job_id).join(revisions, revisions.c.id == runs.c.revision_id)
 
-#: Microseconds that may lie between the time in a run's id and the one at which it was accepted.
-_SLACK: Final = 60 * SECOND
+#: Microseconds by which the time in a run's id may be before that of its acceptance, and after it: ids never go back,
+#: so after the clock was set back they are ahead of it for a while.
+_BEHIND: Final = 60 * SECOND
+_AHEAD: Final = 3 * 3600 * SECOND
 #: Ranges that one statement reads: SQLite joins no more than 500 selects.
 _MOST_PARTS: Final = 400
 
@@ -158,9 +160,9 @@ def _times(filters: RunFilter, run_id: ColumnElement[bytes]) -> list[ColumnEleme
     if filters.before is not None:
         conditions.append(run_id < filters.before)
     if filters.since is not None:
-        conditions.append(run_id >= first_of((filters.since - _SLACK) // 1000))
+        conditions.append(run_id >= first_of((filters.since - _BEHIND) // 1000))
     if filters.until is not None:
-        conditions.append(run_id < first_of((filters.until + _SLACK) // 1000))
+        conditions.append(run_id < first_of((filters.until + _AHEAD) // 1000))
     return conditions
 
 
