@@ -32,6 +32,7 @@ from windlass.engine.jobs import enable_job
 from windlass.engine.manifests import ManifestText
 from windlass.engine.reading import list_attempts
 from windlass.ids import parse_id
+from windlass.sdk.run import Run
 
 AT_ONCE = RetryPolicy(attempts=3, delay=0)
 SECONDS = 20.0
@@ -417,3 +418,30 @@ async def test_an_application_has_figures_of_its_runs_and_knows_how_its_parts_ar
         await sdk.statistics(job="nothing-such")
     health = await sdk.health()
     assert (health["status"], {part["status"] for part in health["parts"]}) == ("ok", {"ok"})
+
+
+@pytest.mark.promise("K08")
+async def test_parents_start_list_and_visit_children(sdk: Windlass) -> None:
+    @as_job
+    async def give(number: int) -> int:
+        return number
+
+    parent = await sdk.submit(give, 1, scheduled_at=3600.0)
+    first = await parent.start_child(give, 2)
+    second = await parent.start_child(give, 3, cascade=False, scheduled_at=3600.0, labels={"kind": "loose"})
+    third = await parent.start_child("give", {"number": 4}, scheduled_at=3600.0)
+    grandchild = await third.start_child(give, 5, scheduled_at=3600.0)
+    assert await first.wait(SECONDS) == 2
+    assert [one.id for one in await parent.children()] == [first.id, second.id, third.id]
+    found = await grandchild.parent()
+    assert found is not None
+    assert found.id == third.id
+    assert await parent.parent() is None
+    assert (await grandchild.refresh())["rootId"] == parent.id
+    await parent.cancel()
+    assert [await one.state() for one in (first, second, third, grandchild)] == [
+        "completed", "scheduled", "cancelled", "cancelled",
+    ]  # fmt: skip
+    await second.cancel()
+    with pytest.raises(NotFound):
+        await Run(sdk._family(), "01900000-0000-7000-8000-000000000000", "give", int).start_child(give, 1)

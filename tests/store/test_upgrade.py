@@ -184,6 +184,25 @@ async def test_an_upgrade_that_is_killed_at_any_statement_leaves_all_or_nothing(
             await one.close()
 
 
+async def test_runs_from_before_relations_are_plain_ones(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "old.db"))
+    config = Config()
+    config.set_main_option("script_location", str(Path(windlass.store.migrations.__file__).parent))
+    config.attributes["connection"] = store.connection
+    store.connection.exec_driver_sql("BEGIN IMMEDIATE")
+    command.upgrade(config, "0003")
+    store.connection.exec_driver_sql(
+        "INSERT INTO runs (id, project, job_id, revision_id, state, priority, queue, parameters, created_at, deadline) "
+        "VALUES (?, 'p', ?, 1, 'queued', 5, 'q', '{}', 1, 1)",
+        (b"1" * 16, b"1" * 16),
+    )
+    store.connection.exec_driver_sql("COMMIT")
+    assert upgrade(store) == Upgrade("0003", HEAD)
+    rows = store.connection.exec_driver_sql("SELECT awaited, parent_task, cascades, deleting FROM runs").fetchall()
+    assert [tuple(row) for row in rows] == [(0, None, 1, 0)]
+    await store.close()
+
+
 async def test_labels_of_runs_from_before_the_table_of_labels_are_found(tmp_path: Path) -> None:
     store = SqliteStore(str(tmp_path / "old.db"))
     config = Config()

@@ -134,7 +134,16 @@ class Attempt:
         if isinstance(outcome, Failed):
             reason = None if outcome.reason is None else text(outcome.reason)
             return replace(outcome, message=text(outcome.message), reason=reason)
-        return replace(outcome, reason=text(outcome.reason)) if isinstance(outcome, Waiting) else outcome
+        return self._masked_wait(outcome) if isinstance(outcome, Waiting) else outcome
+
+    def _masked_wait(self, outcome: Waiting) -> Waiting:
+        """Return a wait without secrets; a child run is given them, and it is told which of its parameters they are."""
+        child = outcome.child
+        if child is not None:
+            masked = self.masker.mask_json(dict(child.parameters))
+            hidden = frozenset(name for name, value in child.parameters.items() if masked.get(name) != value)
+            child = replace(child, secret=hidden)
+        return replace(outcome, reason=self.masker.mask_text(outcome.reason), child=child)
 
     async def remove(self) -> None:
         """Remove the folders of the attempt."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from windlass.clock import micros
 from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.engine import Engine
@@ -13,7 +15,7 @@ from windlass.ids import id_text
 from windlass.model.ending import Stop
 from windlass.model.state import RUN_FINAL
 from windlass.store import hot_sqlite as hot
-from windlass.store import timed
+from windlass.store import relations, timed
 from windlass.store.rows import NewFact
 from windlass.store.runs import revision_of
 from windlass.store.transaction import Transaction, apart
@@ -52,6 +54,19 @@ def cancel_run(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -
     failure = apart(tx, stop)
     if failure is not None:
         set_aside(tx, run_id, failure)
+    _cancel_children(tx, engine, run_id, again=again)
+
+
+def cancel_runs(tx: Transaction, engine: Engine, run_ids: Iterable[bytes], *, again: bool = False) -> None:
+    """Cancel those of some runs that are not final; those that are asked to stop already only where it is `again`."""
+    for run_id in run_ids:
+        flags = hot.run_flags(tx, run_id)
+        if flags is not None and flags.state not in RUN_FINAL and (again or not flags.cancels):
+            cancel_run(tx, engine, run_id, None)
+
+
+def _cancel_children(tx: Transaction, engine: Engine, run_id: bytes, *, again: bool) -> None:
+    cancel_runs(tx, engine, [child for child, _ in relations.live_children(tx, run_id)], again=again)
 
 
 def expire(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> None:
@@ -61,10 +76,12 @@ def expire(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> 
     if book.stopping:
         timed.stop_cleanup(tx, run_id, grace)
         _stop(book, "", {}, spare=False)
+        _cancel_children(tx, engine, run_id, again=True)
         return
     timed.expire_run(tx, run_id, grace)
     book.flags = book.flags._replace(expired=1)
     _stop(book, "", {}, spare=True)
+    _cancel_children(tx, engine, run_id, again=False)
 
 
 def _stop(book: Book, types: str, data: dict[str, object], *, spare: bool) -> None:

@@ -8,13 +8,16 @@ from functools import partial
 from typing import Any
 
 from windlass.engine.book import Book, open_book, to_json
+from windlass.engine.cancellation import cancel_runs
+from windlass.engine.children import start_child
 from windlass.engine.engine import Engine
 from windlass.engine.following import Consequences, end_if_done, follow
 from windlass.engine.report import Report
 from windlass.engine.setting_aside import set_aside
 from windlass.engine.stopping import stop_rest
+from windlass.ids import id_text
 from windlass.model.ending import Circumstances, Ending, decide_ending
-from windlass.model.outcome import Completed, Failed, Outcome, Skipped, Waiting
+from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, Waiting
 from windlass.model.storable import storable
 from windlass.store import hot_sqlite as hot
 from windlass.store.artifacts import keep_artifacts
@@ -101,6 +104,8 @@ def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> N
     """Make of a held row what the end of its attempt means: another attempt, a wait, or a final task."""
     book = open_book(tx, engine, row.run_id, row.revision_id)
     step = book.step(row.task)
+    if isinstance(report.outcome, Waiting) and report.outcome.child is not None and row.stop is None:
+        report = replace(report, outcome=_with_child(book, engine, row, report.outcome))
     lost = isinstance(report.outcome, Failed) and report.outcome.kind == "lost"
     losses, in_row = row.losses + lost, row.losses_in_row + 1 if lost else 0
     facts = Circumstances(
@@ -108,7 +113,7 @@ def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> N
         losses_in_row=in_row,
         stop=row.stop or ("cancel" if book.stopping and step.trigger_rule != "always" else None),
         chance=engine.chance(),
-        started=row.state == "running",
+        started=row.state in {"running", "waiting"},
     )
     if report.artifacts:
         files = [(file.name, file.size, file.sha256, file.path) for file in report.artifacts]
@@ -119,7 +124,7 @@ def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> N
     elif ending.state == "waiting" and isinstance(report.outcome, Waiting):
         _wait(tx, row, report, report.outcome)
     else:
-        record_final(book, row, report, ending)
+        record_final(book, engine, row, report, ending)
 
 
 def checked_branch(book: Book, task: int, outcome: Outcome) -> Outcome:
@@ -153,14 +158,27 @@ def _again(
     hot.insert_facts(tx, [NewFact(types, row.run_id, row.task, tx.now, to_json(data))])
 
 
+def _with_child(book: Book, engine: Engine, row: Held, waiting: Waiting) -> Outcome:
+    """Return the wait for a run that is started here, or the failure where it cannot be."""
+    if waiting.child is None or book.stopping:
+        return Cancelled() if book.stopping else waiting
+    started = start_child(book, engine, row, waiting.child)
+    if isinstance(started, Failed):
+        return started
+    reason = f'run {id_text(started.run_id)} of job "{started.job}"'
+    return replace(waiting, until=started.until, reason=reason, child_id=started.run_id)
+
+
 def _wait(tx: Transaction, row: Held, report: Report, outcome: Waiting) -> None:
-    detail = {"atEnd": outcome.at_end, "worker": report.worker, "outputs": dict(outcome.outputs)}
+    detail: dict[str, Any] = {"atEnd": outcome.at_end, "worker": report.worker, "outputs": dict(outcome.outputs)}
+    if outcome.child is not None and outcome.child_id is not None:
+        detail |= {"child": id_text(outcome.child_id), "cascade": outcome.child.cascade}
     hot.wait(tx, row.id, until=outcome.until, reason=outcome.reason, detail=to_json(detail))
     data = to_json({"reason": outcome.reason, "until": outcome.until} | _chunks(report))
     hot.insert_facts(tx, [NewFact("task.waiting", row.run_id, row.task, tx.now, data)])
 
 
-def record_final(book: Book, row: Held, report: Report, ending: Ending) -> None:
+def record_final(book: Book, engine: Engine, row: Held, report: Report, ending: Ending) -> None:
     """Make a held row a final task, and do everything that follows for its run."""
     tx = book.tx
     final = final_task(tx, row, report, ending)
@@ -180,6 +198,7 @@ def record_final(book: Book, row: Held, report: Report, ending: Ending) -> None:
     failed = ending.state in {"failed", "timeout"} and not ending.allowed
     if failed and book.job.job.fail_fast and not book.stopping:
         stop_rest(book, "fail_fast", consequences, ended=step)
+        cancel_runs(tx, engine, consequences.children)
     elif not hot.any_open(tx, row.run_id, *book.span(step)):
         follow(book, [step], consequences)
     end = end_if_done(book)

@@ -26,6 +26,8 @@ class Consequences:
     ready: list[list[int]] = field(default_factory=list)
     skipped: list[list[Any]] = field(default_factory=list)
     cancelled: list[list[Any]] = field(default_factory=list)
+    #: Child runs that are to be stopped because tasks wait for them that are.
+    children: list[bytes] = field(default_factory=list)
 
     def data(self) -> dict[str, Any]:
         """Return what there is, by the keys that `model.event.expand` reads."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
+from windlass.engine.child_ends import settle_parent
 from windlass.engine.dependencies import settle_dependents
 from windlass.engine.engine import Engine
+from windlass.engine.setting_aside import set_aside
 from windlass.store import relations
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, apart
 
 #: Runs that have ended looked at in one unit of work.
 _MOST: Final = 100
@@ -21,6 +24,10 @@ def settle_awaited(tx: Transaction, engine: Engine, limit: int) -> bool:
     done = 0
     while done < limit and (ended := relations.ended_awaited(tx, _MOST)):
         for run in ended:
+            if run.parent_task is not None:
+                failure = apart(tx, partial(settle_parent, tx, engine, run))
+                if failure is not None and run.parent_id is not None:
+                    set_aside(tx, run.parent_id, failure, run.parent_task)
             done += 1 + settle_dependents(tx, engine, run, limit - done)
             if done > limit:
                 break

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -13,6 +13,7 @@ from windlass.engine.book import to_json
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.dependencies import Dependency, read_dependencies
 from windlass.engine.engine import Engine
+from windlass.engine.families import root_below
 from windlass.engine.jobs import find_job, find_revision, split_reference
 from windlass.engine.once import earlier_run, request
 from windlass.engine.reading import get_run, named_run
@@ -28,6 +29,7 @@ from windlass.store.hot_sqlite import insert_facts
 from windlass.store.rows import NewFact
 from windlass.store.transaction import Transaction
 
+_NO_PARENT: Final = (None, None)
 #: Highest priority, in points.
 _TOP = PRIORITIES["critical"]
 
@@ -58,6 +60,10 @@ class Start:
     idempotency_key: str | None = None
     #: Runs that must end first: texts `RUN[:condition]`, or `{run, condition}`.
     depends_on: Sequence[str | Mapping[str, Any]] = ()
+    #: The run that starts it, by its id or the beginning of it.
+    parent: str | None = None
+    #: Whether it is cancelled with its parent.
+    cascade: bool = True
 
     def asked(self, **more: Any) -> dict[str, Any]:
         """Return what was asked for as it was said, and `more`: what an idempotency key stands for."""
@@ -72,6 +78,7 @@ class Start:
             labels=self.labels,
             note=self.note,
             depends_on=self.depends_on,
+            **({"parent": [self.parent, self.cascade]} if self.parent else {}),
             **more,
         )
 
@@ -88,6 +95,7 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
         return await get_run(engine, earlier), False
     prepared = await engine.store.run(prepare, engine, start.project, start.job, start.revision)
     depends_on = await engine.store.read(dependencies, start.depends_on) if start.depends_on else ()
+    parent = await engine.store.read(parentage, engine, start.parent) if start.parent else _NO_PARENT
     submission = Submission(
         parameters=checked(engine, prepared.job, start.parameters, start.texts),
         priority=None if start.priority is None else points(start.priority),
@@ -100,6 +108,9 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
         traceparent=start.traceparent,
         idempotency_key=start.idempotency_key,
         depends_on=depends_on,
+        parent_id=parent[0],
+        root_id=parent[1],
+        cascade=start.cascade or parent[0] is None,
         asked=asked,
     )
     accepted: Accepted = (await submit(engine, prepared, [submission]))[0]
@@ -116,6 +127,12 @@ def prepare(tx: Transaction, engine: Engine, project: str, job: str, revision: i
         raise Conflict(f'Job "{found.alias}" is disabled; enable it before starting a run.')
     newest = name is None or name == found.revision
     return prepared_revision(tx, engine, found.revision_id if newest else find_revision(tx, found, name).id)
+
+
+def parentage(tx: Transaction, engine: Engine, parent: str) -> tuple[bytes, bytes]:
+    """Return the run that starts another one, named by a text, and the root of both; see `root_below`."""
+    found = named_run(tx, parent)
+    return found, root_below(tx, engine, found)
 
 
 def dependencies(tx: Transaction, said: Sequence[str | Mapping[str, Any]]) -> tuple[Dependency, ...]:

@@ -6,6 +6,7 @@ import orjson
 
 from windlass.engine.book import Book
 from windlass.engine.following import STOP_REASONS, Consequences, follow, unstarted
+from windlass.ids import parse_id
 from windlass.model.ending import Stop
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import Held, TaskEnd
@@ -26,7 +27,11 @@ def stop_rest(book: Book, why: Stop, into: Consequences, *, spare: bool = True, 
     for row in rows:
         if row.id in spared:
             continue
-        if row.state == "running" or (row.state == "pending" and book.step_number(row.task) in between):
+        child = _child(row)
+        if child is not None:
+            into.children.append(child)
+        still = row.state == "running" or child is not None
+        if still or (row.state == "pending" and book.step_number(row.task) in between):
             if row.stop is None or not spare:
                 hot.ask_to_stop(book.tx, row.id, why)
         else:
@@ -43,12 +48,20 @@ def stop_rest(book: Book, why: Stop, into: Consequences, *, spare: bool = True, 
 
 def _between(book: Book, rows: list[Held], spared: set[int]) -> set[int]:
     """Return the steps that come after one that still runs and before one that is spared."""
-    running = {book.step_number(row.task) for row in rows if row.state == "running"}
+    running = {book.step_number(row.task) for row in rows if row.state == "running" or _child(row)}
     waiting = {book.step_number(row.task) for row in rows if row.id in spared and row.state == "pending"}
     if not running or not waiting:
         return set()
     graph = book.job.graph
     return graph.after(running) & graph.before(waiting)
+
+
+def _child(row: Held) -> bytes | None:
+    """Return the child run that a task waits for and that is stopped with it: the task ends as that run does."""
+    if row.state != "waiting" or row.detail is None:
+        return None
+    detail = orjson.loads(row.detail)
+    return parse_id(detail["child"]) if detail.get("child") and detail.get("cascade", True) else None
 
 
 def _cancelled(book: Book, row: Held, reason: str) -> TaskEnd:

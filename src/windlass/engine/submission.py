@@ -21,6 +21,7 @@ from windlass.model.fanout_axes import axis_values
 from windlass.model.graph import TaskLayout
 from windlass.store import hot_sqlite as hot
 from windlass.store.labels import keep_run_labels
+from windlass.store.relations import let_loose
 from windlass.store.rows import NewFact, NewRun, NewTask
 from windlass.store.transaction import Transaction
 
@@ -53,6 +54,8 @@ class Submission:
     idempotency_key: str | None = None
     parent_id: bytes | None = None
     root_id: bytes | None = None
+    #: Whether it is cancelled with its parent.
+    cascade: bool = True
     #: Runs that must end before it begins.
     depends_on: Sequence[Dependency] = ()
     #: Number of the revision where one was asked for: part of what an idempotency key stands for.
@@ -141,7 +144,7 @@ def accept(
     tasks: list[NewTask] = []
     facts: list[NewFact] = []
     labels: list[tuple[str, str, bytes]] = []
-    held: list[tuple[bytes, Sequence[Dependency]]] = []
+    tied: list[tuple[bytes, Submission]] = []
     soon = tx.now + SOON
     for submission, expansion in zip(submissions, expanded, strict=True):
         run_id = engine.ids.new()
@@ -161,8 +164,8 @@ def accept(
         facts.append(_created(run, tasks[first:]))
         if submission.labels:
             labels.extend((name, str(value), run_id) for name, value in submission.labels.items())
-        if submission.depends_on:
-            held.append((run_id, submission.depends_on))
+        if submission.depends_on or not submission.cascade:
+            tied.append((run_id, submission))
     hot.insert_runs(tx, runs)
     if labels:
         keep_run_labels(tx, labels)
@@ -171,9 +174,17 @@ def accept(
     tx.hints.add("ready")
     if any(run.state == "scheduled" or run.deadline < soon for run in runs):
         tx.hints.add("wake")
-    if held:
-        hold(tx, engine, prepared.job.project, held)
+    if tied:
+        _tie(tx, engine, prepared.job.project, tied)
     return accepted
+
+
+def _tie(tx: Transaction, engine: Engine, project: str, tied: Sequence[tuple[bytes, Submission]]) -> None:
+    """Note what new runs have to do with other runs."""
+    loose = [run_id for run_id, submission in tied if not submission.cascade]
+    if loose:
+        let_loose(tx, loose)
+    hold(tx, engine, project, [(run_id, one.depends_on) for run_id, one in tied if one.depends_on])
 
 
 def _run(
@@ -273,6 +284,7 @@ def _asked(job: CompiledJob, submission: Submission) -> Mapping[str, Any]:
         note=submission.note,
         depends_on=[f"{id_text(one.run_id)}:{one.condition}" for one in submission.depends_on],
         again=(submission.trigger or {}).get("run"),
+        **({"parent": [id_text(submission.parent_id), submission.cascade]} if submission.parent_id else {}),
     )
 
 

@@ -9,6 +9,7 @@ import orjson
 from windlass.clock import micros
 from windlass.engine.book import open_book
 from windlass.engine.cancellation import expire
+from windlass.engine.child_ends import end_child_wait
 from windlass.engine.completion import record_final
 from windlass.engine.engine import Engine
 from windlass.engine.relating import settle_awaited
@@ -57,6 +58,8 @@ def _queue(tx: Transaction, row: Held) -> None:
 
 def _end_wait(tx: Transaction, engine: Engine, row: Held) -> None:
     """End a task whose wait is over."""
+    if end_child_wait(tx, engine, row):
+        return
     detail = orjson.loads(row.detail) if row.detail else {}
     completed = detail.get("atEnd") != "failed"
     report = Report(
@@ -82,4 +85,4 @@ def _end_wait(tx: Transaction, engine: Engine, row: Held) -> None:
             message="What it waited for did not come in time.",
         )
     )
-    record_final(book, row, report, ending)
+    record_final(book, engine, row, report, ending)

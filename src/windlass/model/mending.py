@@ -110,7 +110,9 @@ def _of_row(row: OpenTask, *, stopping: bool) -> list[Mend]:
     timed = row.state in {"scheduled", "waiting"}
     if row.wakes and not timed:
         found.append("wake")
-    if row.asked_to_stop and row.state not in ({"running", "pending"} if stopping else {"running"}):
+    if row.asked_to_stop and row.state not in (
+        {"running", "waiting", "pending"} if stopping else {"running", "waiting"}
+    ):
         found.append("unstop")
     if row.holder != "nobody" and row.state in {"pending", "scheduled", "waiting"}:
         found.append("free")

@@ -59,16 +59,33 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildRun:
+    """A run that the engine is to start, and whose end ends the attempt."""
+
+    job: str
+    revision: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether it is cancelled with the task that waits for it.
+    cascade: bool = True
+    #: Names of the parameters that hold secrets of the step.
+    secret: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """The attempt gives its slot back and the task waits.
 
-    At `until` (microseconds) the task ends as `at_end` says. This is how `wait` holds no slot.
+    At `until` (microseconds) the task ends as `at_end` says. This is how `wait` holds no slot. With a `child` the
+    engine starts that run, whose end ends the attempt, and sets the time itself.
     """
 
     until: int
     reason: str
     at_end: Literal["completed", "failed"] = "completed"
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    child: ChildRun | None = None
+    #: The run that the engine started for it.
+    child_id: bytes | None = None
 
 
 Outcome = Completed | Failed | TimedOut | Cancelled | Skipped | Waiting

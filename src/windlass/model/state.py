@@ -41,7 +41,7 @@ TASK_MOVES: Final[dict[str, frozenset[str]]] = {
     "scheduled": frozenset({"queued", "skipped", "cancelled", "timeout"}),
     "queued": frozenset({"running", "waiting", "skipped", "failed", "cancelled", "timeout"}),
     "running": frozenset({"completed", "failed", "scheduled", "queued", "waiting", "skipped", "cancelled", "timeout"}),
-    "waiting": frozenset({"queued", "completed", "failed", "skipped", "cancelled", "timeout"}),
+    "waiting": frozenset({"queued", "scheduled", "completed", "failed", "skipped", "cancelled", "timeout"}),
     "completed": frozenset(),
     "failed": frozenset(),
     "skipped": frozenset(),

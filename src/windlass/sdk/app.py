@@ -15,7 +15,7 @@ from windlass.model.durations import LONGEST
 from windlass.model.state import RUN_MOVES
 from windlass.sdk.opening import open_backend, read_settings
 from windlass.sdk.registry import Registry
-from windlass.sdk.run import Run
+from windlass.sdk.run import Family, Run
 from windlass.sdk.subscription import Subscription, event_types
 
 if TYPE_CHECKING:
@@ -152,10 +152,11 @@ class Windlass:
 
     async def get(self, run_id: str) -> Run[Any]:
         """Return a run that was accepted before, by its id or the beginning of it. Raises NotFound, UserError."""
-        backend = self._open()
-        found = await backend.get(run_id)
+        return self._run(await self._open().get(run_id))
+
+    def _run(self, found: Mapping[str, Any]) -> Run[Any]:
         known = self._registry.named(found["job"])
-        return Run(backend, found["id"], found["job"], dict if known is None else known.result)
+        return Run(self._family(), found["id"], found["job"], dict if known is None else known.result)
 
     def subscribe(
         self, types: Iterable[str] = (), *, run: Run[Any] | str | None = None, after: int | None = None
@@ -203,15 +204,18 @@ class Windlass:
         return await self._open().health()
 
     async def _submit(self, job: Any, contexts: Sequence[Any], options: Options) -> list[Run[Any]]:
-        backend = self._open()
+        backend, family = self._open(), self._family()
         if self._beginning:  # whoever subscribed before this sees what becomes of it
             await asyncio.wait(set(self._beginning))
         known = self._registry.named(job) if isinstance(job, str) else self._registry.add(job)
         wanted: Definition | str = job if known is None else known
         ids = await backend.submit(wanted, contexts, options)
         if isinstance(wanted, str):
-            return [Run(backend, run_id, wanted, dict) for run_id in ids]
-        return [Run(backend, run_id, wanted.alias, wanted.result) for run_id in ids]
+            return [Run(family, run_id, wanted, dict) for run_id in ids]
+        return [Run(family, run_id, wanted.alias, wanted.result) for run_id in ids]
+
+    def _family(self) -> Family:
+        return Family(self._open(), self._run, self._submit)
 
     def _open(self) -> Backend:
         if self._backend is None:

@@ -30,6 +30,9 @@ class Options:
     depends_on: Sequence[str] = ()
     #: W3C trace context of whoever submits.
     traceparent: str | None = None
+    #: Id of the run that starts it, and whether it is cancelled with that.
+    parent: str | None = None
+    cascade: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,10 @@ class Backend(Protocol):
 
     async def get(self, run_id: str) -> dict[str, Any]:
         """Return a run. Raises NotFound where there is none."""
+        ...
+
+    async def children(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the runs that a run started, oldest first. Raises NotFound where there is none."""
         ...
 
     async def wait(self, run_id: str) -> End:

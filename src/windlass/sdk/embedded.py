@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import orjson
@@ -19,9 +19,9 @@ from windlass.engine.log_reading import log_chunks
 from windlass.engine.manifests import ManifestText
 from windlass.engine.node import Node
 from windlass.engine.once import earlier_run, request
-from windlass.engine.reading import find_run, get_run
+from windlass.engine.reading import find_run, get_run, list_runs
 from windlass.engine.shapes import event_shape
-from windlass.engine.starting import checked, dependencies, prepare
+from windlass.engine.starting import checked, dependencies, parentage, prepare
 from windlass.engine.statistics import Asked, statistics
 from windlass.engine.submission import Prepared, Submission, submit_known
 from windlass.engine.watching import events, newest_cursor
@@ -32,8 +32,11 @@ from windlass.sdk.backend import SOURCE, End, Figures, Options
 from windlass.sdk.definition import Definition
 from windlass.store.ends import RunEnd
 from windlass.store.jobs import live_job
+from windlass.store.runs import RunFilter
 from windlass.store.transaction import Transaction
 
+#: Runs that one look at a list reads.
+_PAGE: Final = 500
 _OPTIONS: Final = tuple(field.name for field in fields(Options))
 
 
@@ -64,11 +67,14 @@ class Embedded:
         else:
             parameters, alias = [_mapping(job, context) for context in contexts], job
         said = {name: getattr(options, name) for name in _OPTIONS}
-        waits = said.pop("depends_on")
+        waits, parent = said.pop("depends_on"), said.pop("parent")
+        cascade = said.pop("cascade")
         asked = None
         if options.idempotency_key is not None:
             of_request = {name: said[name] for name in ("priority", "scheduled_at", "delay", "labels", "note")}
             asked = request(alias, parameters=parameters[0], depends_on=waits, **of_request)
+            if parent:
+                asked["parent"] = [parent, cascade]
             earlier = await earlier_run(self._engine, self._project, options.idempotency_key, asked)
             if earlier is not None:
                 return [id_text(earlier)]
@@ -79,6 +85,9 @@ class Embedded:
             parameters = [checked(self._engine, prepared.job, one, {}) for one in parameters]
         if waits:
             said["depends_on"] = await self._engine.store.read(dependencies, waits)
+        if parent:
+            said["parent_id"], said["root_id"] = await self._engine.store.read(parentage, self._engine, parent)
+            said["cascade"] = cascade
         submissions = [Submission(parameters=one, trigger=self._trigger, asked=asked, **said) for one in parameters]
         # The worker's look at the queue waits behind this submission: they share a commit, with which the run starts.
         # Without a free slot it will look once there is one.
@@ -111,6 +120,15 @@ class Embedded:
     async def get(self, run_id: str) -> dict[str, Any]:
         """Return a run; see `Backend.get`."""
         return await get_run(self._engine, await self._id(run_id))
+
+    async def children(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the runs that a run started; see `Backend.children`."""
+        filters = RunFilter(parent_id=await self._id(run_id), limit=_PAGE)
+        found, more = await list_runs(self._engine, filters)
+        while more is not None:
+            following, more = await list_runs(self._engine, replace(filters, before=parse_id(more)))
+            found += following
+        return found[::-1]
 
     async def wait(self, run_id: str) -> End:
         """Return how a run ended; see `Backend.wait`."""

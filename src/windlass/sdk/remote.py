@@ -91,6 +91,10 @@ class Remote:
         found: dict[str, Any] = await self._ask(self._client.get, "runs", run_id)
         return found
 
+    async def children(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the runs that a run started; see `Backend.children`."""
+        return (await self._ask(lambda: list(self._client.pages("runs", run_id, "children", most=_MOST))))[::-1]
+
     async def wait(self, run_id: str) -> End:
         """Return how a run ended; see `Backend.wait`."""
         if self._ends is None:
@@ -256,5 +260,7 @@ def _said(options: Options) -> dict[str, Any]:
         "note": options.note,
         "correlationId": options.correlation_id,
         "dependsOn": list(options.depends_on) or None,
+        "parent": options.parent,
+        "cascade": None if options.parent is None else options.cascade,
     }
     return {name: value for name, value in body.items() if value is not None}

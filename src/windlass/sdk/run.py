@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from windlass.errors import RunNotCompleted, StillRunning
 from windlass.sdk.values import result_of
 
 if TYPE_CHECKING:
-    from windlass.sdk.backend import Backend, End
+    from windlass.sdk.backend import Backend, End, Options
 
 Res = TypeVar("Res")
 
@@ -18,15 +19,27 @@ Res = TypeVar("Res")
 _WORDS = {"failed": "failed", "cancelled": "was cancelled", "timeout": "ran out of time"}
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Where a run finds its relatives."""
+
+    backend: Backend
+    #: Makes a run of what REST has of it.
+    run_of: Callable[[Mapping[str, Any]], Run[Any]]
+    #: Accepts runs of a job, one for each context.
+    submit: Callable[[Any, Sequence[Any], Options], Awaitable[list[Run[Any]]]]
+
+
 class Run(Generic[Res]):
     """A run that was accepted: it goes on whether anybody holds this or not."""
 
-    __slots__ = ("_backend", "_job", "_kind", "id")
+    __slots__ = ("_backend", "_family", "_job", "_kind", "id")
 
-    def __init__(self, backend: Backend, run_id: str, job: str, kind: Any) -> None:
+    def __init__(self, family: Family, run_id: str, job: str, kind: Any) -> None:
         """Stand for the run `run_id` of the job with the alias `job`, whose result is a `kind`."""
         self.id = run_id
-        self._backend = backend
+        self._family = family
+        self._backend = family.backend
         self._job = job
         self._kind = kind
 
@@ -75,6 +88,26 @@ class Run(Generic[Res]):
         Raises Conflict where it ended in another way already.
         """
         await self._backend.cancel(self.id)
+
+    async def start_child(self, job: Any, context: Any = None, *, cascade: bool = True, **options: Any) -> Run[Any]:
+        """Accept a run that belongs to this one; it is durable when this returns.
+
+        It is cancelled when this one is, unless `cascade` is False. The other arguments are those of `submit`.
+        Raises as `submit` does, and LimitExceeded where the chain of parents would get too long.
+        """
+        from windlass.sdk.app import options_of  # noqa: PLC0415 - applications hold runs, not the other way round
+
+        said = replace(options_of(**options), parent=self.id, cascade=cascade)
+        return (await self._family.submit(job, [context], said))[0]
+
+    async def children(self) -> list[Run[Any]]:
+        """Return the runs that this one or its steps started, oldest first."""
+        return [self._family.run_of(found) for found in await self._backend.children(self.id)]
+
+    async def parent(self) -> Run[Any] | None:
+        """Return the run that started this one; None where none did."""
+        found = (await self.refresh())["parentId"]
+        return None if found is None else self._family.run_of(await self._backend.get(found))
 
     def logs(self, *, follow: bool = False) -> Logs:
         """Return its output: `await run.logs()` is all of it as text, `async for chunk in run.logs()` comes in pieces.

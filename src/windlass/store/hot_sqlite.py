@@ -167,7 +167,7 @@ def reschedule(tx: Transaction, queue_id: int, *, at: int, rank: int, losses_in_
     """Put a row whose attempt ended back for another one at `at`."""
     tx.cursor.execute(
         "UPDATE queue SET state = 'scheduled', due = ?, wake_at = ?, rank = ?, worker_id = NULL, started_at = NULL, "
-        "losses_in_row = ?, losses = ? WHERE id = ?",
+        "reason = NULL, detail = NULL, losses_in_row = ?, losses = ? WHERE id = ?",
         (at, at, rank, losses_in_row, losses, queue_id),
     )
     tx.hints.add("wake")

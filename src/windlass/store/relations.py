@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Select, insert, select, update
 
-from windlass.store.tables import jobs, run_dependencies, runs
+from windlass.store.rows import Held
+from windlass.store.tables import jobs, queue, run_dependencies, runs
 from windlass.store.transaction import Transaction
 
 
@@ -17,6 +18,9 @@ class Awaited(NamedTuple):
     id: bytes
     job: str
     state: str
+    parent_id: bytes | None
+    #: The task of its parent that waits for it; None where none does.
+    parent_task: int | None
 
 
 class Dependent(NamedTuple):
@@ -36,7 +40,8 @@ def awaited_run(tx: Transaction, run_id: bytes, project: str) -> Awaited | None:
 
 
 def _runs() -> Any:
-    return select(runs.c.id, jobs.c.alias, runs.c.state).select_from(runs.join(jobs, jobs.c.id == runs.c.job_id))
+    columns = (runs.c.id, jobs.c.alias, runs.c.state, runs.c.parent_id, runs.c.parent_task)
+    return select(*columns).select_from(runs.join(jobs, jobs.c.id == runs.c.job_id))
 
 
 def keep_dependencies(tx: Transaction, found: Iterable[Dependent]) -> None:
@@ -98,3 +103,46 @@ def release_run(tx: Transaction, run_id: bytes, *, state: str, deadline: int) ->
     changed = tx.connection.execute(update(runs).where(runs.c.id == run_id, runs.c.state == "waiting").values(values))
     tx.hints.add("wake")
     return changed.rowcount == 1
+
+
+def parent_run(tx: Transaction, run_id: bytes) -> Row[Any]:
+    """Return `(project, queue, priority, correlation_id)` of a run that exists: what its children take over."""
+    found: Select[Any] = select(runs.c.project, runs.c.queue, runs.c.priority, runs.c.correlation_id)
+    return tx.connection.execute(found.where(runs.c.id == run_id)).one()
+
+
+def ancestors(tx: Transaction, run_id: bytes, limit: int) -> list[bytes]:
+    """Return a run, its parent, that one's parent and so on, up to `limit` of them."""
+    chain = [run_id]
+    while len(chain) < limit:
+        parent = tx.connection.execute(select(runs.c.parent_id).where(runs.c.id == chain[-1])).scalar_one_or_none()
+        if parent is None:
+            break
+        chain.append(parent)
+    return chain
+
+
+def await_by_task(tx: Transaction, run_id: bytes, task: int) -> None:
+    """Note that a task of its parent waits for a run that was just inserted."""
+    tx.connection.execute(update(runs).where(runs.c.id == run_id).values(awaited=1, parent_task=task))
+
+
+def let_loose(tx: Transaction, run_ids: Iterable[bytes]) -> None:
+    """Note that runs which were just inserted go on when their parent is stopped."""
+    tx.connection.execute(update(runs).where(runs.c.id.in_(list(run_ids))).values(cascades=0))
+
+
+def waiting_task(tx: Transaction, run_id: bytes, task: int) -> Held | None:
+    """Return the row of a task that waits; None where it does not."""
+    columns = [queue.c[name] for name in Held._fields]
+    found = select(*columns).where(queue.c.run_id == run_id, queue.c.task == task, queue.c.state == "waiting")
+    row = tx.connection.execute(found).one_or_none()
+    return None if row is None else Held(*row)
+
+
+def live_children(tx: Transaction, parent_id: bytes) -> list[tuple[bytes, int]]:
+    """Return `(id, cancels)` of the children that are not final and are stopped with their parent; oldest first."""
+    found = select(runs.c.id, runs.c.cancels).where(
+        runs.c.parent_id == parent_id, runs.c.finished_at.is_(None), runs.c.cascades == 1
+    )
+    return [(row.id, row.cancels) for row in tx.connection.execute(found.order_by(runs.c.id))]

@@ -43,6 +43,8 @@ _START: Final = Body(
             "labels": _TEXTS,
             "note": {"type": "string", "maxLength": 4000},
             "correlationId": {"type": "string", "maxLength": 200},
+            "parent": {"type": "string", "description": "the run that starts it"},
+            "cascade": {"type": "boolean", "description": "whether it is cancelled with its parent; true unless said"},
             "dependsOn": {
                 "type": "array",
                 "description": "runs that must end first; the condition is success, always or failure",
@@ -140,6 +142,8 @@ def start_options(data: Any) -> dict[str, Any]:
         "note": data.get("note"),
         "correlation_id": data.get("correlationId"),
         "depends_on": data.get("dependsOn", ()),
+        "parent": data.get("parent"),
+        "cascade": data.get("cascade", True),
     }
 
 
@@ -188,6 +192,14 @@ async def get_steps(engine: Engine, request: Request) -> Answer:
 async def get_executions(engine: Engine, request: Request) -> Answer:
     """List the attempts of a run."""
     return page(await list_attempts(engine, await run_id_of(engine, request)), None)
+
+
+async def get_children(engine: Engine, request: Request) -> Answer:
+    """List the runs that a run started, newest first."""
+    filters = RunFilter(
+        parent_id=await run_id_of(engine, request), before=id_cursor(request), limit=request.query["limit"]
+    )
+    return page(*await list_runs(engine, filters))
 
 
 async def get_graph(engine: Engine, request: Request) -> Answer:
@@ -362,6 +374,14 @@ ROUTES: Final = (
             Query("other", "id of the other run", required=True),
             Query("logs", "whether what the steps wrote is compared, too", "boolean", default=False),
         ),
+    ),
+    Route(
+        method="GET",
+        path=f"{_RUN}/children",
+        permission="view",
+        handler=get_children,
+        summary="List the runs that a run started, newest first.",
+        query=PAGE,
     ),
     Route(
         method="GET",

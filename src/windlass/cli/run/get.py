@@ -65,6 +65,17 @@ ATTEMPTS = (
     Column("WORKER", lambda row: plain(row["worker"]), drops=True),
     Column("WHY", lambda row: error_text(row["error"]), shrinks=True),
 )
+#: Runs that it started.
+CHILDREN = (
+    Column("CHILD", lambda row: row["id"]),
+    Column("JOB", lambda row: f"{row['job']}:{row['revision']}"),
+    Column("OF STEP", lambda row: plain((row["trigger"] or {}).get("step")), drops=True),
+    Column("STATE", lambda row: signed(row["state"]), paint=paint_signed),
+    Column("TOOK", lambda row: duration(between(row["startedAt"], row["finishedAt"])), right=True),
+    Column("WHY", lambda row: error_text(row["error"]), shrinks=True),
+)
+#: Of which so many are shown, the newest.
+_MOST_CHILDREN = 200
 
 _EXAMPLES = """
 windlass run get 01a20241-74c1
@@ -82,8 +93,21 @@ def command(session: Session, *, run: str) -> None:
         attempts: dict[str, list[dict[str, Any]]] = {task["id"]: [] for task in tasks}
         for attempt in client.get("runs", found["id"], "executions")["items"]:
             attempts.setdefault(attempt["taskId"], []).append(attempt)
+        children = list(client.pages("runs", found["id"], "children", most=_MOST_CHILDREN))
     tasks = [task | {"attempts": attempts[task["id"]]} for task in tasks]
-    session.out.value(found | {"tasks": tasks}, lambda: run_lines(found, tasks, session.out))
+    shown = found | {"tasks": tasks, "children": [_child(run) for run in children]}
+    session.out.value(shown, lambda: [*run_lines(found, tasks, session.out), *child_lines(children, session.out)])
+
+
+def _child(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: run[name] for name in ("id", "job", "state", "reason", "startedAt", "finishedAt")}
+
+
+def child_lines(children: Sequence[Mapping[str, Any]], out: Output) -> Iterator[str]:
+    """Yield the runs that a run started as people read them."""
+    if children:
+        yield ""
+        yield from table_lines(CHILDREN, children, width=out.width, colours=out.colours)
 
 
 def _started_by(trigger: Mapping[str, Any] | None) -> str:
@@ -109,6 +133,7 @@ def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output)
             ("labels", plain(run["labels"])),
             ("note", plain(run["note"])),
             ("started by", _started_by(run["trigger"])),
+            ("parent", plain(run["parentId"])),
             ("priority", f"{run['priority']} in queue {run['queue']}"),
             ("scheduled", local_time(run["scheduledAt"])),
             ("created", local_time(run["createdAt"])),

@@ -88,6 +88,7 @@ _USES = Record(
         "job": Field(ALIAS, "alias of the job to run"),
         "revision": Field(COUNT, "the newest unless said"),
         "with": Field(MAPPING, "parameters of the child run"),
+        "cascade": Field(FLAG, "whether the child run is cancelled with the step", default=True),
     },
     required=("job",),
 )

@@ -65,10 +65,14 @@ JOB = StepSpec(
             "job": {**f.TEXT, "description": "alias of the job"},
             "revision": {"type": "integer", "minimum": 1, "description": "the newest revision unless said"},
             "with": {"type": "object", "description": "parameters of the child run"},
+            "cascade": {
+                "type": "boolean",
+                "default": True,
+                "description": "whether the child run is cancelled with the step that waits for it",
+            },
         },
         required=("job",),
     ),
-    in_force=False,
     light=True,
 )
 
