@@ -65,6 +65,7 @@ SAMPLES = {
         puts_out={"function": "conforming:complete", "isolation": "process"},
     ),
     "wait": Sample(completes={"duration": 0}, fails={"until": "x"}, hangs=None, puts_out=None),
+    "job": Sample(completes={"job": "other", "with": {"n": 1}}, fails={"job": "No Such"}, hangs=None, puts_out=None),
     "fake": Sample(
         completes={},
         fails={"outcome": "failed"},

@@ -249,3 +249,19 @@ async def test_a_child_has_the_time_of_its_parents_deadline_only(world: World) -
     assert (await world.run(found))["state"] == "cancelled"
     assert ((await world.run(run_id))["state"], (await world.task(run_id, "p"))["state"]) == ("timeout", "timeout")
     assert world.clock.now() > 60 * SECOND
+
+
+async def test_clean_up_begins_once_the_child_has_really_ended(world: World) -> None:
+    await world.define("child", steps={"c": {}})
+    steps = {"p": {}, "q": {"dependsOn": "p"}, "sweep": {"dependsOn": "q", "triggerRule": "always"}}
+    run_id = await world.submit(await world.define("parent", steps=steps))
+    worker = await world.worker()
+    await worker.end(await worker.take_one(), child())
+    claim = await worker.take_one()
+    await world.cancel(run_id)
+    assert await worker.take() == []
+    await worker.end(claim, Cancelled())
+    assert await world.tick() is not None
+    assert await worker.work() == ["sweep"]
+    assert await world.states(run_id) == {"p": "cancelled", "q": "cancelled", "sweep": "completed"}
+    assert (await world.run(run_id))["state"] == "cancelled"

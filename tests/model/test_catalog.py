@@ -11,7 +11,7 @@ from windlass.model.steptype import StepSpec
 #: All types of the design, and whether something runs them.
 TYPES = {
     "shell": True, "process": True, "python": True, "branch": True, "wait": True, "fake": True,
-    "approval": False, "job": False,
+    "approval": False, "job": True,
     "container.docker": False, "container.podman": False, "container.kubernetes": False,
     "ssh.exec": False, "ssh.copy": False, "sftp.upload": False, "sftp.download": False, "sftp.sync": False,
     "winrm.exec": False, "winrm.copy": False, "ansible.playbook": False, "http.request": False,
