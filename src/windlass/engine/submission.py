@@ -273,6 +273,9 @@ def _joined(ranges: list[list[int]]) -> list[list[int]]:
 
 def _asked(job: CompiledJob, submission: Submission) -> Mapping[str, Any]:
     """Return what an idempotency key of the submission stands for."""
+    parent: dict[str, Any] = {}
+    if submission.parent_id is not None:
+        parent["parent"] = [id_text(submission.parent_id), submission.cascade]
     return submission.asked or request(
         job.alias,
         parameters=submission.parameters,
@@ -284,7 +287,7 @@ def _asked(job: CompiledJob, submission: Submission) -> Mapping[str, Any]:
         note=submission.note,
         depends_on=[f"{id_text(one.run_id)}:{one.condition}" for one in submission.depends_on],
         again=(submission.trigger or {}).get("run"),
-        **({"parent": [id_text(submission.parent_id), submission.cascade]} if submission.parent_id else {}),
+        **parent,
     )
 
 
