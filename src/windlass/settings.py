@@ -135,6 +135,12 @@ def _read_local_steps(text: str) -> str:
     return text
 
 
+def _read_log_format(text: str) -> str:
+    if text not in {"text", "json"}:
+        raise ValueError(text)
+    return text
+
+
 def _read_project(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", text):
         raise ValueError(text)
@@ -165,6 +171,7 @@ _DATABASE = Kind("sqlite:///PATH, memory:// or postgresql://...", _read_database
 _ARCHIVE = Kind("database:, sqlite:////FILE or file:///FOLDER, with absolute paths", _read_archive)
 _UIDS = Kind("a range of user numbers such as 200000-200999", _read_uids, lambda value: f"{value[0]}-{value[1]}")
 _LOCAL_STEPS = Kind("private or trusted", _read_local_steps)
+_LOG_FORMAT = Kind("text or json", _read_log_format)
 _PROJECT = Kind("a project's name: small letters, digits, - and _", _read_project)
 
 
@@ -225,6 +232,10 @@ class Settings:
     max_parameters: int = _setting(_SIZE, "largest parameters of a run, as JSON", "256KiB")
     max_child_depth: int = _setting(_COUNT, "deepest chain of runs that start runs", "16")
     max_trigger_depth: int = _setting(_COUNT, "longest chain of triggers that fire triggers", "10")
+    log_format: str = _setting(_LOG_FORMAT, "how a server writes its log records: `text` or `json`", "text")
+    log_file: Path | None = _setting(_PATH, "file for the log records of a server; standard error where not set")  # noqa: RUF009 - declares a field
+    log_file_size: int = _setting(_SIZE, "size at which that file is put aside and a new one begun", "16MiB")
+    log_files: int = _setting(_COUNT, "files put aside that are kept", "5")
     metrics_jobs: tuple[str, ...] = _setting(
         _NAMES, "jobs that metrics count apart, globs; all others count together", ""
     )

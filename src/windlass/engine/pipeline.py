@@ -24,6 +24,7 @@ from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.secret import Secrets, SecretUnavailable
 from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import expression_context
+from windlass.engine.subject import work_on
 from windlass.engine.worker import StopSignal
 from windlass.errors import ExpressionError, Unavailable, WindlassError
 from windlass.model.masking import Masker
@@ -89,6 +90,10 @@ class Pipeline:
 
     async def run(self, claim: Claim, stop: StopSignal) -> Report | None:
         """Run the attempt of `claim`; None where it was never started and nothing is to be reported."""
+        work_on(claim, self._worker)
+        telling = _log.isEnabledFor(logging.DEBUG)
+        if telling:
+            _log.debug("An attempt begins")
         try:
             parameters = orjson.loads(claim.parameters)
             light = self._light(claim)
@@ -106,6 +111,8 @@ class Pipeline:
             message = f"An unexpected {type(error).__name__} in Windlass itself; the worker's log has the details."
             ended = Ended(Failed("error", message, reason="internal_error"))
         outcome = _after_stop(ended.outcome, stop)
+        if telling:
+            _log.debug("An attempt ended: %s", type(outcome).__name__)
         return self._report(claim, ended if outcome is ended.outcome else replace(ended, outcome=outcome))
 
     def _light(self, claim: Claim) -> LightCall | None:

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Final
 
 from windlass.engine.book import to_json
+from windlass.ids import id_text
 from windlass.model.state import RUN_FINAL
 from windlass.model.storable import clean
 from windlass.store import hot_sqlite as hot
@@ -27,7 +28,7 @@ def set_aside(tx: Transaction, run_id: bytes, error: Exception, task: int | None
     rows = hot.open_rows(tx, run_id)
     if flags is None or (not rows and flags.state in RUN_FINAL):
         return
-    _log.error("Run %s cannot go on and is set aside", run_id.hex(), exc_info=error)
+    _log.error("Run %s cannot go on and is set aside", id_text(run_id), exc_info=error, extra={"run": id_text(run_id)})
     message = clean(f"An unexpected {type(error).__name__} in Windlass itself: {error}")
     told = to_json({"reason": REASON, "message": message})
     ended = [row for row in rows if row.task == task or row.state != "running"]
