@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import asyncio
@@ -94,6 +94,63 @@ class WindlassProgram:
 
         _prepare(settings)
         asyncio.run(_serve(settings, self.version(), ready))
+
+    def backup(
+        self, settings: Settings, target: Path, *, files: bool, tell: Callable[[str], None]
+    ) -> Mapping[str, Any]:
+        """Copy the store into a new folder; see `Program.backup`."""
+        from dataclasses import asdict
+
+        from windlass.store.backup.make import make_backup
+
+        _prepare(settings)
+        database = _database_file(settings)
+        artifacts = _files_beside(settings, database) / "artifacts" if files else None
+        return asdict(make_backup(database, artifacts, target, version=self.version(), tell=tell))
+
+    def restore(self, settings: Settings, source: Path, *, tell: Callable[[str], None]) -> Mapping[str, Any]:
+        """Put a backup in the place of the database; see `Program.restore`."""
+        import asyncio
+
+        _prepare(settings)
+        database = _database_file(settings)
+        done = asyncio.run(_restore(database, settings, source, self.version(), tell))
+        return {
+            "database": str(database),
+            "store": done.facts.store,
+            "schema": done.facts.schema,
+            "created": None if done.note is None else done.note.created,
+            "runs": done.facts.rows["runs"],
+            "liveRuns": done.facts.live,
+            "files": done.files,
+            "aside": None if done.aside is None else str(done.aside),
+        }
+
+
+def _database_file(settings: Settings) -> Path:
+    """Return the database of the settings. Raises UserError where the store is no file."""
+    from windlass.errors import UserError
+    from windlass.store.place import store_place
+
+    path = store_place(settings.database_url).path
+    if path is None:
+        raise UserError("A store in memory is not backed up; set WINDLASS_DATABASE_URL to sqlite:///FILE.")
+    return path
+
+
+async def _restore(database: Path, settings: Settings, source: Path, version: str, tell: Callable[[str], None]) -> Any:
+    import asyncio
+
+    from windlass.store.backup.restore import restore_backup
+    from windlass.store.owner import own
+
+    ownership = await own(database, version=version, wait=0)
+    try:
+        await ownership.steps_ended(wait=_WAIT)
+        artifacts = _files_beside(settings, database) / "artifacts"
+        return await asyncio.to_thread(restore_backup, source, ownership, artifacts, tell=tell)
+    finally:
+        ownership.release()
 
 
 def _prepare(settings: Settings) -> None:
@@ -267,7 +324,13 @@ def _files_of(settings: Settings, opened: OpenStore) -> Path:
     path = None if opened.ownership is None else opened.ownership.database
     if path is None:
         return settings.home / "memory" / opened.id
-    return settings.home if path.parent == settings.home.resolve() else path.with_name(f"{path.name}.files")
+    return _files_beside(settings, path)
+
+
+def _files_beside(settings: Settings, database: Path) -> Path:
+    if database.parent == settings.home.resolve():
+        return settings.home
+    return database.with_name(f"{database.name}.files")
 
 
 def _secrets(settings: Settings) -> Secrets:

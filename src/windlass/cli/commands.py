@@ -65,6 +65,8 @@ COMMANDS: dict[str, Lazy | Family] = {
         {
             "upgrade": Lazy("windlass.cli.db.upgrade", "Bring the database to the schema of this version."),
             "check": Lazy("windlass.cli.db.check", "Check that the database is sound."),
+            "backup": Lazy("windlass.cli.db.backup", "Copy the store to a folder, while it works."),
+            "restore": Lazy("windlass.cli.db.restore", "Put a backup in the place of the database."),
         },
     ),
     "config": Lazy("windlass.cli.config", "Show every setting, its value and where it came from."),

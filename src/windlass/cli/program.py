@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
@@ -36,6 +37,19 @@ class Program(Protocol):
 
         Raises Unavailable where another process owns the store.
         """
+        ...
+
+    def backup(
+        self, settings: Settings, target: Path, *, files: bool, tell: Callable[[str], None]
+    ) -> Mapping[str, Any]:
+        """Copy the store, whoever owns it, into a new folder; return what the copy says of itself.
+
+        `files` takes along the files that runs kept; `tell` is told what is done.
+        """
+        ...
+
+    def restore(self, settings: Settings, source: Path, *, tell: Callable[[str], None]) -> Mapping[str, Any]:
+        """Put a backup in the place of the database; return what was done. Raises Unavailable where it has an owner."""
         ...
 
     def catalog(self) -> StepCatalog:

@@ -65,6 +65,10 @@ class Ownership:
             self._write(note, durable=True)
         self._note = note
 
+    def restored(self, store: str) -> None:
+        """Note, durably, that another database stands in the place of the one before, whole and without a log."""
+        self._write(replace(self._note, store=store, wal=False), durable=True)
+
     async def steps_ended(self, *, wait: float | None = None) -> None:
         """Return once no process of an earlier owner's steps is left.
 

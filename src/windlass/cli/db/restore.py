@@ -1,0 +1,38 @@
+"""`windlass db restore`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.options import FILE
+from windlass.cli.session import Session
+
+_EXAMPLES = """
+windlass db restore /backups/windlass-monday
+"""
+
+
+@make(name="restore", examples=_EXAMPLES)
+@click.argument("source", type=FILE, metavar="FROM")
+def command(session: Session, *, source: str) -> None:
+    """Put a backup in the place of the database, also of one that is damaged. Stop the server before.
+
+    FROM is a folder that `windlass db backup` made, or a bare copy of a database. It is checked before anything is
+    changed; the database of before is kept beside the new one.
+    """
+    done = session.program.restore(session.settings, Path(source).absolute(), tell=session.out.note)
+    session.out.value(done, lambda: _told(done))
+
+
+def _told(done: Mapping[str, Any]) -> Iterator[str]:
+    of = f" of {done['created']}" if done["created"] else ""
+    yield f"Restored the backup{of}: {done['runs']:,} runs, {done['files']:,} files that were missing."
+    if done["liveRuns"]:
+        yield f"{done['liveRuns']:,} runs had not ended then: the next `windlass up` goes on with them."
+    if done["aside"]:
+        yield f"The database of before is {done['aside']}; remove it when you do not need it any more."

@@ -1,0 +1,1 @@
+"""Copies of a whole store: made while it works, checked, and brought back."""
