@@ -64,7 +64,7 @@ def test_folders_globs_and_standard_input(cli: Cli) -> None:
     manifest("tree-hidden", "tree/.git/d.yaml")
     whole = cli("job", "apply", "tree", "tree/a.yaml", "--json")
     assert whole.json()["created"] == ["tree-a", "tree-c", "tree-b"]
-    assert whole.stderr == "left out, it has no apiVersion and kind: tree/values.yaml\n"
+    assert whole.stderr == "left out: tree/values.yaml: it has no apiVersion and kind.\n"
     assert cli("job", "apply", "tree", "--quiet").stderr == ""
     matched = cli("job", "apply", "tree/*.yaml", "--json")
     assert matched.code == 2  # what a glob names is taken as it is
@@ -74,13 +74,40 @@ def test_folders_globs_and_standard_input(cli: Cli) -> None:
     assert piped.json()["created"] == ["piped"]
 
 
+@pytest.mark.promise("C02")
+def test_what_seems_to_be_meant_as_a_manifest_is_warned_of(cli: Cli) -> None:
+    Path("doubtful").mkdir()
+    manifest("sound", "doubtful/a.yaml")
+    Path("doubtful/case.yaml").write_text("apiVersion: v1\nKind: Job\n")
+    Path("doubtful/half.yaml").write_text("kind: Job\n")
+    Path("doubtful/gone.yaml").symlink_to("nowhere")
+    said = cli("job", "lint", "doubtful")
+    assert said.code == 0
+    assert said.stderr.splitlines() == [
+        "warning: left out: doubtful/case.yaml: it has no kind; Kind is written otherwise.",
+        "warning: left out: doubtful/gone.yaml: it is a link that leads nowhere.",
+        "warning: left out: doubtful/half.yaml: it has no apiVersion.",
+        "1 job checked",
+    ]
+
+
+def test_a_quiet_list_names_each_thing_for_scripts(cli: Cli) -> None:
+    for alias in ("first", "second"):
+        cli("job", "apply", manifest(alias, f"{alias}.yaml"))
+    names = cli("job", "list", "--quiet").stdout.splitlines()
+    assert {"first", "second"} <= set(names)
+    assert not any(" " in name for name in names)
+    run = cli("run", "start", "first", "--quiet").stdout
+    assert cli("run", "list", "--quiet", "--job", "first").stdout == run
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
         ("nothing.yaml", "windlass: nothing.yaml: No such file or directory.\n"),
         ("none*.yaml", "windlass: No file matches none*.yaml.\n"),
         ("empty", "windlass: There is no manifest in empty.\n"),
-        ("others", "windlass: There is no manifest in others; 1 files have no apiVersion and kind.\n"),
+        ("others", "windlass: There is no manifest in others (others/x.yaml: it has no apiVersion and kind).\n"),
     ],
 )
 def test_what_names_no_manifest_is_refused(cli: Cli, argument: str, message: str) -> None:

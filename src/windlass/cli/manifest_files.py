@@ -18,13 +18,17 @@ from windlass.model.printable import printable
 #: Names that folders are searched for.
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 #: What a document of ours has at its top; written as YAML or as JSON.
-_API_VERSION: Final = re.compile(rb"""^[ \t\xef\xbb\xbf{]*["']?apiVersion["']?[ \t]*:""", re.MULTILINE)
-_KIND: Final = re.compile(rb"""^[ \t{]*["']?kind["']?[ \t]*:""", re.MULTILINE)
-_INLINE: Final = re.compile(rb"""["'](?:apiVersion|kind)["'][ \t\r\n]*:""")
+_AT_START: Final = re.compile(
+    rb"""^[ \t\xef\xbb\xbf{]*["']?(apiVersion|kind)["']?[ \t]*:""", re.MULTILINE | re.IGNORECASE
+)
+_INLINE: Final = re.compile(rb"""["'](apiVersion|kind)["'][ \t\r\n]*:""", re.IGNORECASE)
+_WANTED: Final = ("apiVersion", "kind")
 #: Bytes read of one file: larger ones are refused, whatever the limit of the settings.
 _LARGEST: Final = 64 * 1024 * 1024
 #: Characters of a path that a sentence shows.
 _LONGEST_NAME: Final = 200
+#: Files that a sentence names.
+_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,26 @@ class ManifestFile:
         return f"{self.name}:{line}"
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A file of a folder that is no manifest."""
+
+    path: str
+    why: str
+    #: True where somebody seems to have meant it as one.
+    doubtful: bool = False
+
+    def __str__(self) -> str:
+        """Return path and reason."""
+        return f"{self.path}: {self.why}"
+
+
 @dataclass(slots=True)
 class Found:
-    """The manifests that arguments name, and the files of folders that are none."""
+    """The manifests that arguments name, and the files of folders that are none, each with what it is instead."""
 
     files: list[ManifestFile] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 def find_manifests(arguments: Sequence[str]) -> Found:
@@ -71,14 +89,20 @@ def find_manifests(arguments: Sequence[str]) -> Found:
             if key in seen:
                 continue
             seen.add(key)
+            if not named and not os.path.exists(path):  # noqa: PTH110 - paths stay as they were written
+                found.left_out.append(LeftOut(printable(path), "it is a link that leads nowhere", doubtful=True))
+                continue
             data = _read(path)
-            if named or _is_ours(data):
+            left_out = None if named else _left_out(path, data)
+            if left_out is None:
                 found.files.append(ManifestFile(printable(path), data))
             else:
-                found.left_out.append(printable(path))
+                found.left_out.append(left_out)
     if not found.files:
         asked = ", ".join(map(shown_path, arguments))
-        hint = f"; {len(found.left_out)} files have no apiVersion and kind" if found.left_out else ""
+        shown = "; ".join(map(str, found.left_out[:_NAMED]))
+        more = len(found.left_out) - _NAMED
+        hint = f" ({shown}{f'; and {more} more files' if more > 0 else ''})" if shown else ""
         raise UserError(f"There is no manifest in {asked}{hint}.")
     return found
 
@@ -168,8 +192,16 @@ def _contents(path: str, shown: str) -> bytes:
         return first + file.read(_LARGEST + 1 - len(first))
 
 
-def _is_ours(data: bytes) -> bool:
-    """Say whether a text has a document with apiVersion and kind, as far as can be told without reading it."""
-    if _API_VERSION.search(data) and _KIND.search(data):
-        return True
-    return len({found[0].strip(b"\"' :\t\r\n") for found in _INLINE.finditer(data)}) > 1
+def _left_out(path: str, data: bytes) -> LeftOut | None:
+    """Return why a file of a folder is no manifest, as far as can be told without reading it; None where it is one."""
+    at_start = {found[1].decode() for found in _AT_START.finditer(data)}
+    inline = {found[1].decode() for found in _INLINE.finditer(data)}
+    for keys in (at_start, inline):
+        if keys.issuperset(_WANTED):
+            return None
+    missing = [name for name in _WANTED if name not in at_start]
+    near = sorted(key for key in at_start.difference(_WANTED) if key.lower() in {name.lower() for name in missing})
+    why = f"it has no {' and '.join(missing)}"
+    if near:
+        why += f"; {', '.join(near)} is written otherwise"
+    return LeftOut(printable(path), why, doubtful=bool(near) or len(missing) < len(_WANTED))

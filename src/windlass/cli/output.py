@@ -68,8 +68,14 @@ class Output:
             self.write(escaped(json.dumps(value, ensure_ascii=False)) + "\n")
 
     def rows(self, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], nothing: str) -> None:
-        """Print a list; `nothing` goes to standard error where it is empty and a person reads."""
-        self.value(list(rows), lambda: self._table(rows, columns, nothing))
+        """Print a list; `nothing` goes to standard error where it is empty and a person reads.
+
+        `--quiet` leaves what names each thing, one a line, for scripts.
+        """
+        if self.quiet and self.format == "table" and all(_name_of(row) for row in rows):
+            self.value(rows, lambda: [clean(_name_of(row)) for row in rows])
+        else:
+            self.value(list(rows), lambda: self._table(rows, columns, nothing))
 
     def line(self, text: str) -> None:
         """Print a line that is safe already."""
@@ -125,6 +131,11 @@ class Output:
             self.note(nothing)
             return ()
         return table_lines(columns, rows, width=self.width, colours=self.colours)
+
+
+def _name_of(row: Mapping[str, Any]) -> str:
+    """Return what a command would be given to mean the thing of a row; an empty text where there is nothing such."""
+    return str(next((row[key] for key in ("alias", "id", "name", "seq") if row.get(key) is not None), ""))
 
 
 def to_json(value: Any) -> str:

@@ -59,9 +59,12 @@ def command(session: Session, *, files: tuple[str, ...], **options: Any) -> int:
 
 
 def note_left_out(session: Session, found: Found) -> None:
-    """Name the files of folders that are no manifests."""
-    for path in found.left_out:
-        session.out.note(f"left out, it has no apiVersion and kind: {path}")
+    """Name the files of folders that are no manifests; those that seem to be meant as one are worth a warning."""
+    for one in found.left_out:
+        if one.doubtful:
+            session.out.warn(f"left out: {one}.")
+        else:
+            session.out.note(f"left out: {one}.")
 
 
 def _provenance(options: dict[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,14 @@ def follow_run(session: Session, client: Client, run_id: str, *, view: View, pat
     """
     if patience is None:
         return _follow(session, client, run_id, view)
-    return follow_through(session, client, lambda one: _follow(session, one, run_id, view), patience=patience)
+    try:
+        return follow_through(session, client, lambda one: _follow(session, one, run_id, view), patience=patience)
+    except KeyboardInterrupt:
+        goes_on = (
+            f"Run {run_id} goes on: `windlass run watch {run_id}` follows it, `windlass run cancel {run_id}` stops it."
+        )
+        session.out.note(f"windlass: {goes_on}")
+        raise
 
 
 def _follow(session: Session, client: Client, run_id: str, view: View) -> int:
