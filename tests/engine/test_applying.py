@@ -213,10 +213,10 @@ async def test_one_name_twice_in_a_call_is_an_error_with_both_places(engine: Eng
 
 
 async def test_warnings_come_with_their_place(engine: Engine) -> None:
-    answer = await applied(engine, manifest("a") + "concurrency: {limit: 1}\n")
+    answer = await applied(engine, manifest("a") + "triggers: [{type: http, configuration: {path: x}}]\n")
     assert len(answer.warnings) == 1
     assert answer.warnings[0].startswith("1.yaml:")
-    assert "not yet in force: concurrency" in answer.warnings[0]
+    assert "not yet in force: http triggers" in answer.warnings[0]
 
 
 async def test_applying_nothing_is_refused_even_with_prune(engine: Engine) -> None:

@@ -12,7 +12,7 @@ from windlass.store.transaction import Transaction
     ("statement", "told"),
     [
         ("UPDATE runs SET state = 'scheduled'", "O5 a run moved from queued to scheduled"),
-        ("UPDATE queue SET state = 'pending'", "O5 a task moved from queued to pending"),
+        ("UPDATE queue SET state = 'scheduled', wake_at = 1", "O5 a task moved from queued to scheduled"),
         ("DELETE FROM queue", "O5 a task moved from queued to completed"),
         ("UPDATE runs SET note = 'nothing'", "O5 a task moved from nothing to completed"),
     ],

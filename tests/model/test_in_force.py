@@ -20,7 +20,7 @@ def test_each_thing_is_named_once_with_its_first_place() -> None:
     content: dict[str, Any] = {
         "metadata": {"alias": "a", "kueue": {}},
         "triggers": [{"type": "manual"}, {"type": "cron"}, {"type": "cron"}],
-        "concurrency": {"limit": 1},
+        "callbacks": [{"type": "notification"}],
         "steps": [
             {
                 "name": "s",
@@ -37,7 +37,7 @@ def test_each_thing_is_named_once_with_its_first_place() -> None:
     content["parameters"] = {"a": {"type": "string"}, **{name: {"type": "string", "secret": True} for name in "bc"}}
     assert not_in_force(content, CATALOG) == [
         (("triggers", 1, "type"), "cron triggers"),
-        (("concurrency",), "concurrency"),
+        (("callbacks",), "callbacks"),
         (("parameters", "b", "secret"), "sealed storage of secret parameters"),
         (("steps", 0, "env", "A"), "secret://vault"),
         (("steps", 1, "type"), "container.docker"),

@@ -5,11 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
 from tests.oracle.snapshot import RunPicture, Snapshot
-from windlass.engine.dependencies import FAILED, NOT_NEEDED
+from windlass.engine.dependencies import FAILED as DEPENDENCY_FAILED
+from windlass.engine.dependencies import NOT_NEEDED
 from windlass.engine.setting_aside import REASON
+from windlass.model.concurrency import FAILED, SKIPPED, WAITS
 from windlass.model.state import RUN_FINAL
+
+#: How runs end that stopped for these reasons, whatever their tasks say.
+_ENDS: Final = {
+    REASON: "failed",
+    SKIPPED: "cancelled",
+    FAILED: "failed",
+    DEPENDENCY_FAILED: "failed",
+    NOT_NEEDED: "cancelled",
+}
 
 
 def losses(run: RunPicture) -> Iterator[str]:
@@ -37,9 +49,9 @@ def _end(run: RunPicture) -> Iterator[str]:
     if run.row.allowed_failures != sum(task.allowed for task in bad):
         yield f"O8 {run.name}: it counts {run.row.allowed_failures} allowed failures"
     stopped = any(task.state == "cancelled" and task.reason == "cancelled" for task in tasks)
-    if run.row.reason in {REASON, FAILED}:
-        expected = "failed"
-    elif run.row.reason == NOT_NEEDED or (run.row.cancels and stopped):
+    if run.row.reason in _ENDS:
+        expected = _ENDS[run.row.reason]
+    elif run.row.cancels and stopped:
         expected = "cancelled"
     elif run.row.expired:
         expected = "timeout"
@@ -60,7 +72,8 @@ def forgotten(run: RunPicture, snapshot: Snapshot) -> Iterator[str]:
         name = f"{run.name}, task {task}"
         waits_for = [step for step in run.job.graph.predecessors[run.step_of(task)] if step in open_steps]
         held = run.row.state == "waiting" and not waits_for
-        if row.state == "pending" and row.outstanding != (1 if held else len(waits_for) or -1):
+        wanted = 1 if held else len(waits_for) or (0 if _held_back(run) else -1)
+        if row.state == "pending" and row.outstanding != wanted:
             yield f"O8 {name}: it waits for {row.outstanding} steps, {len(waits_for)} are open"
         if row.state != "pending" and waits_for:
             yield f"O8 {name}: it is {row.state} while steps {waits_for} before it are open"
@@ -80,9 +93,39 @@ def forgotten(run: RunPicture, snapshot: Snapshot) -> Iterator[str]:
 
 
 def _held(run: RunPicture, snapshot: Snapshot) -> bool:
-    """Say whether a run waits for another one whose end will be taken note of."""
+    """Say whether a run waits for another one whose end will be taken note of, or for a place under a limit."""
+    if run.row.state == "waiting" and run.row.reason == WAITS:
+        return run.row.limit_key is not None
     awaited = [snapshot.runs.get(run_id) for run_id in snapshot.waits.get(run.row.id, ())]
     return run.row.state == "waiting" and any(one is not None and one.row.awaited for one in awaited)
+
+
+def _held_back(run: RunPicture) -> bool:
+    """Say whether tasks of a run may stay out of the queue although they wait for no step."""
+    most = run.job.job.max_parallel_tasks
+    active = [row for row in run.live.values() if row.state in {"queued", "running", "scheduled"}]
+    return bool(most) and len(active) >= most
+
+
+def crowded(snapshot: Snapshot) -> Iterator[str]:
+    """Yield keys under which more runs go on than their job allows, or somebody waits although there is a place."""
+    under: dict[str, list[RunPicture]] = {}
+    for run in snapshot.runs.values():
+        waits = run.row.state == "waiting" and run.row.reason == WAITS
+        if run.row.limit_key is not None and (waits or run.row.state in {"queued", "running"}):
+            under.setdefault(run.row.limit_key, []).append(run)
+    for key, runs in under.items():
+        limit = snapshot.limits.get(runs[0].row.job_id, len(runs))
+        going = [run for run in runs if run.row.state != "waiting"]
+        if len(going) > limit:
+            yield f"O8 key {key}: {len(going)} runs go on, {limit} may"
+        if len(going) < limit and len(going) < len(runs):
+            yield f"O8 key {key}: {runs[0].name} and others wait although only {len(going)} of {limit} go on"
+    for run in snapshot.runs.values():
+        most = run.job.job.max_parallel_tasks
+        active = sum(row.state in {"queued", "running", "scheduled"} for row in run.live.values())
+        if most and active > most:
+            yield f"O8 {run.name}: {active} of its tasks go on, {most} may"
 
 
 def overfull(snapshot: Snapshot) -> Iterator[str]:

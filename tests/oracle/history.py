@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from tests.oracle.conservation import forgotten, losses, overfull
+from tests.oracle.conservation import crowded, forgotten, losses, overfull
 from tests.oracle.moves import illegal_moves
 from tests.oracle.snapshot import Snapshot, take_snapshot
 from tests.oracle.starts import wrong_starts
@@ -45,7 +45,7 @@ def problems(
             found += [*forgotten(run, snapshot), *illegal_moves(run), *wrong_starts(run)]
         if at_rest and run.row.state not in RUN_FINAL:
             found.append(f"O1 {run.name} is still {run.row.state}")
-    found += overfull(snapshot)
+    found += [*crowded(snapshot), *overfull(snapshot)]
     found += _ghosts(snapshot, effects)
     return found
 

@@ -45,7 +45,7 @@ def _of_run(run: RunPicture) -> Iterator[str]:
         following = _RUN_STATES.get(event.type)
         if following is None:
             continue
-        allowed = {"scheduled", "queued", "waiting"} if state is None else RUN_MOVES[state]
+        allowed = {"scheduled", "queued", "waiting", "cancelled"} if state is None else RUN_MOVES[state]
         if following not in allowed:
             yield f"O5 {run.name}: {event.type} although it was {state}"
         state = following
@@ -71,10 +71,9 @@ def _order_of_all(run: RunPicture) -> Iterator[str]:
 def _of_task(run: RunPicture, task: int, told: list[Event]) -> Iterator[str]:
     name = f"{run.name}, task {task}"
     waits = bool(run.job.graph.predecessors[run.step_of(task)])
-    held = any(event.type == "run.waiting" for event in run.events)
-    state = "scheduled" if not waits and not held and run.row.queued_at is None else "pending"
-    if not waits and run.events and any(event.type == "run.scheduled" for event in run.events):
-        state = "scheduled"
+    scheduled = not waits and any(event.type == "run.scheduled" for event in run.events)
+    held_back = not told and run.state_of(task) == "pending"  # whether it may be is the business of O8
+    state = "scheduled" if scheduled and not held_back else "pending"
     for event in told:
         following = _TASK_STATES.get(event.type)
         if following is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json  # another reader than the one under test
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from windlass.model.event import Event
 from windlass.model.fanout import Expansion
 from windlass.model.graph import TaskLayout
 from windlass.store.events import events_after
-from windlass.store.tables import attempts, queue, run_dependencies, runs, tasks, workers
+from windlass.store.tables import attempts, jobs, queue, revisions, run_dependencies, runs, tasks, workers
 from windlass.store.transaction import Transaction
 
 
@@ -63,6 +64,8 @@ class Snapshot:
     workers: Mapping[int, Row[Any]]
     #: The runs that a run still waits for.
     waits: Mapping[bytes, list[bytes]]
+    #: How many runs of a job go on at the same time by its newest revision; jobs that say nothing are left out.
+    limits: Mapping[bytes, int]
 
 
 def take_snapshot(tx: Transaction, engine: Engine) -> Snapshot:
@@ -89,7 +92,15 @@ def take_snapshot(tx: Transaction, engine: Engine) -> Snapshot:
     waits: dict[bytes, list[bytes]] = defaultdict(list)
     for row in tx.connection.execute(select(run_dependencies).where(run_dependencies.c.settled == 0)):
         waits[row.run_id].append(row.on_id)
-    return Snapshot(pictures, {row.id: row for row in tx.connection.execute(select(workers))}, waits)
+    return Snapshot(pictures, {row.id: row for row in tx.connection.execute(select(workers))}, waits, _limits(tx))
+
+
+def _limits(tx: Transaction) -> dict[bytes, int]:
+    newest = select(jobs.c.id, revisions.c.content).join(
+        revisions, (revisions.c.job_id == jobs.c.id) & (revisions.c.number == jobs.c.revision)
+    )
+    found = {row.id: json.loads(row.content).get("concurrency") for row in tx.connection.execute(newest)}
+    return {job_id: concurrency["limit"] for job_id, concurrency in found.items() if concurrency}
 
 
 def _by_run(tx: Transaction, table: Table) -> dict[bytes, list[Row[Any]]]:
@@ -100,8 +111,6 @@ def _by_run(tx: Transaction, table: Table) -> dict[bytes, list[Row[Any]]]:
 
 
 def _layout(expansion: str | None, job: CompiledJob) -> TaskLayout:
-    import json  # noqa: PLC0415 - another reader than the one under test
-
     return plain_layout(len(job.rules)) if expansion is None else Expansion.from_json(json.loads(expansion)).layout()
 
 

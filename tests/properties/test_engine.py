@@ -46,7 +46,15 @@ def jobs(draw: st.DrawFn) -> dict[str, Any]:
     followed = {other for step in steps.values() for other in step["dependsOn"]}
     for name in sorted(followed):
         steps[name]["branch"] = draw(st.integers(0, 4)) == 0
-    return {"steps": steps, "failFast": draw(st.booleans()), "timeout": draw(st.sampled_from([100, 86_400]))}
+    fields: dict[str, Any] = {"failFast": draw(st.booleans()), "timeout": draw(st.sampled_from([100, 86_400]))}
+    if draw(st.booleans()):
+        strategy = draw(st.sampled_from(["queue", "skip", "replace", "fail"]))
+        fields["concurrency"] = {"limit": draw(st.integers(1, 2)), "strategy": strategy}
+        if draw(st.booleans()):
+            fields["concurrency"]["key"] = "${{ default(parameters.of, 1) }}"
+    if draw(st.booleans()):
+        fields["maxParallelTasks"] = draw(st.integers(1, 3))
+    return {"steps": steps, **fields}
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -69,19 +77,29 @@ class EngineMachine(RuleBasedStateMachine):
     @rule()
     def join(self) -> None:
         number = len(self.workers)
-        self.workers.append(self.do(self.world.worker(f"w{number}", slots=4)))
+        self.workers.append(self.do(self.world.worker(f"w{number}", slots=100)))
 
     @rule(fields=jobs())
     def define(self, fields: dict[str, Any]) -> None:
         self.jobs.append(self.do(self.world.define(f"job-{len(self.jobs)}", **fields)))
 
     @precondition(lambda self: self.jobs)
-    @rule(which=st.integers(0, 9), delay=st.sampled_from([0, 0, 7]), key=st.sampled_from([None, None, "k"]))
-    def submit(self, which: int, delay: int, key: str | None) -> None:
+    @rule(
+        which=st.integers(0, 9),
+        delay=st.sampled_from([0, 0, 7]),
+        key=st.sampled_from([None, None, "k"]),
+        of=st.integers(1, 2),
+        priority=st.sampled_from([1, 5, 15]),
+    )
+    def submit(self, which: int, delay: int, key: str | None, of: int, priority: int) -> None:
         job = self.jobs[which % len(self.jobs)]
         at = self.world.clock.now() + delay * SECOND if delay else None
-        name = f"{key}-{job.job.alias}-{delay}" if key and not delay else None
-        self.do(self.world.submit(job, scheduled_at=at, idempotency_key=name))
+        name = f"{key}-{job.job.alias}-{delay}-{of}-{priority}" if key and not delay else None
+        given = {"parameters": {"of": of}, "priority": priority}
+        try:
+            self.do(self.world.submit(job, scheduled_at=at, idempotency_key=name, **given))
+        except Conflict:
+            assert (job.job.job.concurrency or {})["strategy"] == "fail"
 
     @rule(target=claims, which=st.integers(0, 9))
     def take(self, which: int) -> Any:

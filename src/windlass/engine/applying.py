@@ -190,6 +190,7 @@ def add_revision(
         message=options.message,
     )
     engine.jobs.forget(revision_id)
+    tx.hints.add("places")  # its limit may have become another one
     return revision_id
 
 

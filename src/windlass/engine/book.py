@@ -33,6 +33,7 @@ class Book:
     """A run that a unit of work changes."""
 
     tx: Transaction
+    engine: Engine
     run_id: bytes
     flags: RunFlags
     job: CompiledJob
@@ -90,7 +91,7 @@ def open_book(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) 
     job = compiled(tx, engine.jobs, revision_id)
     fan = engine.fans.get(tx, run_id) if flags.fanned else None
     layout = plain_layout(len(job.job.steps)) if fan is None else fan.layout
-    return Book(tx, run_id, flags, job, layout, fan)
+    return Book(tx, engine, run_id, flags, job, layout, fan)
 
 
 def tally_of(counts: list[tuple[str, int, int]]) -> Tally:

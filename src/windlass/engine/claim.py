@@ -46,6 +46,8 @@ class Claim:
     correlation_id: str | None
     #: True where the run has this one task.
     single: bool
+    #: True where others may wait for the end of the run.
+    limited: bool = False
     #: True where the matrix of the step turned out empty: there is nothing to do.
     empty: bool = False
     #: Results of the steps before it that it reads, by name.

@@ -11,7 +11,7 @@ from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.cancellation import cancel_runs
 from windlass.engine.children import start_child
 from windlass.engine.engine import Engine
-from windlass.engine.following import Consequences, end_if_done, follow
+from windlass.engine.following import Consequences, end_if_done, fill, follow
 from windlass.engine.report import Report
 from windlass.engine.setting_aside import set_aside
 from windlass.engine.stopping import stop_rest
@@ -122,7 +122,7 @@ def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> N
     if ending.state == "scheduled":
         _again(tx, engine, row, report, ending, losses=losses, in_row=in_row)
     elif ending.state == "waiting" and isinstance(report.outcome, Waiting):
-        _wait(tx, row, report, report.outcome)
+        _wait(book, row, report, report.outcome)
     else:
         record_final(book, engine, row, report, ending)
 
@@ -169,13 +169,16 @@ def _with_child(book: Book, engine: Engine, row: Held, waiting: Waiting) -> Outc
     return replace(waiting, until=started.until, reason=reason, child_id=started.run_id)
 
 
-def _wait(tx: Transaction, row: Held, report: Report, outcome: Waiting) -> None:
+def _wait(book: Book, row: Held, report: Report, outcome: Waiting) -> None:
+    tx = book.tx
     detail: dict[str, Any] = {"atEnd": outcome.at_end, "worker": report.worker, "outputs": dict(outcome.outputs)}
     if outcome.child is not None and outcome.child_id is not None:
         detail |= {"child": id_text(outcome.child_id), "cascade": outcome.child.cascade}
     hot.wait(tx, row.id, until=outcome.until, reason=outcome.reason, detail=to_json(detail))
-    data = to_json({"reason": outcome.reason, "until": outcome.until} | _chunks(report))
-    hot.insert_facts(tx, [NewFact("task.waiting", row.run_id, row.task, tx.now, data)])
+    consequences = Consequences()
+    fill(book, consequences)
+    data = {"reason": outcome.reason, "until": outcome.until} | _chunks(report) | consequences.data()
+    hot.insert_facts(tx, [NewFact("task.waiting", row.run_id, row.task, tx.now, to_json(data))])
 
 
 def record_final(book: Book, engine: Engine, row: Held, report: Report, ending: Ending) -> None:
@@ -201,6 +204,8 @@ def record_final(book: Book, engine: Engine, row: Held, report: Report, ending: 
         cancel_runs(tx, engine, consequences.children)
     elif not hot.any_open(tx, row.run_id, *book.span(step)):
         follow(book, [step], consequences)
+    else:
+        fill(book, consequences)
     end = end_if_done(book)
     if end is not None:
         types += f",run.{end[0]}"

@@ -8,8 +8,10 @@ from functools import partial
 from typing import Any, Final
 
 from windlass.clock import micros
+from windlass.engine.admission import open_roots
 from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.engine import Engine
+from windlass.engine.entering import arrive
 from windlass.engine.following import Consequences, unstarted
 from windlass.engine.setting_aside import set_aside
 from windlass.errors import LimitExceeded, NotFound, UserError
@@ -120,13 +122,14 @@ def release(book: Book, engine: Engine, scheduled_at: int | None) -> None:
     state = "queued" if at is None else "scheduled"
     if not relations.release_run(tx, book.run_id, state=state, deadline=(at or tx.now) + micros(allowed)):
         return
-    ready: list[list[int]] = []
-    for step in book.job.graph.roots:
-        first, last = book.span(step)
-        if at is not None:
+    if at is None and not arrive(tx, engine, book.run_id, book.job):
+        return
+    ready = open_roots(book)
+    for first, last in ready:
+        if at is None:
+            hot.queue_range(tx, book.run_id, first, last)
+        else:
             timed.schedule_range(tx, book.run_id, first, last, at)
-        elif hot.queue_range(tx, book.run_id, first, last):
-            ready.append([first, last])
     data = to_json({"ready": ready}) if at is None else to_json({"at": at})
     hot.insert_facts(tx, [NewFact(f"run.{state}", book.run_id, None, tx.now, data)])
 

@@ -8,11 +8,13 @@ from typing import Any, Final
 
 import orjson
 
+from windlass.engine.admission import admit, queue_held_back
 from windlass.engine.book import Book, tally_of, to_json
 from windlass.model.ending import Stop
 from windlass.model.progress import RunFacts, advance, decide_end
 from windlass.model.state import RunState
 from windlass.store import hot_sqlite as hot
+from windlass.store import run_limits
 from windlass.store.rows import TaskEnd
 
 #: Reasons of tasks that were stopped, by why.
@@ -39,7 +41,8 @@ def follow(book: Book, final: Iterable[int], into: Consequences) -> None:
     """Queue, skip and cancel what follows from the steps `final`."""
     stopped = stopped_steps(book)
     result = advance(book.job.graph, book.job.rules, final, book, stopping=book.stopping, stopped=stopped)
-    for step in result.ready:
+    held_back = bool(book.job.job.max_parallel_tasks)
+    for step in result.ready if not held_back else ():
         first, last = book.span(step)
         if hot.queue_range(book.tx, book.run_id, first, last):
             into.ready.append([first, last])
@@ -47,6 +50,16 @@ def follow(book: Book, final: Iterable[int], into: Consequences) -> None:
         skip_step(book, step, reason, into)
     for step in result.cancelled:
         cancel_step(book, step, STOP_REASONS[stopped[step]], into)
+    if held_back:
+        fill(book, into)
+
+
+def fill(book: Book, into: Consequences) -> None:
+    """Queue as many tasks as `maxParallelTasks` leaves room for; without that nothing is held back."""
+    most = book.job.job.max_parallel_tasks
+    if most:
+        room = most - run_limits.active(book.tx, book.run_id)
+        into.ready.extend(queue_held_back(book.tx, book.run_id, room) if room > 0 else ())
 
 
 def stopped_steps(book: Book) -> dict[int, Stop]:
@@ -107,7 +120,17 @@ def end_if_done(book: Book) -> tuple[RunState, str | None] | None:
         error=None if error is None else to_json(error),
         outputs=_outputs(book),
     )
+    if ended:
+        give_place(book)
     return (state, reason) if ended else None
+
+
+def give_place(book: Book) -> None:
+    """Let in the run that stands first in the line for the place of one that ended."""
+    if book.job.job.concurrency is not None:
+        key = run_limits.key_of(book.tx, book.run_id)
+        if key is not None:
+            admit(book.tx, book.engine, key)
 
 
 def by_state(counts: list[tuple[str, int, int]]) -> dict[str, int]:

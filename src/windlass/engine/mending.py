@@ -17,6 +17,7 @@ from windlass.engine.following import (
     by_state,
     cancel_step,
     end_if_done,
+    fill,
     follow,
     skip_step,
     stopped_steps,
@@ -151,7 +152,7 @@ def _of_row(tx: Transaction, row: QueueRow, what: str) -> None:
 def _begin(tx: Transaction, run: Standing, mending: Mending) -> list[str]:
     """Move the run itself; return the events of that."""
     types = []
-    if mending.run in {"queue", "begin"} and timed.queue_run(tx, run.id):
+    if mending.run in {"queue", "begin"} and timed.queue_run(tx, run.id) is not None:
         types.append("run.queued")
     if mending.run == "begin":
         hot.runs_started(tx, [run.id])
@@ -178,6 +179,8 @@ def _join(book: Book, into: Consequences) -> None:
         if step in stopped:
             cancel_step(book, step, STOP_REASONS[stopped[step]], into)
             follow(book, [step], into)
+        elif join.runs and book.job.job.max_parallel_tasks:
+            continue  # `fill` queues as many of them as may run
         elif join.runs:
             first, last = book.span(step)
             if hot.queue_range(book.tx, book.run_id, first, last):
@@ -185,6 +188,7 @@ def _join(book: Book, into: Consequences) -> None:
         else:
             skip_step(book, step, join.reason or "skipped", into)
             follow(book, [step], into)
+    fill(book, into)
 
 
 def _unknown(book: Book, task: int) -> TaskEnd:
@@ -241,6 +245,7 @@ def _picture(
         steps=steps,
         predecessors=job.graph.predecessors,
         stopping=bool(run.stopping) or job.job.fail_fast,
+        most=job.job.max_parallel_tasks or 0,
     )
 
 

@@ -17,6 +17,7 @@ from windlass.engine.queue import StoreQueue, WorkerFace
 from windlass.engine.recovery import settle_all
 from windlass.engine.service import Service
 from windlass.engine.services.archiver import Archiver
+from windlass.engine.services.doorkeeper import Doorkeeper
 from windlass.engine.services.reconciler import Reconciler
 from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.services.tallier import Tallier
@@ -80,10 +81,12 @@ async def start_node(
     timer = Service(Timer(engine, clock or SystemClock()))
     reconciler = Service(Reconciler(engine, lambda: (queue.worker_id,), worker.unknown))
     rescuer = Service(Rescuer(engine, lambda: (queue.worker_id,)))
-    services = [timer, rescuer, reconciler, Service(Tallier(engine)), Service(Archiver(engine))]
+    doorkeeper = Service(Doorkeeper(engine))
+    services = [timer, rescuer, reconciler, doorkeeper, Service(Tallier(engine)), Service(Archiver(engine))]
     engine.store.on_hint("ready", worker.hint)
     engine.store.on_hint("stop", worker.hint)
     engine.store.on_hint("wake", timer.hint)
+    engine.store.on_hint("places", doorkeeper.hint)
     for service in services:
         engine.parts[service.name] = _trouble_of(service)
         await service.start()

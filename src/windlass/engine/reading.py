@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from windlass.engine.admission import place_in_line
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
 from windlass.engine.shapes import Places, artifact_shape, attempt_shape, run_shape, task_shape
 from windlass.errors import NotFound, UserError
 from windlass.ids import id_text, parse_id
+from windlass.model.concurrency import WAITS
 from windlass.model.printable import printable
 from windlass.model.state import RUN_FINAL
 from windlass.store import runs as stored
@@ -78,7 +80,10 @@ def read_run(tx: Transaction, engine: Engine, run_id: bytes) -> dict[str, Any]:
 def _shape(tx: Transaction, engine: Engine, row: Any) -> dict[str, Any]:
     counts = None if row.state in RUN_FINAL else stored.live_counts(tx, row.id)
     awaits = open_dependencies(tx, row.id) if row.state == "waiting" else ()
-    return run_shape(row, _readable(tx, engine, row.revision_id), counts, awaits)
+    shape = run_shape(row, _readable(tx, engine, row.revision_id), counts, awaits)
+    if row.state == "waiting" and row.reason == WAITS and row.limit_key is not None:
+        shape["waitingFor"] = place_in_line(tx, row.limit_key, row.id, shape["waitingFor"] or {})
+    return shape
 
 
 async def list_runs(engine: Engine, filters: RunFilter) -> tuple[list[dict[str, Any]], str | None]:

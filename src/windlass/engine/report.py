@@ -85,7 +85,7 @@ def report_on(claim: Claim, ended: Ended, *, worker: str, finished_at: int) -> R
         finished_at=finished_at,
         usage=ended.usage,
         artifacts=ended.artifacts,
-        single=claim.single and not step.branch and step.trigger_rule != "always",
+        single=claim.single and not claim.limited and not step.branch and step.trigger_rule != "always",
         queued_at=claim.queued_at,
         first_started_at=claim.first_started_at,
     )

@@ -54,6 +54,7 @@ def set_aside(tx: Transaction, run_id: bytes, error: Exception, task: int | None
             tx, run_id, state="failed", reason=REASON, counts=to_json(counts), allowed_failures=allowed, error=told,
             outputs=None,
         )  # fmt: skip
+        tx.hints.add("places")  # nobody here can say who waits for its end
         types.append("run.failed")
         data["run"] = {"reason": REASON}
     hot.insert_facts(tx, [NewFact(",".join(types), run_id, task, tx.now, to_json(data))])

@@ -11,6 +11,7 @@ from windlass.engine.book import plain_layout, to_json
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.dependencies import Dependency, hold
 from windlass.engine.engine import Engine
+from windlass.engine.entering import Entry, enter, entered, waiting_time
 from windlass.engine.once import request, run_under_key, stand_for
 from windlass.engine.tracing import with_trace
 from windlass.errors import Conflict, NotFound, UserError
@@ -139,12 +140,26 @@ def accept(
     expanded: Sequence[Expansion | None],
 ) -> list[Accepted]:
     """Insert runs within a unit of work; see `submit`."""
+    if prepared.job.job.concurrency is None:
+        return _accept(tx, engine, prepared, submissions, expanded)
+    pairs = zip(submissions, expanded, strict=True)  # one by one: each counts those before it
+    return [_accept(tx, engine, prepared, [one], [cells])[0] for one, cells in pairs]
+
+
+def _accept(
+    tx: Transaction,
+    engine: Engine,
+    prepared: Prepared,
+    submissions: Sequence[Submission],
+    expanded: Sequence[Expansion | None],
+) -> list[Accepted]:
     accepted: list[Accepted] = []
     runs: list[NewRun] = []
     tasks: list[NewTask] = []
     facts: list[NewFact] = []
     labels: list[tuple[str, str, bytes]] = []
     tied: list[tuple[bytes, Submission]] = []
+    entry: Entry | None = None
     soon = tx.now + SOON
     for submission, expansion in zip(submissions, expanded, strict=True):
         run_id = engine.ids.new()
@@ -157,6 +172,7 @@ def accept(
             stand_for(tx, prepared.job.project, submission.idempotency_key, asked, run_id)
         accepted.append(Accepted(run_id))
         run = _run(tx, engine, prepared, submission, expansion, run_id)
+        run, entry = _placed(tx, engine, prepared.job, run, submission)
         runs.append(run)
         layout = plain_layout(len(prepared.job.rules)) if expansion is None else expansion.layout()
         first = len(tasks)
@@ -170,6 +186,8 @@ def accept(
     if labels:
         keep_run_labels(tx, labels)
     hot.insert_tasks(tx, tasks)
+    if entry is not None:
+        facts = [entered(tx, runs[0], len(tasks), entry) or facts[0]]
     hot.insert_facts(tx, facts)
     tx.hints.add("ready")
     if any(run.state == "scheduled" or run.deadline < soon for run in runs):
@@ -231,6 +249,19 @@ def _run(
     )
 
 
+def _placed(
+    tx: Transaction, engine: Engine, job: CompiledJob, run: NewRun, submission: Submission
+) -> tuple[NewRun, Entry | None]:
+    """Return a run as its place under the limits of its job lets it begin."""
+    if job.job.concurrency is None:
+        return run, None
+    entry = enter(tx, engine, job, run, submission.parameters)
+    if entry is not None and entry.verdict == "wait":
+        deadline = run.created_at + micros(waiting_time(engine, job))
+        run = run._replace(state="waiting", queued_at=None, deadline=deadline)
+    return run, entry
+
+
 def _add_tasks(engine: Engine, prepared: Prepared, run: NewRun, layout: TaskLayout, tasks: list[NewTask]) -> None:
     due = run.created_at if run.scheduled_at is None else max(run.scheduled_at, run.created_at)
     rank = engine.rank(due, run.priority)
@@ -247,6 +278,15 @@ def _add_tasks(engine: Engine, prepared: Prepared, run: NewRun, layout: TaskLayo
             )
             for task in layout.tasks(step)
         )  # fmt: skip
+    if prepared.job.job.max_parallel_tasks:
+        _hold_back(tasks, run.id, prepared.job.job.max_parallel_tasks)
+
+
+def _hold_back(tasks: list[NewTask], run_id: bytes, most: int) -> None:
+    """Keep all tasks of a run but the first `most` that could begin out of the queue."""
+    begin = [place for place, task in enumerate(tasks) if task.run_id == run_id and task.state != "pending"]
+    for place in begin[most:]:
+        tasks[place] = tasks[place]._replace(state="pending", wake_at=None, queued_at=None)
 
 
 def _created(run: NewRun, tasks: Sequence[NewTask]) -> NewFact:

@@ -10,8 +10,10 @@ from windlass.clock import micros
 from windlass.engine.book import open_book
 from windlass.engine.cancellation import expire
 from windlass.engine.child_ends import end_child_wait
+from windlass.engine.compiled import compiled
 from windlass.engine.completion import record_final
 from windlass.engine.engine import Engine
+from windlass.engine.entering import arrive
 from windlass.engine.relating import settle_awaited
 from windlass.engine.report import Report
 from windlass.engine.setting_aside import set_aside
@@ -33,7 +35,7 @@ def wake_due(tx: Transaction, engine: Engine) -> int | None:
         if row is None or row.state != found.state:
             continue  # one before it stopped the rest of their run
         if row.state == "scheduled":
-            _queue(tx, row)
+            _queue(tx, engine, row)
             continue
         if row.state != "waiting":
             continue  # a time in the wrong place: the reconciler takes it away
@@ -50,10 +52,27 @@ def wake_due(tx: Transaction, engine: Engine) -> int | None:
     return timed.next_time(tx)
 
 
-def _queue(tx: Transaction, row: Held) -> None:
+def _queue(tx: Transaction, engine: Engine, row: Held) -> None:
+    limited = timed.queue_run(tx, row.run_id)
+    if limited and not _enters(tx, engine, row):
+        return
     timed.queue_due(tx, row.id)
-    types = "run.queued,task.queued" if timed.queue_run(tx, row.run_id) else "task.queued"
+    types = "task.queued" if limited is None else "run.queued,task.queued"
     hot.insert_facts(tx, [NewFact(types, row.run_id, row.task, tx.now, None)])
+
+
+def _enters(tx: Transaction, engine: Engine, row: Held) -> bool:
+    """Ask for a place for the run of a row whose time has come; False where it waits on, or has ended."""
+    entered = False
+
+    def ask() -> None:
+        nonlocal entered
+        entered = arrive(tx, engine, row.run_id, compiled(tx, engine.jobs, row.revision_id))
+
+    failure = apart(tx, ask)
+    if failure is not None:
+        set_aside(tx, row.run_id, failure)
+    return entered and failure is None
 
 
 def _end_wait(tx: Transaction, engine: Engine, row: Held) -> None:

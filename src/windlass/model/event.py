@@ -7,7 +7,7 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 |---|---|---|
 | `run.created` | the run was accepted | |
 | `run.scheduled` | it and its tasks wait for its time | `at` |
-| `run.waiting` | it waits for something beside a time, such as the end of another run | |
+| `run.waiting` | it waits for something beside a time, such as the end of another run | `reason`, `waitingFor` |
 | `run.queued` | its first tasks may be taken | |
 | `run.started` | its first attempt was started | |
 | `run.cancel_requested` | somebody asked to stop it | `by`, `again` |

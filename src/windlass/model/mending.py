@@ -62,6 +62,13 @@ class RunPicture:
     predecessors: Sequence[Collection[int]]
     #: True where steps may be told to stop before they begin: one before them still runs, and clean-up is behind them.
     stopping: bool = False
+    #: How many of its tasks go on at the same time; 0 is no limit.
+    most: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Say whether as many tasks go on as may: others wait although nothing is open before them."""
+        return 0 < self.most <= sum(row.state in {"queued", "running", "scheduled"} for row in self.open.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ def _of_pending(run: RunPicture, task: int, row: OpenTask, open_steps: Collectio
     before = sum(step in open_steps for step in run.predecessors[run.steps[task]])
     if row.outstanding != before:
         found.append("count")
-    if not before:
+    if not before and not run.full:
         found.append("join")
     return found
 

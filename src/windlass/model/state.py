@@ -38,8 +38,8 @@ RUN_MOVES: Final[dict[str, frozenset[str]]] = {
 #: From each task state to the states it may move to; final states move nowhere.
 TASK_MOVES: Final[dict[str, frozenset[str]]] = {
     "pending": frozenset({"queued", "scheduled", "skipped", "cancelled", "timeout"}),
-    "scheduled": frozenset({"queued", "skipped", "cancelled", "timeout"}),
-    "queued": frozenset({"running", "waiting", "skipped", "failed", "cancelled", "timeout"}),
+    "scheduled": frozenset({"queued", "pending", "skipped", "cancelled", "timeout"}),
+    "queued": frozenset({"running", "waiting", "pending", "skipped", "failed", "cancelled", "timeout"}),
     "running": frozenset({"completed", "failed", "scheduled", "queued", "waiting", "skipped", "cancelled", "timeout"}),
     "waiting": frozenset({"queued", "scheduled", "completed", "failed", "skipped", "cancelled", "timeout"}),
     "completed": frozenset(),

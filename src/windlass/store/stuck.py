@@ -54,9 +54,13 @@ def empty_runs(tx: Transaction, limit: int) -> list[tuple[bytes, str]]:
 
 
 def pendings_without_cause(tx: Transaction, limit: int) -> list[StuckTask]:
-    """Return pending tasks whose predecessors are all final."""
+    """Return pending tasks whose predecessors are all final, of runs that neither wait nor have anything under way."""
     rows = tx.cursor.execute(
-        "SELECT run_id, task, state, due FROM queue WHERE state = 'pending' AND outstanding <= 0 LIMIT ?", (limit,)
+        "SELECT run_id, task, state, due FROM queue q WHERE state = 'pending' AND outstanding <= 0 "
+        "AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = q.run_id AND r.state = 'waiting') "
+        "AND NOT EXISTS (SELECT 1 FROM queue o WHERE o.run_id = q.run_id "
+        "AND (o.state = 'queued' OR o.state = 'running' OR o.state = 'scheduled')) LIMIT ?",
+        (limit,),
     )
     return [StuckTask._make(row) for row in rows]
 

@@ -35,6 +35,8 @@ metadata = every_table
 
 #: How the few runs end that somebody looks for among all the others.
 ENDED_BADLY: Final = "state = 'cancelled' OR state = 'failed' OR state = 'timeout'"
+#: Runs that take, or wait for, a place under a limit.
+LIMITED: Final = "limit_key IS NOT NULL AND finished_at IS NULL"
 _TASK_LIVE = set(TASK_MOVES) - TASK_FINAL
 
 store_info = Table(
@@ -105,9 +107,46 @@ routes = Table(
     Column("pool", Text, nullable=False),
     #: Canonical JSON of the labels that a worker must have.
     Column("labels", Json, nullable=False),
-    UniqueConstraint("queue", "pool", "labels"),
+    #: Canonical JSON of the limited resource that each start takes of (`model.rates`); empty where it takes none.
+    Column("rate", Json, nullable=False, server_default=text("''")),
+    UniqueConstraint("queue", "pool", "labels", "rate"),
 )
-"""Each distinct way to a worker: what a queue row points at instead of carrying three columns."""
+"""Each distinct way to a worker: what a queue row points at instead of carrying four columns."""
+
+queues = Table(
+    "queues",
+    metadata,
+    Column("name", Text, primary_key=True),
+    #: Most tasks of it that workers hold at one time; null: what the settings say.
+    Column("slots", Integer),
+    #: Since when, by whom and why nothing of it is taken; null: it is not paused.
+    Column("paused_at", Time),
+    Column("paused_by", Text),
+    Column("paused_why", Text),
+)
+"""What somebody said about a queue while it works; queues of which nobody said anything have no row."""
+
+limit_keys = Table(
+    "limit_keys",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("used_at", Time, nullable=False),
+)
+"""One row for each limited thing, to be locked by whoever counts and takes of it."""
+
+rate_starts = Table(
+    "rate_starts",
+    metadata,
+    Column("project", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("at", Time, nullable=False),
+    Column("queue_id", BigInteger, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("units", Integer, nullable=False),
+    PrimaryKeyConstraint("project", "resource", "at", "queue_id", "fence"),
+    sqlite_with_rowid=False,
+)
+"""What was taken of limited resources within their windows; older rows are removed by whoever counts."""
 
 runs = Table(
     "runs",
@@ -159,6 +198,9 @@ runs = Table(
     Column("deleting", SmallInteger, nullable=False, server_default=text("0")),
     #: When it came back from the archive.
     Column("restored_at", Time),
+    #: What the run is counted under by its job's `concurrency`, and its place among those that wait for that.
+    Column("limit_key", Text),
+    Column("limit_rank", BigInteger),
     PrimaryKeyConstraint("id"),
     CheckConstraint(_one_of("state", set(RUN_MOVES)), name="state"),
     CheckConstraint(f"{_one_of('state', RUN_FINAL)} = (finished_at IS NOT NULL)", name="finished"),
@@ -168,6 +210,7 @@ runs = Table(
     _partial("ix_runs_parent", "parent_id", "id", where="parent_id IS NOT NULL"),
     _partial("ix_runs_ended_badly", "job_id", "state", "id", where=ENDED_BADLY),
     _partial("ix_runs_awaited", "id", where="awaited = 1 AND finished_at IS NOT NULL"),
+    _partial("ix_runs_limit", "limit_key", "state", "limit_rank", "id", where=LIMITED),
     sqlite_with_rowid=False,
 )
 
@@ -360,6 +403,8 @@ workers = Table(
     Column("started_at", Time, nullable=False),
     #: Stamped by the database: the lease of all its claims hangs on it.
     Column("heartbeat_at", Time, nullable=False),
+    #: 1 where it is to take no more.
+    Column("draining", SmallInteger, nullable=False, server_default=text("0")),
     #: Set once it said good-bye or was found gone; its claims are settled then.
     Column("ended_at", Time),
     _partial("ix_workers_live", "heartbeat_at", where="ended_at IS NULL"),

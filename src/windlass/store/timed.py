@@ -46,12 +46,14 @@ def schedule_range(tx: Transaction, run_id: bytes, first: int, last: int, at: in
     tx.hints.add("wake")
 
 
-def queue_run(tx: Transaction, run_id: bytes) -> bool:
-    """Move a scheduled run to queued; False where it is in another state."""
-    tx.cursor.execute(
-        "UPDATE runs SET state = 'queued', queued_at = ? WHERE id = ? AND state = 'scheduled'", (tx.now, run_id)
-    )
-    return tx.cursor.rowcount == 1
+def queue_run(tx: Transaction, run_id: bytes) -> bool | None:
+    """Move a scheduled run to queued and say whether its job limits its runs; None where it is in another state."""
+    found = tx.cursor.execute(
+        "UPDATE runs SET state = 'queued', queued_at = ? WHERE id = ? AND state = 'scheduled' "
+        "RETURNING limit_key IS NOT NULL",
+        (tx.now, run_id),
+    ).fetchall()
+    return bool(found[0][0]) if found else None
 
 
 def overdue_runs(tx: Transaction, limit: int) -> list[tuple[bytes, int]]:

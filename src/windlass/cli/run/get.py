@@ -33,7 +33,13 @@ def error_text(error: Any) -> str:
 
 def waits_for(waiting: Any) -> str:
     """Return what a run waits for in one line."""
-    if not isinstance(waiting, dict) or "runs" not in waiting:
+    if not isinstance(waiting, dict):
+        return plain(waiting)
+    if waiting.get("limit") == "concurrency":
+        key = f" with the key {plain(waiting['key'])}" if "key" in waiting else ""
+        holders = ", ".join(waiting["holders"]) or "nobody any more"
+        return f"a place among {waiting['allowed']}{key}, held by {holders}; {waiting['ahead']} wait before it"
+    if "runs" not in waiting:
         return plain(waiting)
     others = {name: value for name, value in waiting.items() if name != "runs"}
     runs = ", ".join(f"run {run['id']} of {plain(run['job'])} ({run['condition']})" for run in waiting["runs"])

@@ -47,7 +47,7 @@ def expressions_are_sound(draft: Draft) -> Findings:
             yield from _aside(step, ("steps", number), scope)
     concurrency: Mapping[str, Any] = draft.canonical.get("concurrency", {})
     if "key" in concurrency:
-        yield from _plain(concurrency["key"], ("concurrency", "key"), Scope(parameters=parameters, steps=edges))
+        yield from _plain(concurrency["key"], ("concurrency", "key"), Scope(parameters=parameters, steps=StepOrder({})))
 
 
 def _to_compile(json: bytes) -> bool:

@@ -1,0 +1,112 @@
+"""Places under limits that became free, given to those that wait: in the unit of work that freed them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from windlass.clock import SECOND, micros
+from windlass.engine.book import Book, open_book, to_json
+from windlass.engine.compiled import compiled
+from windlass.engine.engine import Engine
+from windlass.engine.setting_aside import set_aside
+from windlass.ids import id_text
+from windlass.model.concurrency import as_ranges, free_places
+from windlass.store import hot_sqlite as hot
+from windlass.store import run_limits
+from windlass.store.rows import NewFact
+from windlass.store.run_limits import LimitedRun
+from windlass.store.transaction import Transaction, apart, is_trouble
+
+_log = logging.getLogger(__name__)
+
+#: Most runs that are let in by one unit of work, so that others get their turn.
+BATCH = 200
+#: Most runs that are named as those who have the places.
+_SHOWN = 10
+#: Microseconds after which the row of a key that nobody used is forgotten.
+_UNUSED = 24 * 3600 * SECOND
+
+
+def admit(tx: Transaction, engine: Engine, key: str) -> int:
+    """Let in those that stand first in the line for `key`, as many as there are places; return how many."""
+    run_limits.lock_key(tx, key)
+    first = run_limits.first_waiting(tx, key, 1)
+    if not first:
+        return 0
+    limit = limit_now(tx, engine, first[0].job_id, first[0].revision_id)
+    places = free_places(limit, run_limits.holding(tx, key), BATCH)
+    entering = run_limits.first_waiting(tx, key, places) if places else []
+    for run in entering:
+        failure = apart(tx, partial(_let_in, tx, engine, run))
+        if failure is not None:
+            set_aside(tx, run.id, failure)
+    if len(entering) == BATCH:
+        tx.hints.add("places")
+    return len(entering)
+
+
+def _let_in(tx: Transaction, engine: Engine, run: LimitedRun) -> None:
+    book = open_book(tx, engine, run.id, run.revision_id)
+    allowed = engine.settings.run_deadline if book.job.job.timeout is None else book.job.job.timeout
+    if not run_limits.let_in(tx, run.id, deadline=tx.now + micros(allowed)):
+        return
+    ready = open_roots(book)
+    for first, last in ready:
+        hot.queue_range(tx, run.id, first, last)
+    tx.hints.add("wake")
+    hot.insert_facts(tx, [NewFact("run.queued", run.id, None, tx.now, to_json({"ready": ready}))])
+
+
+def open_roots(book: Book) -> list[list[int]]:
+    """Let go of the first tasks of a run that waited, and return the ranges of those that may begin now."""
+    for step in book.job.graph.roots:
+        run_limits.open_range(book.tx, book.run_id, *book.span(step))
+    return as_ranges(run_limits.held_back(book.tx, book.run_id, book.job.job.max_parallel_tasks or None))
+
+
+def admit_all(tx: Transaction, engine: Engine) -> int:
+    """Look at every key that somebody waits for; return how many runs were let in.
+
+    Whatever ends a run lets the next one in by itself. This is for limits that were changed, and for runs that were set
+    aside because nothing could be read of them.
+    """
+    run_limits.drop_unused_keys(tx, tx.now - _UNUSED)
+    return sum(admit(tx, engine, key) for key in run_limits.keys_waited_for(tx))
+
+
+def limit_now(tx: Transaction, engine: Engine, job_id: bytes, revision_id: int) -> int | None:
+    """Return how many runs of a job go on at the same time by its newest revision; None where it says nothing.
+
+    So a limit that was changed holds for those that wait already. `revision_id` is asked where the newest one cannot be
+    read.
+    """
+    newest = run_limits.newest_revision(tx, job_id)
+    for revision in (newest, revision_id):
+        if revision is None:
+            continue
+        try:
+            concurrency = compiled(tx, engine.jobs, revision).job.concurrency
+        except Exception as error:
+            if is_trouble(error):
+                raise
+            _log.exception("Revision %d cannot be read", revision)
+        else:
+            return None if concurrency is None else int(concurrency["limit"])
+    return 1
+
+
+def queue_held_back(tx: Transaction, run_id: bytes, most: int | None) -> list[list[int]]:
+    """Queue the tasks of a run that wait for no step, at most `most`; return their ranges."""
+    ranges = as_ranges(run_limits.held_back(tx, run_id, most))
+    for first, last in ranges:
+        hot.queue_range(tx, run_id, first, last)
+    return ranges
+
+
+def place_in_line(tx: Transaction, key: str, run_id: bytes, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run waits for, as it was told when it began to, with who has the places now."""
+    holders = run_limits.holders(tx, key, _SHOWN)
+    return {**told, "holders": [id_text(one) for one in holders], "ahead": run_limits.ahead(tx, key, run_id)}

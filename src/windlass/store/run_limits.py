@@ -1,0 +1,177 @@
+"""Runs under a limit: who has a place, who waits for one. Places are counted from the runs themselves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from windlass.store.transaction import Transaction
+
+
+class LimitedRun(NamedTuple):
+    """A run that has a place under its key, or waits for one."""
+
+    id: bytes
+    job_id: bytes
+    revision_id: int
+    state: str
+    cancels: int
+
+
+_COLUMNS = ", ".join(LimitedRun._fields)
+_HOLDING = "limit_key = ? AND finished_at IS NULL AND (state = 'queued' OR state = 'running')"
+_WAITING = "limit_key = ? AND finished_at IS NULL AND state = 'waiting' AND reason = 'concurrency'"
+
+
+def lock_key(tx: Transaction, key: str) -> None:
+    """Let nobody else count and take places under `key` until this unit of work ends."""
+    tx.cursor.execute(
+        "INSERT INTO limit_keys (key, used_at) VALUES (?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET used_at = excluded.used_at",
+        (key, tx.now),
+    )
+
+
+def drop_unused_keys(tx: Transaction, before: int) -> None:
+    """Forget the rows of keys that nobody used since `before`."""
+    tx.cursor.execute("DELETE FROM limit_keys WHERE used_at < ?", (before,))
+
+
+def holding(tx: Transaction, key: str) -> int:
+    """Count the runs that have a place under `key`."""
+    return int(tx.cursor.execute(f"SELECT count(*) FROM runs WHERE {_HOLDING}", (key,)).fetchone()[0])  # noqa: S608 - constants only
+
+
+def holders(tx: Transaction, key: str, limit: int) -> list[bytes]:
+    """Return up to `limit` runs that have a place under `key`."""
+    found = tx.cursor.execute(f"SELECT id FROM runs WHERE {_HOLDING} ORDER BY id LIMIT ?", (key, limit))  # noqa: S608 - constants only
+    return [row[0] for row in found]
+
+
+def first_waiting(tx: Transaction, key: str, limit: int) -> list[LimitedRun]:
+    """Return up to `limit` runs that wait for a place under `key`, the first in line first."""
+    found = tx.cursor.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE {_WAITING} ORDER BY limit_rank, id LIMIT ?",  # noqa: S608 - constants only
+        (key, limit),
+    )
+    return [LimitedRun._make(row) for row in found]
+
+
+def ahead(tx: Transaction, key: str, run_id: bytes) -> int:
+    """Count the runs that stand before `run_id` in the line for `key`."""
+    found = tx.cursor.execute(
+        f"SELECT count(*) FROM runs WHERE {_WAITING} AND (limit_rank, id) < "  # noqa: S608 - constants only
+        "(SELECT limit_rank, id FROM runs WHERE id = ?)",
+        (key, run_id),
+    )
+    return int(found.fetchone()[0])
+
+
+def under(tx: Transaction, key: str) -> list[LimitedRun]:
+    """Return every run that has a place under `key` or waits for one and is not asked to stop, oldest first."""
+    found = tx.cursor.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE limit_key = ? AND finished_at IS NULL AND state <> 'scheduled' "  # noqa: S608 - constants only
+        "AND cancels = 0 AND expired = 0 ORDER BY id",
+        (key,),
+    )
+    return [LimitedRun._make(row) for row in found]
+
+
+def keys_waited_for(tx: Transaction) -> list[str]:
+    """Return every key under which runs wait for a place."""
+    found = tx.cursor.execute(
+        "SELECT DISTINCT limit_key FROM runs WHERE limit_key IS NOT NULL AND finished_at IS NULL "
+        "AND state = 'waiting' AND reason = 'concurrency'"
+    )
+    return [row[0] for row in found]
+
+
+def note_key(
+    tx: Transaction, run_id: bytes, key: str, rank: int, *, reason: str | None, waiting_for: str | None
+) -> None:
+    """Note what a run is counted under, and what it waits for."""
+    tx.cursor.execute(
+        "UPDATE runs SET limit_key = ?, limit_rank = ?, reason = ?, waiting_for = ? WHERE id = ?",
+        (key, rank, reason, waiting_for, run_id),
+    )
+
+
+def hold(tx: Transaction, run_id: bytes, *, reason: str, waiting_for: str, deadline: int) -> None:
+    """Let a queued run that never began wait until `deadline` at most; its tasks leave the order of the queue."""
+    tx.cursor.execute(
+        "UPDATE runs SET state = 'waiting', reason = ?, waiting_for = ?, queued_at = NULL, deadline = ? "
+        "WHERE id = ? AND state = 'queued'",
+        (reason, waiting_for, deadline, run_id),
+    )
+    tx.cursor.execute(
+        "UPDATE queue SET state = 'pending', outstanding = 1, wake_at = NULL, queued_at = NULL WHERE run_id = ? "
+        "AND worker_id IS NULL AND (state = 'scheduled' OR state = 'queued' OR outstanding <= 0)",
+        (run_id,),
+    )
+
+
+def open_range(tx: Transaction, run_id: bytes, first: int, last: int) -> None:
+    """Note that the pending tasks `first` to `last` wait for nothing any more, not even for their run."""
+    tx.cursor.execute(
+        "UPDATE queue SET outstanding = 0 WHERE run_id = ? AND task BETWEEN ? AND ? AND state = 'pending'",
+        (run_id, first, last),
+    )
+
+
+def let_in(tx: Transaction, run_id: bytes, *, deadline: int) -> bool:
+    """Move a waiting run on to queued; False where it is in another state. Its tasks are still to be queued."""
+    tx.cursor.execute(
+        "UPDATE runs SET state = 'queued', reason = NULL, waiting_for = NULL, queued_at = ?, deadline = ? "
+        "WHERE id = ? AND state = 'waiting' AND reason = 'concurrency'",
+        (tx.now, deadline, run_id),
+    )
+    return tx.cursor.rowcount == 1
+
+
+def held_back(tx: Transaction, run_id: bytes, most: int | None) -> list[int]:
+    """Return the tasks of a run that wait for no step, and are kept out of the queue; at most `most` of them."""
+    found = tx.cursor.execute(
+        "SELECT task FROM queue WHERE run_id = ? AND state = 'pending' AND outstanding <= 0 AND stop IS NULL "
+        "ORDER BY task LIMIT ?",
+        (run_id, 2**31 if most is None else most),
+    )
+    return [row[0] for row in found]
+
+
+def active(tx: Transaction, run_id: bytes) -> int:
+    """Count the tasks of a run that run, may be taken, or come again after a delay."""
+    found = tx.cursor.execute(
+        "SELECT count(*) FROM queue WHERE run_id = ? "
+        "AND (state = 'queued' OR state = 'running' OR state = 'scheduled')",
+        (run_id,),
+    )
+    return int(found.fetchone()[0])
+
+
+def newest_revision(tx: Transaction, job_id: bytes) -> int | None:
+    """Return the id of a job's newest revision."""
+    found = tx.cursor.execute(
+        "SELECT r.id FROM jobs j JOIN revisions r ON r.job_id = j.id AND r.number = j.revision WHERE j.id = ?",
+        (job_id,),
+    ).fetchone()
+    return None if found is None else int(found[0])
+
+
+def limited(tx: Transaction, run_id: bytes) -> tuple[str, str, int] | None:
+    """Return what a run that never began is counted under, its parameters as text, and how many tasks it has."""
+    found = tx.cursor.execute(
+        "SELECT limit_key, parameters, (SELECT count(*) FROM queue WHERE run_id = runs.id) FROM runs "
+        "WHERE id = ? AND limit_key IS NOT NULL",
+        (run_id,),
+    ).fetchone()
+    return None if found is None else (found[0], found[1], int(found[2]))
+
+
+def remove_tasks(tx: Transaction, run_id: bytes) -> None:
+    """Remove the rows of a run that ends before anything of it was taken."""
+    tx.cursor.execute("DELETE FROM queue WHERE run_id = ? AND worker_id IS NULL", (run_id,))
+
+
+def key_of(tx: Transaction, run_id: bytes) -> str | None:
+    """Return what a run is counted under."""
+    found = tx.cursor.execute("SELECT limit_key FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return None if found is None else found[0]
