@@ -149,10 +149,10 @@ def escaped(text: str) -> str:
 
 
 def to_yaml(value: Any) -> str:
-    """Return YAML of a JSON value."""
-    import yaml  # noqa: PLC0415 - only for those who ask for it
+    """Return YAML of a JSON value, which reads back as that value by the rules of 1.1 and of 1.2."""
+    from windlass.cli.yaml_text import dumped  # noqa: PLC0415 - only for those who ask for it
 
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+    return dumped(value)
 
 
 def detail_lines(pairs: Sequence[tuple[str, str]]) -> list[str]:

@@ -18,9 +18,11 @@ from windlass.store.jobs import (
     StoredJob,
     deleted_jobs_named,
     insert_job,
+    live_job,
     live_jobs,
     live_jobs_named,
     mark_deleted,
+    mark_enabled,
     update_job,
 )
 from windlass.store.revisions import insert_revision
@@ -45,6 +47,10 @@ class ApplyOptions:
     dry_run: bool = False
     #: Hold bad documents back and apply the others, instead of all or none.
     per_document: bool = False
+    #: Refuse to change jobs that are there with other content.
+    create_only: bool = False
+    #: Aliases of jobs that may not be started where they are created.
+    disabled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +110,10 @@ def _apply(tx: Transaction, engine: Engine, manifests: Manifests, options: Apply
     for located in chosen:
         alias = located.document.alias
         numbers[alias] = _apply_one(tx, engine, located, standing.get(alias) or deleted.get(alias), options)
+    for alias in options.disabled.intersection(created):
+        made = live_job(tx, options.project, alias)
+        if made is not None:
+            mark_enabled(tx, made.id, enabled=False)
     mark_deleted(tx, [standing[alias].id for alias in plan.prune])
     return _applied(manifests, plan, numbers)
 
@@ -127,6 +137,10 @@ def _planned(tx: Transaction, manifests: Manifests, options: ApplyOptions) -> tu
     )
     if plan.conflicts and not options.per_document:
         raise Conflict("\n".join(plan.conflicts.values()))
+    if options.create_only and (there := [alias for alias, verdict in plan.verdicts.items() if verdict == "changed"]):
+        raise Conflict(
+            "\n".join(f'job "{alias}" is there with other content: take it over with --overwrite' for alias in there)
+        )
     if plan.prune and (plan.conflicts or manifests.errors):
         warning = "nothing was pruned, because documents were held back"
         plan = replace(plan, prune=(), warnings=(*plan.warnings, warning))

@@ -9,6 +9,7 @@ from windlass.api.message import Answer, Request
 from windlass.api.openapi import describe
 from windlass.api.routes import (
     archive,
+    bundles,
     definitions,
     figures,
     files,
@@ -41,5 +42,5 @@ def route_table() -> RouteTable:
         handler=openapi,
         summary="Return this description.",
     )
-    groups = (definitions, jobs, revisions, statistics, runs, streams, files, work, archive, system, figures)
+    groups = (definitions, jobs, bundles, revisions, statistics, runs, streams, files, work, archive, system, figures)
     return RouteTable([*(route for group in groups for route in group.ROUTES), described])

@@ -23,7 +23,7 @@ from windlass.model.manifest.schema import job_schema
 _YAML: Final = ("application/yaml", "application/x-yaml", "text/yaml")
 _TEXT: Final = {"type": "string"}
 _FLAG: Final = {"type": "boolean"}
-_CONTENT: Final[dict[str, Any]] = {
+CONTENT: Final[dict[str, Any]] = {
     "files": {
         "type": "array",
         "description": "manifests as text, each with the name that findings show",
@@ -46,7 +46,7 @@ _PROVENANCE: Final[dict[str, Any]] = {
 
 def _body(**options: Any) -> Body:
     """Return a body that holds manifests and `options`, or one manifest text as it is."""
-    schema = {"type": "object", "properties": _CONTENT | options, "additionalProperties": False}
+    schema = {"type": "object", "properties": CONTENT | options, "additionalProperties": False}
     return Body(schema=schema, media=(JSON, *_YAML), limit=64 * MIB)
 
 

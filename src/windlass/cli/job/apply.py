@@ -54,7 +54,7 @@ def command(session: Session, *, files: tuple[str, ...], **options: Any) -> int:
         session.out.error(warning)
     for held in answer.get("held", ()):
         session.out.error(held)
-    session.out.value(answer, lambda: _told(answer, dry_run=options["dry_run"]))
+    session.out.value(answer, lambda: told(answer, dry_run=options["dry_run"]))
     return 1 if answer.get("held") else 0
 
 
@@ -74,7 +74,8 @@ def _provenance(options: dict[str, Any]) -> dict[str, Any]:
     return {"provenance": given} if given else {}
 
 
-def _told(answer: dict[str, Any], *, dry_run: bool) -> Iterator[str]:
+def told(answer: dict[str, Any], *, dry_run: bool) -> Iterator[str]:
+    """Yield what an apply did, one job a line, and how much."""
     verdicts = [verdict for verdict in ("created", "changed", "unchanged", "pruned") if answer[verdict]]
     for verdict in verdicts:
         for alias in answer[verdict]:
