@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import stat
 import time
@@ -18,6 +19,8 @@ from windlass.errors import Unavailable
 from windlass.store.lockfile import LockFile, Note, Owner, find_owner, lock_path, steps_lock_path
 from windlass.store.place import prepare_folder
 from windlass.supervisor.steps_lock import wait_released
+
+_log = logging.getLogger(__name__)
 
 #: Seconds that a process waits for a store that another one holds.
 WAIT: Final = 10.0
@@ -110,7 +113,10 @@ async def own(database: Path, *, version: str, wait: float = WAIT, clock: Clock 
     """
     prepare_folder(database)
     taking = _Taking(database, version, clock or SystemClock())
-    await _until(taking.take, wait)
+    if wait and not taking.take():
+        _log.warning("The store at %s is in use by %s; waiting up to %g s for it", database, taking.holder(), wait)
+    if not taking.taken:
+        await _until(taking.take, wait)
     return taking.ownership()
 
 
@@ -143,9 +149,24 @@ class _Taking:
         if self._taken is not None:
             return self._taken
         owner = find_owner(self._database)
+        beside = ""
+        if owner is not None and owner.socket is not None:
+            beside = "; other commands work through it, and a second server is of no use beside it"
+        raise Unavailable(
+            f"The store at {self._database} is in use by {self.holder()}: try again, or stop that process{beside}."
+        )
+
+    @property
+    def taken(self) -> bool:
+        """True once the lock is ours."""
+        return self._taken is not None
+
+    def holder(self) -> str:
+        """Say who holds the lock, and since when."""
+        owner = find_owner(self._database)
         who = "another process" if owner is None or owner.pid is None else f"process {owner.pid}"
-        since = "" if owner is None or owner.started is None else f" since {to_text(owner.started)}"
-        raise Unavailable(f"The store at {self._database} is in use by {who}{since}: try again, or stop that process.")
+        since = "" if owner is None or owner.started is None else f" since {to_text(owner.started)[:19]}Z"
+        return f"{who}{since}"
 
     def take(self) -> bool:
         """Try once to take the lock."""

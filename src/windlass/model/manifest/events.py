@@ -92,6 +92,8 @@ def _sentence(error: yaml.MarkedYAMLError, character: str) -> str:
     if character == "\t":
         return "a tab cannot stand here; indent with spaces"
     problem = error.problem or "cannot be read"
+    if problem.startswith("mapping values are not allowed"):
+        return f'this is no YAML: {problem}; a text that holds ": " stands in quotes, or on lines of its own below `|`'
     context = f" ({error.context})" if error.context else ""
     return f"this is no YAML: {problem}{context}"
 
