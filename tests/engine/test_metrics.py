@@ -11,9 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.fixtures.world import MakeWorld
 from tests.oracle.world import World, by_step
 from windlass.engine.metrics import history
+from windlass.engine.metrics.archive import archive_figures
 from windlass.engine.metrics.families import FAMILIES
 from windlass.engine.metrics.text import exposition
 from windlass.engine.reading import list_attempts, list_tasks
+from windlass.engine.services.archiver import Archiver
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome
 from windlass.store.ends import newest_fact
 
@@ -191,3 +193,22 @@ async def test_every_metric_has_a_name_of_its_kind(world: World) -> None:
         assert f"\n{name} " in text.decode()
     _, media = exposition({}, "application/openmetrics-text; version=1.0.0")
     assert media.startswith("application/openmetrics-text")
+
+
+async def test_what_left_for_the_archive_is_counted_and_stays_counted(make_world: MakeWorld) -> None:
+    world = make_world(retention=60.0)
+    archiver = Archiver(world.engine)
+    world.engine.metrics.sources.append(archive_figures(archiver))
+    await begin(world)
+    await world.submit(await world.define("job", steps={"a": {}}))
+    await (await world.worker()).work()
+    before = await scrape(world)
+    world.clock.advance(7200)
+    for _ in range(2):  # the first turn only begins
+        await archiver.turn()
+    after = await scrape(world)
+    left = [value(after, "windlass_archive_runs_total", result=result) or 0 for result in ("archived", "deleted")]
+    assert sum(left) == 1
+    assert value(after, "windlass_archive_runs_total", result="failed") == 0
+    assert value(after, "windlass_runs_ended_total") == value(before, "windlass_runs_ended_total") == 1
+    await world.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from windlass.clock import Clock, SystemClock
 from windlass.engine.engine import Engine
 from windlass.engine.heartbeat import Heartbeat
+from windlass.engine.metrics.archive import archive_figures
 from windlass.engine.pipeline import Pipeline, Workshop
 from windlass.engine.queue import StoreQueue, WorkerFace
 from windlass.engine.recovery import settle_all
@@ -82,7 +83,9 @@ async def start_node(
     reconciler = Service(Reconciler(engine, lambda: (queue.worker_id,), worker.unknown))
     rescuer = Service(Rescuer(engine, lambda: (queue.worker_id,)))
     doorkeeper = Service(Doorkeeper(engine))
-    services = [timer, rescuer, reconciler, doorkeeper, Service(Tallier(engine)), Service(Archiver(engine))]
+    archiver = Archiver(engine)
+    engine.metrics.sources.append(archive_figures(archiver))
+    services = [timer, rescuer, reconciler, doorkeeper, Service(Tallier(engine)), Service(archiver)]
     engine.store.on_hint("ready", worker.hint)
     engine.store.on_hint("stop", worker.hint)
     engine.store.on_hint("wake", timer.hint)

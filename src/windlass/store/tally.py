@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Row, Select, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, FromClause, Integer, Row, and_, case, func, literal, null, or_, select
 from sqlalchemy.sql.elements import SQLColumnExpression
 
 from windlass.model.state import RUN_FINAL, RUN_MOVES
@@ -19,10 +19,11 @@ _ENDED_BESIDE = ('%"skipped":[%', '%"cancelled":[%')
 
 
 class Span(NamedTuple):
-    """Facts `after` one number up to another."""
+    """Facts `after` one number up to another; `by_job` asks for the figures of each job apart."""
 
     after: int
     upto: int
+    by_job: bool = True
 
 
 def span_end(tx: Transaction, after: int, most: int) -> tuple[int, int]:
@@ -32,14 +33,10 @@ def span_end(tx: Transaction, after: int, most: int) -> tuple[int, int]:
 
 
 def fact_counts(tx: Transaction, span: Span) -> list[Row[Any]]:
-    """Return `(types, job_id, facts)`; the job is null where its run is gone."""
-    found = (
-        select(events.c.types, runs.c.job_id, func.count().label("facts"))
-        .select_from(events.outerjoin(runs, runs.c.id == events.c.run_id))
-        .where(*_within(span))
-        .group_by(events.c.types, runs.c.job_id)
-    )
-    return list(tx.connection.execute(found))
+    """Return `(job_id, types, facts)`; the job is null where its run is gone, or where it was not asked for."""
+    columns = (events.c.types, func.count().label("facts"))
+    source = events.outerjoin(runs, runs.c.id == events.c.run_id) if span.by_job else events
+    return _grouped(tx, span, columns, source, ("types",))
 
 
 def run_delays(tx: Transaction, span: Span, types: Collection[str], bounds: Sequence[float]) -> list[Row[Any]]:
@@ -53,36 +50,51 @@ def run_times(tx: Transaction, span: Span, types: Collection[str], bounds: Seque
     return _run_times(tx, span, types, runs.c.finished_at - runs.c.started_at, bounds)
 
 
-def task_waits(tx: Transaction, span: Span, types: Collection[str], bounds: Sequence[float]) -> list[Row[Any]]:
-    """Return `(job_id, bucket, number, micros)` of how long tasks waited that facts of `types` tell the end of."""
-    length = tasks.c.first_started_at - tasks.c.queued_at
-    bucket, number, micros = _distributed(length, bounds)
-    found = _ended(span, types, runs.c.job_id, bucket, number, micros).where(length.is_not(None))
-    return list(tx.connection.execute(found.group_by(runs.c.job_id, "bucket")))
+def task_ends(
+    tx: Transaction, span: Span, types: Collection[str], waits: Sequence[float], lengths: Sequence[float]
+) -> list[Row[Any]]:
+    """Return what became of the started tasks that facts of `types` tell the end of, added up.
 
-
-def last_attempts(tx: Transaction, span: Span, types: Collection[str], bounds: Sequence[float]) -> list[Row[Any]]:
-    """Return `(job_id, outcome, bucket, number, micros, bytes_out, log_bytes, cpu_micros)` of last attempts.
-
-    They are those of tasks that facts of `types` tell the end of.
+    A row is `(job_id, outcome, wait, length, number, waited, ran, bytes_out, log_bytes, cpu_micros)`: the outcome of
+    the last attempt, the buckets of how long the task waited and of how long that attempt ran, how many there are, and
+    sums, times in microseconds.
     """
-    bucket, number, micros = _distributed(tasks.c.finished_at - tasks.c.started_at, bounds)
-    used = [
-        func.coalesce(func.sum(column), 0).label(column.name)
-        for column in (tasks.c.bytes_out, tasks.c.log_bytes, tasks.c.cpu_micros)
-    ]
-    found = _ended(span, types, runs.c.job_id, tasks.c.outcome, bucket, number, micros, *used)
-    found = found.where(tasks.c.outcome.is_not(None), tasks.c.started_at.is_not(None))
-    return list(tx.connection.execute(found.group_by(runs.c.job_id, tasks.c.outcome, "bucket")))
+    waited = tasks.c.first_started_at - func.coalesce(tasks.c.queued_at, tasks.c.first_started_at)
+    ran = tasks.c.finished_at - tasks.c.started_at
+    columns = (
+        tasks.c.outcome,
+        _bucket(waited, waits).label("wait"),
+        _bucket(ran, lengths).label("length"),
+        func.count().label("number"),
+        *(
+            func.coalesce(func.sum(column), 0).label(name)
+            for name, column in (
+                ("waited", waited),
+                ("ran", ran),
+                ("bytes_out", tasks.c.bytes_out),
+                ("log_bytes", tasks.c.log_bytes),
+                ("cpu_micros", tasks.c.cpu_micros),
+            )
+        ),
+    )
+    source = events.join(tasks, and_(tasks.c.run_id == events.c.run_id, tasks.c.task == events.c.task))
+    if span.by_job:
+        source = source.join(runs, runs.c.id == events.c.run_id)
+    started = (events.c.types.in_(types), tasks.c.outcome.is_not(None), tasks.c.started_at.is_not(None))
+    return _grouped(tx, span, columns, source, ("outcome", "wait", "length"), *started)
 
 
-def facts_with_data(tx: Transaction, span: Span, types: Collection[str]) -> list[Row[Any]]:
-    """Return `(types, run_id, task, data, job_id)` of facts of `types`, and of those that ended further tasks."""
+def facts_with_data(tx: Transaction, span: Span, types: Collection[str], ending: Collection[str]) -> list[Row[Any]]:
+    """Return `(types, run_id, task, data, job_id)` of facts of `types`, and of `ending` ones that ended other tasks."""
     further = or_(*(events.c.data.like(mark) for mark in _ENDED_BESIDE))
     found = (
         select(events.c.types, events.c.run_id, events.c.task, events.c.data, runs.c.job_id)
         .select_from(events.outerjoin(runs, runs.c.id == events.c.run_id))
-        .where(*_within(span), events.c.data.is_not(None), or_(events.c.types.in_(types), further))
+        .where(
+            *_within(span),
+            events.c.data.is_not(None),
+            or_(events.c.types.in_(types), and_(events.c.types.in_(ending), further)),
+        )
     )
     return list(tx.connection.execute(found))
 
@@ -139,32 +151,33 @@ def _within(span: Span) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return events.c.seq > span.after, events.c.seq <= span.upto
 
 
-def _distributed(
-    length: SQLColumnExpression[Any], bounds: Sequence[float]
-) -> tuple[ColumnElement[int], ColumnElement[int], ColumnElement[int]]:
-    """Return the bucket of a length in microseconds, how many there are, and their sum."""
+def _bucket(length: SQLColumnExpression[Any], bounds: Sequence[float]) -> ColumnElement[int]:
+    """Return the bucket of a length in microseconds."""
     whens = [(length <= round(bound * _MICROS), literal(number, Integer)) for number, bound in enumerate(bounds)]
-    bucket: ColumnElement[int] = case(*whens, else_=literal(len(bounds), Integer)).label("bucket")
-    return bucket, func.count().label("number"), func.sum(length).label("micros")
+    return case(*whens, else_=literal(len(bounds), Integer))
 
 
 def _run_times(
     tx: Transaction, span: Span, types: Collection[str], length: SQLColumnExpression[Any], bounds: Sequence[float]
 ) -> list[Row[Any]]:
-    bucket, number, micros = _distributed(length, bounds)
-    found = (
-        select(runs.c.job_id, bucket, number, micros)
-        .select_from(events.join(runs, runs.c.id == events.c.run_id))
-        .where(*_within(span), events.c.types.in_(types), length.is_not(None))
-        .group_by(runs.c.job_id, "bucket")
+    columns = (
+        _bucket(length, bounds).label("bucket"),
+        func.count().label("number"),
+        func.sum(length).label("micros"),
     )
-    return list(tx.connection.execute(found))
+    source = events.join(runs, runs.c.id == events.c.run_id)
+    return _grouped(tx, span, columns, source, ("bucket",), events.c.types.in_(types), length.is_not(None))
 
 
-def _ended(span: Span, types: Collection[str], *columns: Any) -> Select[Any]:
-    joined = events.join(tasks, and_(tasks.c.run_id == events.c.run_id, tasks.c.task == events.c.task))
-    return (
-        select(*columns)
-        .select_from(joined.join(runs, runs.c.id == events.c.run_id))
-        .where(*_within(span), events.c.types.in_(types))
-    )
+def _grouped(
+    tx: Transaction,
+    span: Span,
+    columns: Sequence[Any],
+    source: FromClause,
+    groups: Sequence[str],
+    *conditions: ColumnElement[bool],
+) -> list[Row[Any]]:
+    """Return `columns` of `source` added up by the labels `groups`, and by jobs where the span asks for them."""
+    job = runs.c.job_id if span.by_job else null()
+    found = select(job.label("job_id"), *columns).select_from(source).where(*_within(span), *conditions)
+    return list(tx.connection.execute(found.group_by(*(("job_id",) if span.by_job else ()), *groups)))

@@ -17,6 +17,9 @@ HISTORY: Final = (
     Family("windlass_runs_created_total", "counter", "Runs that were accepted", ("job",)),
     Family("windlass_runs_ended_total", "counter", "Runs that ended, by the state they ended in", ("job", "state")),
     Family("windlass_tasks_ended_total", "counter", "Tasks that ended, by the state they ended in", ("job", "state")),
+    Family(
+        "windlass_runs_repaired_total", "counter", "Runs that nobody would have moved, and were put right", ("job",)
+    ),
     Family("windlass_attempts_started_total", "counter", "Attempts that were started", ("job",)),
     Family("windlass_attempts_ended_total", "counter", "Attempts that ended, by their outcome", ("job", "outcome")),
     Family("windlass_output_bytes_total", "counter", "Bytes that steps wrote, of attempts that ended", ("job",)),
@@ -60,6 +63,14 @@ OWN: Final = (
     Family("windlass_store_transaction_seconds", "histogram", "Time of a write transaction", (), SECONDS),
     Family("windlass_store_flush_seconds", "histogram", "Time of its commit alone, the flush to disk", (), SECONDS),
     Family("windlass_store_transaction_units", "histogram", "Units of work that shared a transaction", (), UNITS),
+    Family(
+        "windlass_archive_runs_total",
+        "counter",
+        "Runs that left the store: archived, or deleted by a policy; that stayed because their copy did not read back "
+        "(failed); that left the archive (ended)",
+        ("result",),
+    ),
+    Family("windlass_archive_bytes_total", "counter", "Bytes that the archive took"),
     Family("windlass_processes_started_total", "counter", "Processes that the supervisor started for steps"),
     Family("windlass_build_info", "gauge", "Always 1; the label says which version runs", ("version",)),
 )

@@ -55,7 +55,7 @@ class History:
         """
         after = self.reached or 0
         upto, newest = tally.span_end(tx, after, PAGE)
-        page = _Page(tx, Span(after, upto)) if upto > after else None
+        page = _Page(tx, Span(after, upto, by_job=bool(self.named))) if upto > after else None
         fresh = {} if page is None else tally.job_names(tx, page.job_ids - self._labels.keys())
 
         def add() -> bool:
@@ -112,13 +112,13 @@ class _Page:
         self.starts = tally.run_delays(tx, span, _having(types, {"run.started"}), _BUCKETS[_DELAY])
         self.ends = tally.run_times(tx, span, _having(types, RUN_ENDED), _BUCKETS[_RUN])
         ended = _having(types, _TASK_ENDED)
-        self.waits = tally.task_waits(tx, span, ended, _BUCKETS[_WAIT])
-        self.last = tally.last_attempts(tx, span, ended, _BUCKETS[_ATTEMPT])
+        self.tasks = tally.task_ends(tx, span, ended, _BUCKETS[_WAIT], _BUCKETS[_ATTEMPT])
         #: `(job_id, attempt or task)` that were told of by data alone.
         self.others: list[tuple[bytes | None, Any]] = []
         #: `(job_id, state, number)` of tasks that ended beside another one.
         self.beside: list[tuple[bytes | None, str, int]] = []
-        for row in tally.facts_with_data(tx, span, _having(types, {"task.retried"})):
+        ending = _having(types, _TASK_ENDED | RUN_ENDED | {"run.cancel_requested", "run.repaired"})
+        for row in tally.facts_with_data(tx, span, _having(types, {"task.retried"}), ending):
             self._read(tx, row)
         self.job_ids = {row.job_id for row in self.facts if row.job_id is not None}
 
@@ -140,11 +140,12 @@ class _Page:
                 _count_event(history, row.job_id, name, row.facts)
         for job_id, state, number in self.beside:
             history.count("windlass_tasks_ended_total", job_id, state, by=number)
-        for name, rows in ((_DELAY, self.starts), (_RUN, self.ends), (_WAIT, self.waits)):
+        for name, rows in ((_DELAY, self.starts), (_RUN, self.ends)):
             for row in rows:
                 history.spread(name, row.job_id, row.bucket, row.number, row.micros)
-        for row in self.last:
-            history.spread(_ATTEMPT, row.job_id, row.bucket, row.number, row.micros)
+        for row in self.tasks:
+            history.spread(_WAIT, row.job_id, row.wait, row.number, row.waited)
+            history.spread(_ATTEMPT, row.job_id, row.length, row.number, row.ran)
             _count_used(history, row.job_id, row, row.number)
         for job_id, row in self.others:
             history.observe(_ATTEMPT, job_id, row.finished_at - row.started_at)
@@ -162,6 +163,8 @@ def _count_event(history: History, job_id: bytes | None, name: str, number: int)
         history.count("windlass_runs_created_total", job_id, by=number)
     elif name in RUN_ENDED:
         history.count("windlass_runs_ended_total", job_id, name.removeprefix("run."), by=number)
+    elif name == "run.repaired":
+        history.count("windlass_runs_repaired_total", job_id, by=number)
     elif name == "task.started":
         history.count("windlass_attempts_started_total", job_id, by=number)
     elif name in _TASK_ENDED:
