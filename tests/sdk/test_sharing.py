@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.sdk import sample
-from windlass import Conflict, NotFound, RunNotCompleted, Unavailable, UserError, Windlass
+from windlass import Conflict, NotFound, RetryPolicy, RunNotCompleted, Unavailable, UserError, Windlass
 from windlass import job as as_job
 from windlass.sdk.remote import Remote
 
@@ -55,6 +55,30 @@ async def test_a_guest_and_the_owner_are_told_why(guest: Windlass, sdk: Windlass
     assert await (await guest.get(run.id)).why() == told
     step = told["because"][0]["step"]
     assert (await (await guest.get(run.id)).why(step))["subject"]["step"] == step
+
+
+@pytest.mark.parametrize("asked_by", ["owner", "guest"])
+async def test_dead_letters_are_listed_and_queued_again(guest: Windlass, sdk: Windlass, asked_by: str) -> None:
+    mended = False
+
+    def flaky() -> int:
+        if not mended:
+            raise ValueError("no")
+        return 7
+
+    app = sdk if asked_by == "owner" else guest
+    run = await sdk.submit(as_job(name="flaky", retry=RetryPolicy(attempts=1))(flaky))
+    with pytest.raises(RunNotCompleted):
+        await run.wait(SECONDS)
+    (letter,) = await app.dead_letters(job="flaky")
+    assert (letter["runId"], await app.dead_letters(queue="none")) == (run.id, [])
+    mended = True
+    (new,) = await app.requeue(letter["id"])
+    await new.wait(SECONDS)
+    assert (await new.refresh())["trigger"]["run"] == run.id
+    assert await app.dead_letters() == []
+    assert [again.id for again in await app.requeue(run.id)] == [new.id]
+    assert await app.requeue() == []
 
 
 async def test_a_guest_is_told_how_runs_end_and_can_stop_them(guest: Windlass, sdk: Windlass) -> None:

@@ -53,7 +53,14 @@ COMMANDS: dict[str, Lazy | Family] = {
             "tail": Lazy("windlass.cli.event.tail", "Print events as they come."),
         },
     ),
-    "queue": Family("Look at where tasks wait.", {"list": Lazy("windlass.cli.queue.list", "List queues.")}),
+    "queue": Family(
+        "Look at where tasks wait, and at those that failed for good.",
+        {
+            "list": Lazy("windlass.cli.queue.list", "List queues."),
+            "dead": Lazy("windlass.cli.queue.dead", "List tasks that failed for good."),
+            "requeue": Lazy("windlass.cli.queue.requeue", "Queue such tasks again."),
+        },
+    ),
     "worker": Family("Look at who runs tasks.", {"list": Lazy("windlass.cli.worker.list", "List workers.")}),
     "archive": Family(
         "Look after runs that have left the hot store.",

@@ -25,6 +25,7 @@ from windlass.model.manifest.limits import Limits
 from windlass.model.parameters import check_parameters, from_text
 from windlass.store import runs as stored_runs
 from windlass.store import workers
+from windlass.store.dead_letters import settle_dead
 from windlass.store.hot_sqlite import insert_facts
 from windlass.store.rows import NewFact
 from windlass.store.transaction import Transaction
@@ -185,13 +186,19 @@ async def retry_run(
     Raises NotFound where there is no such run, Conflict where it is not final, UserError where the key stands for
     something else.
     """
-    accepted = await engine.store.run(_again, engine, run_id, by, idempotency_key, traceparent)
+    accepted = await engine.store.run(retry_within, engine, run_id, by, idempotency_key, traceparent)
     return await get_run(engine, accepted.run_id), accepted.created
 
 
-def _again(
-    tx: Transaction, engine: Engine, run_id: bytes, by: str | None, key: str | None, traceparent: str | None
+def retry_within(
+    tx: Transaction,
+    engine: Engine,
+    run_id: bytes,
+    by: str | None,
+    key: str | None = None,
+    traceparent: str | None = None,
 ) -> Accepted:
+    """Run a final run again within a unit of work; its dead letters are settled by that. See `retry_run`."""
     row = stored_runs.run(tx, run_id)
     if row is None:
         raise NotFound(f"There is no run {id_text(run_id)}.")
@@ -214,6 +221,7 @@ def _again(
     (accepted,) = accept(tx, engine, prepared, [submission], [expansion_of(engine, prepared.job, submission)])
     if not accepted.created:
         return accepted
+    settle_dead(tx, run_id, accepted.run_id)
     data = to_json({"run": id_text(accepted.run_id), "by": by})
     insert_facts(tx, [NewFact("run.retried", run_id, None, tx.now, data)])
     return accepted

@@ -158,6 +158,22 @@ class Windlass:
         known = self._registry.named(found["job"])
         return Run(self._family(), found["id"], found["job"], dict if known is None else known.result)
 
+    async def dead_letters(self, *, queue: str | None = None, job: str | None = None) -> list[dict[str, Any]]:
+        """Return the tasks that failed for good and were not queued again, those of the newest runs first.
+
+        `queue` and `job`, the alias of a job, leave out others. Each is as REST has it. Raises NotFound where there is
+        no such job.
+        """
+        return await self._open().dead_letters(queue, job)
+
+    async def requeue(self, *references: str) -> list[Run[Any]]:
+        """Queue dead letters again, by the ids of tasks or of runs; return the new runs, one for each old one.
+
+        Those that were queued again before give the run that was made then. Raises NotFound, with nothing done, where
+        one is no dead letter, Conflict where steps that completed would run a second time.
+        """
+        return [await self.get(run_id) for run_id in await self._open().requeue(references)]
+
     def subscribe(
         self, types: Iterable[str] = (), *, run: Run[Any] | str | None = None, after: int | None = None
     ) -> Subscription:

@@ -90,6 +90,17 @@ class Backend(Protocol):
         """Return why a run, or a step of it, is in its state. Raises NotFound where there is none."""
         ...
 
+    async def dead_letters(self, queue: str | None, job: str | None) -> list[dict[str, Any]]:
+        """Return tasks that failed for good. Raises NotFound where there is no such job."""
+        ...
+
+    async def requeue(self, references: Sequence[str]) -> list[str]:
+        """Queue such tasks again, by their ids or those of their runs; return the ids of the new runs.
+
+        Raises NotFound where one is none, Conflict where completed steps would run again.
+        """
+        ...
+
     async def cancel(self, run_id: str) -> None:
         """Ask a run to stop. Raises NotFound where there is none, Conflict where it ended already."""
         ...

@@ -12,6 +12,7 @@ import orjson
 
 from windlass.engine.applying import ApplyOptions, apply
 from windlass.engine.cancellation import cancel
+from windlass.engine.dead_letters import list_dead, requeue
 from windlass.engine.ends import RunEnds
 from windlass.engine.explaining import why
 from windlass.engine.health import health, health_shape
@@ -35,7 +36,7 @@ from windlass.store.jobs import live_job
 from windlass.store.runs import RunFilter
 from windlass.store.transaction import Transaction
 
-#: Runs that one look at a list reads.
+#: Items that one look at a list reads.
 _PAGE: Final = 500
 _OPTIONS: Final = tuple(field.name for field in fields(Options))
 
@@ -137,6 +138,23 @@ class Embedded:
     async def why(self, run_id: str, step: str | None, key: str | None) -> dict[str, Any]:
         """Return why a run or a step is in its state; see `Backend.why`."""
         return await why(self._engine, await self._id(run_id), step, key)
+
+    async def dead_letters(self, queue: str | None, job: str | None) -> list[dict[str, Any]]:
+        """Return tasks that failed for good; see `Backend.dead_letters`."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            page, cursor = await list_dead(
+                self._engine, project=self._project, queue=queue, job=job, cursor=cursor, limit=_PAGE
+            )
+            found += page
+            if cursor is None:
+                return found
+
+    async def requeue(self, references: Sequence[str]) -> list[str]:
+        """Queue such tasks again; see `Backend.requeue`."""
+        done = await requeue(self._engine, references, by=self._author)
+        return [id_text(one.new) for one in done if one.new is not None]
 
     async def cancel(self, run_id: str) -> None:
         """Ask a run to stop; see `Backend.cancel`."""

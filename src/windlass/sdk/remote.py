@@ -134,6 +134,19 @@ class Remote:
         found: dict[str, Any] = await self._ask(lambda: self._client.get("runs", run_id, "why", step=step, key=key))
         return found
 
+    async def dead_letters(self, queue: str | None, job: str | None) -> list[dict[str, Any]]:
+        """Return tasks that failed for good; see `Backend.dead_letters`."""
+        query: dict[str, Any] = {"project": self._project, "queue": queue, "job": job}
+        return await self._ask(lambda: list(self._client.pages("dead-letters", **query)))
+
+    async def requeue(self, references: Sequence[str]) -> list[str]:
+        """Queue such tasks again; see `Backend.requeue`."""
+        if not references:
+            return []
+        body = {"items": list(references)}
+        done = await self._ask(lambda: self._client.post("dead-letters", "requeue", body=body))
+        return [one["newRunId"] for one in done["items"]]
+
     async def cancel(self, run_id: str) -> None:
         """Ask a run to stop; see `Backend.cancel`."""
         await self._ask(self._client.post, "runs", run_id, "cancel")

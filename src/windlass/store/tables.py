@@ -37,6 +37,11 @@ metadata = every_table
 ENDED_BADLY: Final = "state = 'cancelled' OR state = 'failed' OR state = 'timeout'"
 #: Runs that take, or wait for, a place under a limit.
 LIMITED: Final = "limit_key IS NOT NULL AND finished_at IS NULL"
+#: Tasks that are dead letters: they failed for good, and nobody has queued them again.
+DEAD: Final = (
+    "allowed = 0 AND requeued_as IS NULL AND (state = 'failed' OR state = 'timeout') "
+    "AND coalesce(reason, '') <> 'run_deadline'"
+)
 _TASK_LIVE = set(TASK_MOVES) - TASK_FINAL
 
 store_info = Table(
@@ -325,8 +330,11 @@ tasks = Table(
     *(Column(name, kind) for name, kind in _ATTEMPT),
     #: The run whose result this is, where it was taken over instead of being worked for.
     Column("kept_from", Id),
+    #: The run that it was queued again as, of a task that failed for good.
+    Column("requeued_as", Id),
     PrimaryKeyConstraint("run_id", "task"),
     CheckConstraint(_one_of("state", TASK_FINAL), name="state"),
+    _partial("ix_tasks_dead", "run_id", "task", where=DEAD),
     sqlite_with_rowid=False,
 )
 """Final tasks, each with its last attempt: the common task has one attempt and so one row."""

@@ -10,6 +10,7 @@ from windlass.api.openapi import describe
 from windlass.api.routes import (
     archive,
     bundles,
+    dead_letters,
     definitions,
     figures,
     files,
@@ -42,5 +43,19 @@ def route_table() -> RouteTable:
         handler=openapi,
         summary="Return this description.",
     )
-    groups = (definitions, jobs, bundles, revisions, statistics, runs, streams, files, work, archive, system, figures)
+    groups = (
+        definitions,
+        jobs,
+        bundles,
+        revisions,
+        statistics,
+        runs,
+        streams,
+        files,
+        work,
+        dead_letters,
+        archive,
+        system,
+        figures,
+    )
     return RouteTable([*(route for group in groups for route in group.ROUTES), described])

@@ -1,0 +1,83 @@
+"""Dead letters by the command line and over HTTP: listed, queued again, gone from the list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, kill, serve
+from tests.fixtures.program import Windlass
+
+pytestmark = pytest.mark.promise("H05", part="dead letters")
+
+
+def flaky(mended: Path) -> str:
+    """Return jobs: one that fails until a file is there, and one that always does, in a queue of its own."""
+    return f"""\
+{HEAD % "flaky"}steps:
+  - {{name: ask, run: "test -e {mended}", retry: {{attempts: 2, delay: 0}}}}
+---
+{HEAD % "broken"}queue: side
+steps:
+  - {{name: ask, run: exit 3}}
+"""
+
+
+def test_a_task_that_failed_for_good_is_listed_and_queued_again(windlass: Windlass, tmp_path: Path) -> None:
+    mended = tmp_path / "mended"
+    apply(windlass, flaky(mended))
+    server = serve(windlass)
+    runs = [accepted(windlass, "flaky"), accepted(windlass, "broken")]
+    for run in runs:
+        ended(windlass, run)
+    kill(server)
+    serve(windlass)
+    letters = windlass("--json", "queue", "dead").json()
+    assert [(one["runId"], one["job"], one["step"], one["attempt"]) for one in letters] == [
+        (runs[1], "broken", "ask", 1),
+        (runs[0], "flaky", "ask", 2),
+    ]
+    assert [one["job"] for one in windlass("--json", "queue", "dead", "--queue", "side").json()] == ["broken"]
+    assert [one["job"] for one in windlass("--json", "queue", "dead", "--job", "flaky").json()] == ["flaky"]
+    table = windlass("queue", "dead").stdout
+    assert f"{runs[0]}.0" in table
+    assert "it ended with exit code 1" in table
+    mended.touch()
+    told = windlass("queue", "requeue", f"{runs[0]}.0")
+    assert (told.code, told.stdout.split()[:2]) == (0, ["queued", runs[0]])
+    new = told.stdout.split()[-1]
+    assert ended(windlass, new)["state"] == "completed"
+    assert windlass("--json", "run", "get", new).json()["trigger"]["run"] == runs[0]
+    again = windlass("queue", "requeue", runs[0])
+    assert again.stdout.split()[4:] == [new, "(queued", "before)"]
+    (other,) = windlass("--json", "queue", "requeue", "--all").json()
+    assert (other["runId"], other["created"]) == (runs[1], True)
+    ended(windlass, other["newRunId"])
+    assert [one["runId"] for one in windlass("--json", "queue", "dead").json()] == [other["newRunId"]]
+
+
+def test_steps_that_completed_are_not_run_again_unasked(windlass: Windlass) -> None:
+    apply(windlass, f"{HEAD % 'two'}steps:\n  - {{name: a, run: 'true'}}\n  - {{name: b, run: exit 3}}\n")
+    serve(windlass)
+    run = accepted(windlass, "two")
+    ended(windlass, run)
+    refused = windlass("queue", "requeue", run)
+    assert (refused.code, "steps that completed (a)" in refused.stderr) == (2, True)
+    every = windlass("queue", "requeue", "--all")
+    assert (every.code, every.stdout.startswith("not queued")) == (1, True)
+    assert len(windlass("--json", "queue", "dead").json()) == 1
+
+
+def test_wrong_wishes_are_refused_in_one_sentence(windlass: Windlass, api: Socket) -> None:
+    serve(windlass)
+    assert windlass("queue", "requeue").code == 2
+    assert windlass("queue", "requeue", "--all", "01234567").code == 2
+    assert windlass("queue", "requeue", "--job", "x", "01234567").code == 2
+    assert windlass("queue", "requeue", "01234567").code == 2
+    assert windlass("queue", "dead").stderr == "There are no dead letters.\n"
+    assert windlass("queue", "requeue", "--all").stdout == "There are no dead letters.\n"
+    assert api("GET", "dead-letters") == {"items": [], "next": None}
+    assert api("POST", "dead-letters/requeue", {"all": True}) == {"items": []}
+    assert api.raw("POST", "dead-letters/requeue", b'{"items": [1]}')[0] == 422
+    assert api.raw("GET", "dead-letters?cursor=x")[0] == 422
