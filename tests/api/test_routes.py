@@ -358,3 +358,26 @@ async def test_readiness_names_the_parts_and_tells_when_nothing_is_accepted(
     full = await ask()
     assert (full.status, full.body["status"], full.body["parts"]["writer"]) == (503, "unready", "down")
     assert "disk is full" not in str(full.body)
+
+
+@pytest.mark.promise("K07")
+async def test_many_runs_are_started_at_once_or_none(api: Api) -> None:
+    parameters = {"number": {"type": "integer"}}
+    await api("POST", "jobdefs/apply", {"definitions": [manifest("a", parameters=parameters)]})
+    body = {"parameters": [{"number": 1}, {"number": 2}], "labels": {"k": "v"}, "priority": "high"}
+    started = await api("POST", "jobs/a/runs", body, idempotency_key="x")
+    assert (started.status, len(started.body["ids"])) == (201, 2)
+    runs = [(await api("GET", f"runs/{one}")).body for one in started.body["ids"]]
+    assert [(run["parameters"], run["labels"], run["priority"]) for run in runs] == [
+        ({"number": 1}, {"k": "v"}, 10),
+        ({"number": 2}, {"k": "v"}, 10),
+    ]
+    again = await api("POST", "jobs/a/runs", body, idempotency_key="x")
+    assert (again.status, again.body["ids"]) == (200, started.body["ids"])
+    longer = body | {"parameters": [*body["parameters"], {"number": 3}]}
+    assert (await api("POST", "jobs/a/runs", longer, idempotency_key="x")).status == 422
+    wrong = await api("POST", "jobs/a/runs", {"parameters": [{"number": 1}, {"number": "a"}, {"nmber": 1}]})
+    assert [one["path"][1] for one in wrong.body["findings"]] == [1, 2]
+    assert wrong.body["findings"][0]["message"].startswith("parameters[1]: number must be an integer")
+    assert (await api("POST", "jobs/a/runs", {"parameters": [{}] * 1001})).status == 422
+    assert len((await api("GET", "jobs/a/runs")).body["items"]) == 2

@@ -108,6 +108,29 @@ async def test_many_wait_at_the_owner_at_once(guest: Windlass) -> None:
     assert await asyncio.gather(*(run.wait(SECONDS) for run in runs)) == [0, 2, 4, 6, 8]
 
 
+async def test_of_a_batch_of_a_guest_with_one_bad_context_nothing_is_accepted(guest: Windlass, sdk: Windlass) -> None:
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Job",
+        "metadata": {"alias": "numbered"},
+        "parameters": {"number": {"type": "integer", "minimum": 1}},
+        "steps": [{"name": "say", "run": "true"}],
+    }
+    assert isinstance(guest._backend, Remote)
+    await asyncio.to_thread(guest._backend._client.post, "jobdefs", "apply", body={"definitions": [manifest]})
+    events = guest.subscribe(["run.created"])
+    with pytest.raises(UserError, match=r"parameters\[1\]: number must be at least 1"):
+        await guest.submit_many("numbered", [{"number": 1}, {"number": 0}, {"number": 3}])
+    with pytest.raises(UserError, match=r"contexts\[2\]: .*Expected `int`, got `str`"):
+        await guest.submit_many(sample.double, [1, 2, "three"])
+    with pytest.raises(UserError, match=r"parameters\[1\]: number must be at least 1"):
+        await sdk.submit_many("numbered", [{"number": 1}, {"number": 0}])
+    with pytest.raises(UserError, match=r"contexts\[1\]: .* as a dict by name, not as a int"):
+        await guest.submit_many("numbered", [{"number": 1}, 5])
+    run = await guest.submit(sample.double, 4)
+    assert (await anext(events))["runId"] == run.id
+
+
 async def test_code_that_the_owner_cannot_import_is_refused(guest: Windlass) -> None:
     @as_job
     def local() -> None: ...

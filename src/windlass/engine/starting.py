@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -18,9 +19,10 @@ from windlass.engine.jobs import find_job, find_revision, split_reference
 from windlass.engine.once import earlier_run, request
 from windlass.engine.reading import get_run, named_run
 from windlass.engine.submission import Accepted, Prepared, Submission, accept, expansion_of, submit
-from windlass.errors import Conflict, InvalidDocument, NotFound, UserError
+from windlass.errors import Conflict, InvalidDocument, LimitExceeded, NotFound, UserError
 from windlass.ids import id_text
 from windlass.model.definition import PRIORITIES
+from windlass.model.finding import Finding
 from windlass.model.manifest.limits import Limits
 from windlass.model.parameters import check_parameters, from_text
 from windlass.store import runs as stored_runs
@@ -33,6 +35,8 @@ from windlass.store.transaction import Transaction
 _NO_PARENT: Final = (None, None)
 #: Highest priority, in points.
 _TOP = PRIORITIES["critical"]
+#: Most runs that one transaction accepts.
+MOST_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +99,18 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
     if earlier is not None:
         return await get_run(engine, earlier), False
     prepared = await engine.store.run(prepare, engine, start.project, start.job, start.revision)
+    form = await _form(engine, start)
+    complete = checked(engine, prepared.job, start.parameters, start.texts)
+    submission = replace(form, parameters=complete, idempotency_key=start.idempotency_key, asked=asked)
+    accepted: Accepted = (await submit(engine, prepared, [submission]))[0]
+    return await get_run(engine, accepted.run_id), accepted.created
+
+
+async def _form(engine: Engine, start: Start) -> Submission:
+    """Return what is submitted for a start, without parameters and idempotency key."""
     depends_on = await engine.store.read(dependencies, start.depends_on) if start.depends_on else ()
     parent = await engine.store.read(parentage, engine, start.parent) if start.parent else _NO_PARENT
-    submission = Submission(
-        parameters=checked(engine, prepared.job, start.parameters, start.texts),
+    return Submission(
         priority=None if start.priority is None else points(start.priority),
         scheduled_at=start.scheduled_at,
         delay=start.delay,
@@ -107,15 +119,46 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
         trigger=start.trigger,
         correlation_id=start.correlation_id,
         traceparent=start.traceparent,
-        idempotency_key=start.idempotency_key,
         depends_on=depends_on,
         parent_id=parent[0],
         root_id=parent[1],
         cascade=start.cascade or parent[0] is None,
-        asked=asked,
     )
-    accepted: Accepted = (await submit(engine, prepared, [submission]))[0]
-    return await get_run(engine, accepted.run_id), accepted.created
+
+
+async def start_many(engine: Engine, start: Start, parameters: Sequence[Mapping[str, Any]]) -> tuple[list[str], bool]:
+    """Start a run for each of `parameters`, all or none; those of `start` do not count.
+
+    Return their ids in order, and False where the idempotency key of `start` already stood for all of them.
+    Raises as `start_run` does, and LimitExceeded where there are more than `MOST_AT_ONCE`.
+    """
+    if len(parameters) > MOST_AT_ONCE:
+        raise LimitExceeded("runs that are started at once", len(parameters), MOST_AT_ONCE)
+    one_of = _one_of_many(start, parameters)
+    earlier = [await earlier_run(engine, start.project, *one_of(number)) for number in range(len(parameters))]
+    found = [id_text(run_id) for run_id in earlier if run_id is not None]
+    if found and len(found) == len(parameters):
+        return found, False
+    prepared = await engine.store.run(prepare, engine, start.project, start.job, start.revision)
+    form = await _form(engine, start)
+    submissions = []
+    for number, complete in enumerate(checked_each(engine, prepared.job, parameters)):
+        key, asked = one_of(number)
+        submissions.append(replace(form, parameters=complete, idempotency_key=key, asked=asked))
+    accepted = await submit(engine, prepared, submissions)
+    return [id_text(one.run_id) for one in accepted], any(one.created for one in accepted)
+
+
+def _one_of_many(
+    start: Start, parameters: Sequence[Mapping[str, Any]]
+) -> Callable[[int], tuple[str | None, dict[str, Any]]]:
+    """Return what gives the key of each run of a batch, by its number, and what that stands for: all of the batch."""
+    key = start.idempotency_key
+    if key is None:
+        return lambda _: (None, {})
+    text = orjson.dumps(parameters, default=repr, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    digest = hashlib.sha256(text).hexdigest()
+    return lambda number: (f"{key}[{number}]" if number else key, start.asked(all=digest, number=number))
 
 
 def prepare(tx: Transaction, engine: Engine, project: str, job: str, revision: int | str | None) -> Prepared:
@@ -160,6 +203,24 @@ def checked(
     if wrong:
         raise InvalidDocument(wrong)
     return complete
+
+
+def checked_each(engine: Engine, job: CompiledJob, parameters: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the complete parameters of several runs; raises InvalidDocument that says which are wrong, and why."""
+    found: list[Mapping[str, Any]] = []
+    wrong: list[Finding] = []
+    for number, one in enumerate(parameters):
+        try:
+            found.append(checked(engine, job, one, {}))
+        except InvalidDocument as error:
+            if len(parameters) == 1:
+                raise
+            for finding in error.findings:
+                path = ("parameters", number, *finding.path[1:])
+                wrong.append(replace(finding, message=f"parameters[{number}]: {finding.message}", path=path))
+    if wrong:
+        raise InvalidDocument(wrong)
+    return found
 
 
 def points(priority: str | int) -> int:

@@ -68,7 +68,7 @@ class Backend(Protocol):
     closed: bool
 
     async def submit(self, job: Definition | str, contexts: Sequence[Any], options: Options) -> list[str]:
-        """Accept a run for each context, in one transaction where the store is ours; return their ids.
+        """Accept a run for each context, all in one transaction or none; return their ids.
 
         Raises UserError where a context does not fit, NotFound and Conflict where the job cannot be started.
         """

@@ -22,7 +22,7 @@ from windlass.engine.node import Node
 from windlass.engine.once import earlier_run, request
 from windlass.engine.reading import find_run, get_run, list_runs
 from windlass.engine.shapes import event_shape
-from windlass.engine.starting import checked, dependencies, parentage, prepare
+from windlass.engine.starting import checked_each, dependencies, parentage, prepare
 from windlass.engine.statistics import Asked, statistics
 from windlass.engine.submission import Prepared, Submission, submit_known
 from windlass.engine.watching import events, newest_cursor
@@ -30,6 +30,7 @@ from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.ids import id_text, parse_id
 from windlass.model.apply_plan import Provenance
 from windlass.sdk.backend import SOURCE, End, Figures, Options
+from windlass.sdk.contexts import mappings, parameters_of_all
 from windlass.sdk.definition import Definition
 from windlass.store.ends import RunEnd
 from windlass.store.jobs import live_job
@@ -63,10 +64,10 @@ class Embedded:
         """Accept runs in one transaction; see `Backend.submit`."""
         if isinstance(job, Definition):
             limit = self._engine.settings.max_parameters
-            parameters = [job.taking.parameters_of(context, job.alias, limit) for context in contexts]
+            parameters = parameters_of_all(job, contexts, limit)
             alias = job.alias
         else:
-            parameters, alias = [_mapping(job, context) for context in contexts], job
+            parameters, alias = mappings(job, contexts), job
         said = {name: getattr(options, name) for name in _OPTIONS}
         waits, parent = said.pop("depends_on"), said.pop("parent")
         cascade = said.pop("cascade")
@@ -83,7 +84,7 @@ class Embedded:
             prepared = self._prepared.get(job) or await self._keep(job)
         else:
             prepared = await self._engine.store.run(prepare, self._engine, self._project, job, None)
-            parameters = [checked(self._engine, prepared.job, one, {}) for one in parameters]
+            parameters = checked_each(self._engine, prepared.job, parameters)
         if waits:
             said["depends_on"] = await self._engine.store.read(dependencies, waits)
         if parent:
@@ -201,14 +202,6 @@ class Embedded:
         """Return the id behind its text, or behind an unambiguous beginning of it."""
         found = parse_id(text) if len(text) == 36 else None  # noqa: PLR2004 - the usual text of an id
         return await find_run(self._engine, text) if found is None else found
-
-
-def _mapping(job: str, context: Any) -> dict[str, Any]:
-    if context is None:
-        return {}
-    if not isinstance(context, dict):
-        raise UserError(f'Job "{job}" is given its parameters as a dict by name, not as a {type(context).__name__}.')
-    return context
 
 
 def _refuse_other(tx: Transaction, project: str, alias: str) -> None:

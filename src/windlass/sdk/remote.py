@@ -17,6 +17,7 @@ from windlass.errors import Conflict, InvalidDocument, NotFound, Unavailable, Us
 from windlass.model.event import RUN_ENDED
 from windlass.model.state import RUN_FINAL
 from windlass.sdk.backend import SOURCE, End, Figures, Options
+from windlass.sdk.contexts import mappings, parameters_of_all
 from windlass.sdk.definition import Definition
 from windlass.store.lockfile import Owner
 
@@ -50,17 +51,16 @@ class Remote:
         return found
 
     async def submit(self, job: Definition | str, contexts: Sequence[Any], options: Options) -> list[str]:
-        """Accept runs, one after the other; see `Backend.submit`."""
+        """Accept runs in one transaction of the owner; see `Backend.submit`."""
         if isinstance(job, Definition):
-            parameters = [job.taking.parameters_of(context, job.alias, _MOST) for context in contexts]
+            parameters = parameters_of_all(job, contexts, _MOST)
             alias = job.alias
             if job not in self._applied:
                 await self._ask(self._keep, job)
                 self._applied.add(job)
         else:
-            parameters, alias = [context or {} for context in contexts], job
-        bodies = [{"parameters": one, **_said(options)} for one in parameters]
-        return await self._ask(self._start, alias, bodies, options)
+            parameters, alias = mappings(job, contexts), job
+        return await self._ask(self._start, alias, parameters, options)
 
     def _keep(self, job: Definition) -> None:
         """Apply the manifest of a job, unless a person's own job has its alias."""
@@ -80,11 +80,19 @@ class Remote:
             wrong = "; ".join(finding.message for finding in error.findings)
             raise UserError(f'Job "{job.alias}": {wrong}') from None
 
-    def _start(self, alias: str, bodies: Sequence[Mapping[str, Any]], options: Options) -> list[str]:
-        said = {"idempotency-key": options.idempotency_key, "traceparent": options.traceparent}
-        headers = {name: value for name, value in said.items() if value is not None}
-        path, query = ("jobs", alias, "run"), {"project": self._project}
-        return [self._client.call("POST", path, query=query, body=body, headers=headers)["id"] for body in bodies]
+    def _start(self, alias: str, parameters: Sequence[Mapping[str, Any]], options: Options) -> list[str]:
+        given = {"idempotency-key": options.idempotency_key, "traceparent": options.traceparent}
+        headers = {name: value for name, value in given.items() if value is not None}
+        query, said = {"project": self._project}, _said(options)
+        if len(parameters) > 1:
+            path, body = ("jobs", alias, "runs"), {"parameters": parameters, **said}
+            accepted: list[str] = self._client.call("POST", path, query=query, body=body, headers=headers)["ids"]
+            return accepted
+        path = ("jobs", alias, "run")
+        return [
+            self._client.call("POST", path, query=query, body={"parameters": one, **said}, headers=headers)["id"]
+            for one in parameters
+        ]
 
     async def get(self, run_id: str) -> dict[str, Any]:
         """Return a run; see `Backend.get`."""

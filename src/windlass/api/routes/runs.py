@@ -27,7 +27,8 @@ from windlass.model.trace_context import parse_traceparent
 from windlass.store.runs import RunFilter
 
 _TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
-_START: Final = Body(
+#: What the start of a run takes.
+START: Final = Body(
     schema={
         "type": "object",
         "properties": {
@@ -72,7 +73,7 @@ _EXECUTE: Final = Body(
             },
             "folder": {"type": "string", "description": "where its steps start; only on the server's own machine"},
             **{
-                name: _START.schema["properties"][name]
+                name: START.schema["properties"][name]
                 for name in ("parameters", "parameterTexts", "priority", "labels", "note", "correlationId")
             },
         },
@@ -91,8 +92,8 @@ async def start(engine: Engine, request: Request) -> Answer:
         project=request.query["project"],
         job=request.params["job"],
         trigger={"type": "manual", "by": request.principal.name},
-        idempotency_key=_key(request),
-        **_traced(request, start_options(data)),
+        idempotency_key=idempotency_key(request),
+        **traced(request, start_options(data)),
     )
     run, created = await start_run(engine, wanted)
     warnings: list[str] = []
@@ -115,8 +116,8 @@ async def start_manifest(engine: Engine, request: Request) -> Answer:
     folder = data.get("folder")
     if folder is not None and not request.principal.local:
         raise Refused("folder: only a process on the server's own machine may name one.")
-    options = _traced(request, start_options(data))
-    wanted = Start(project=request.query["project"], job="", idempotency_key=_key(request), **options)
+    options = traced(request, start_options(data))
+    wanted = Start(project=request.query["project"], job="", idempotency_key=idempotency_key(request), **options)
     text = ManifestText(data["file"]["name"], data["file"]["text"])
     run, findings, created = await execute(engine, text, wanted, folder=folder, by=request.principal.name)
     return _started(run, [str(finding) for finding in findings], created=created)
@@ -147,7 +148,7 @@ def start_options(data: Any) -> dict[str, Any]:
     }
 
 
-def _traced(request: Request, options: dict[str, Any]) -> dict[str, Any]:
+def traced(request: Request, options: dict[str, Any]) -> dict[str, Any]:
     """Return options with the caller's trace; its id is the correlation id unless one is given."""
     trace = parse_traceparent(request.headers.get("traceparent"))
     if trace is None:
@@ -236,7 +237,7 @@ async def retry_one(engine: Engine, request: Request) -> Answer:
         engine,
         run_id,
         by=request.principal.name,
-        idempotency_key=_key(request),
+        idempotency_key=idempotency_key(request),
         traceparent=request.headers.get("traceparent"),
     )
     return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
@@ -258,7 +259,8 @@ async def _job_id(engine: Engine, project: str | None, reference: str) -> bytes:
     return found.id
 
 
-def _key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
+    """Return the key that a request names; None where it has none. Raises UserError where it cannot be one."""
     key = request.headers.get("idempotency-key")
     if key is not None and not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
         raise UserError(f"An Idempotency-Key has 1 to {_LONGEST_KEY} printable characters of ASCII.")
@@ -296,7 +298,7 @@ ROUTES: Final = (
         handler=start,
         summary="Start a run; with an Idempotency-Key a second request returns the first one's run.",
         query=(PROJECT,),
-        body=_START,
+        body=START,
     ),
     Route(
         method="POST",
@@ -305,7 +307,7 @@ ROUTES: Final = (
         handler=preview_run,
         summary="Show what a run of the job would do, without starting it.",
         query=(PROJECT,),
-        body=_START,
+        body=START,
     ),
     Route(
         method="POST",

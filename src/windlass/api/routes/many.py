@@ -1,0 +1,59 @@
+"""Many runs of one job, accepted together or not at all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from windlass.api.message import Answer, Request
+from windlass.api.routes.runs import START, idempotency_key, start_options, traced
+from windlass.api.routes.shared import PROJECT, ROOT
+from windlass.api.table import MIB, Body, Route
+from windlass.engine.engine import Engine
+from windlass.engine.starting import MOST_AT_ONCE, Start, start_many
+
+_PARAMETERS: Final = {
+    "type": "array",
+    "description": "the values by name of each run, in the order of the answer",
+    "items": {"type": "object"},
+    "maxItems": MOST_AT_ONCE,
+}
+_MANY: Final = Body(
+    schema={
+        "type": "object",
+        "properties": {
+            name: _PARAMETERS if name == "parameters" else schema
+            for name, schema in START.schema["properties"].items()
+            if name != "parameterTexts"
+        },
+        "required": ["parameters"],
+        "additionalProperties": False,
+    },
+    limit=64 * MIB,
+)
+
+
+async def start(engine: Engine, request: Request) -> Answer:
+    """Start a run for each set of parameters."""
+    data = request.data
+    wanted = Start(
+        project=request.query["project"],
+        job=request.params["job"],
+        trigger={"type": "manual", "by": request.principal.name},
+        idempotency_key=idempotency_key(request),
+        **(traced(request, start_options(data)) | {"parameters": {}}),
+    )
+    ids, created = await start_many(engine, wanted, data["parameters"])
+    return Answer(status=201 if created else 200, body={"ids": ids, "created": created})
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path=f"{ROOT}/jobs/{{job}}/runs",
+        permission="operate",
+        handler=start,
+        summary="Start a run for each set of parameters: all of them in one transaction, or none.",
+        query=(PROJECT,),
+        body=_MANY,
+    ),
+)
