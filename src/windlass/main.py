@@ -82,7 +82,9 @@ class WindlassProgram:
     def reach(self, settings: Settings) -> Client | None:
         """Reach the owner of the store; see `Program.reach`."""
         from windlass.errors import Unavailable
+        from windlass.supervisor.inside import refuse_inside_step
 
+        refuse_inside_step(os.environ)
         try:
             return _reach_owner(settings, 0.0)
         except Unavailable:
@@ -157,7 +159,9 @@ def _prepare(settings: Settings) -> None:
     """Refuse what this version cannot do yet, and make the home."""
     from windlass.errors import UserError
     from windlass.settings import private_folder
+    from windlass.supervisor.inside import refuse_inside_step
 
+    refuse_inside_step(os.environ)
     if settings.url is not None:
         raise UserError("WINDLASS_URL is set, but servers on a network are not in force yet; unset it.")
     private_folder(settings.home)

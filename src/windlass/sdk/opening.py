@@ -49,16 +49,19 @@ def read_settings(url: str | None, said: Mapping[str, str]) -> Settings:
 async def open_backend(settings: Settings, registry: Registry, *, wait: float) -> Backend:
     """Open the store that the settings name, and begin to work where it is ours.
 
-    Raises Unavailable where its owner cannot be reached within `wait` seconds, and what opening a store raises.
+    Raises Unavailable where its owner cannot be reached within `wait` seconds, Refused in a process of a step, and what
+    opening a store raises.
     """
     from windlass.store.open import open_owned, open_store
     from windlass.store.owner import Ownership, own_or_find
     from windlass.store.place import store_place
+    from windlass.supervisor.inside import refuse_inside_step
 
     ours = version("windlass")
     path = store_place(settings.database_url).path
     if path is None:
         return await _work(await open_store(settings.database_url, version=ours), settings, registry, ours)
+    refuse_inside_step(os.environ)
     taken = await own_or_find(path, version=ours, wait=wait)
     if isinstance(taken, Ownership):
         return await _work(await open_owned(taken), settings, registry, ours)
