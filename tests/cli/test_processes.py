@@ -178,7 +178,33 @@ def test_a_step_may_not_use_the_store_that_runs_it(windlass: Windlass, home: Pat
     command = f"WINDLASS_HOME={home} {PROGRAM} job list"
     said = windlass("exec", "-", stdin=QUICK.replace('echo "hello $WINDLASS_PROJECT"', command))
     assert said.code == 1
-    assert "A step may not use the store that runs it" in said.stdout
+    assert 'Windlass cannot be used from inside a step (step "say" of run ' in said.stdout
+
+
+@pytest.mark.parametrize("before", ["", "env -i PATH=$PATH HOME=$HOME "])
+def test_a_step_has_no_store_of_its_own_either(windlass: Windlass, before: str) -> None:
+    command = f"{before}windlass run list || find $HOME | wc -l"
+    said = windlass("exec", "-", stdin=QUICK.replace('echo "hello $WINDLASS_PROJECT"', command))
+    assert "say | windlass: Windlass cannot be used from inside a step" in said.stdout
+    assert "say | 1\n" in said.stdout  # nothing was made in its home
+
+
+def test_doctor_after_a_kill_says_that_nobody_works(windlass: Windlass) -> None:
+    server = up(windlass)
+    windlass("job", "apply", written(windlass, SLOW, "slow.yaml"))
+    run = windlass("run", "start", "slow", "--quiet").stdout.strip()
+    watching = windlass.start("run", "watch", run, "--logs", "--reconnect", "0")
+    until(watching.stdout, "begin")
+    said = {one["check"]: one["message"] for one in windlass("doctor", "--json").json()}
+    assert said["owner"] == f"process {server.pid} owns the store and works"
+    server.kill()  # a zombie until somebody asks for its end: it is dead all the same
+    watching.communicate(timeout=40)
+    doctor = windlass("doctor", "--json")
+    said = {one["check"]: one["message"] for one in doctor.json()}
+    assert doctor.code == 1
+    assert said["owner"] == "nobody works on runs: `windlass up` does"
+    assert "its worker is gone: the next `windlass up` settles it" in said["workers"]
+    server.communicate()
 
 
 def test_the_server_ends_running_steps_after_its_grace(windlass: Windlass) -> None:

@@ -213,6 +213,26 @@ def test_workers_queues_and_the_database_are_shown(cli: Cli) -> None:
     assert {one["check"] for one in doctor.json()} >= {"settings", "versions", "owner"}
 
 
+def test_a_run_that_no_worker_takes_says_which_it_lacks(cli: Cli) -> None:
+    requires = "requires: {pool: gpu, labels: {disk: ssd}}\nsteps:"
+    Path("far.yaml").write_text(JOB.replace("ALIAS", "far").replace("CODE", "0").replace("steps:", requires, 1))
+    assert cli("job", "apply", "far.yaml").code == 0
+    started = cli("run", "start", "far", "-p", "word=x")
+    command = "start `windlass up` again as `WINDLASS_POOL=gpu WINDLASS_LABELS=disk=ssd windlass up`."
+    assert command in started.stderr
+    run = cli("run", "list", "--job", "far", "--json").json()[0]["id"]
+    shown = cli("run", "get", run).stdout
+    assert "a worker that serves queue default in pool gpu with labels disk=ssd, and there is none" in shown
+    found = cli("run", "get", run, "--json").json()
+    assert found["waitingFor"]["worker"] == {"queue": "default", "pool": "gpu", "labels": {"disk": "ssd"}}
+    doctor = {one["check"]: one["message"] for one in cli("doctor", "--json").json()}
+    assert "start it again as `WINDLASS_POOL=gpu WINDLASS_LABELS=disk=ssd windlass up`" in doctor["queue"]
+    cli("run", "cancel", run)
+    watched = cli("run", "watch", run)
+    assert "in pool gpu" not in watched.stderr
+    assert "in pool gpu" not in cli("run", "get", run).stdout
+
+
 def test_exec_runs_a_manifest_that_no_list_shows(cli: Cli) -> None:
     Path("once.yaml").write_text(JOB.replace("ALIAS", "once").replace("CODE", "0").replace("printf", "pwd; printf", 1))
     said = cli("exec", "once.yaml", "-p", "word=now")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,9 +12,10 @@ import orjson
 from windlass.clock import SECOND, micros, to_text
 from windlass.engine.engine import Engine
 from windlass.engine.health import Part, health
+from windlass.engine.present import Need, served_by, working
 from windlass.engine.step_context import task_id
 from windlass.ids import id_text
-from windlass.store import stuck, workers
+from windlass.store import stuck
 from windlass.store.sqlite import SQLITE_VERSION
 from windlass.store.stuck import StuckTask
 from windlass.store.transaction import Transaction
@@ -40,17 +41,15 @@ class Diagnosis:
         return {"level": self.level, "check": self.check, "message": self.message}
 
 
-async def examine(engine: Engine, *, version: str, serving: bool) -> list[Diagnosis]:
-    """Return everything that is to be said; `serving` is whether a process is there to move work."""
+async def examine(engine: Engine, *, version: str) -> list[Diagnosis]:
+    """Return everything that is to be said."""
     versions = Diagnosis(
         "ok", "versions", f"windlass {version}, Python {platform.python_version()}, SQLite {SQLITE_VERSION}"
     )
-    owner = f"process {os.getpid()} owns the store and works" if serving else "nobody works on runs: `windlass up` does"
     return [
         versions,
-        Diagnosis("ok", "owner", owner),
         *(_of_part(part) for part in await health(engine) if part.status != "ok" and part.name not in _SAID_APART),
-        *await engine.store.read(_examine, engine, serving=serving),
+        *await engine.store.read(_examine, engine),
     ]
 
 
@@ -58,9 +57,12 @@ def _of_part(part: Part) -> Diagnosis:
     return Diagnosis("error" if part.status == "down" else "warning", part.name, part.message)
 
 
-def _examine(tx: Transaction, engine: Engine, *, serving: bool) -> list[Diagnosis]:
-    found = [*_work(tx, engine, serving=serving), *_routes(tx, serving=serving)]
-    return found or [Diagnosis("ok", "work", "nothing is stuck")]
+def _examine(tx: Transaction, engine: Engine) -> list[Diagnosis]:
+    there = working(tx, engine)
+    pids = ", ".join(str(worker.pid) for worker in there)
+    owner = f"process {pids} owns the store and works" if there else "nobody works on runs: `windlass up` does"
+    found = [*_work(tx, engine, serving=bool(there)), *_routes(tx, there)]
+    return [Diagnosis("ok", "owner", owner), *(found or [Diagnosis("ok", "work", "nothing is stuck")])]
 
 
 def _work(tx: Transaction, engine: Engine, *, serving: bool) -> list[Diagnosis]:
@@ -87,26 +89,15 @@ def _task(check: str, row: StuckTask, hint: str) -> Diagnosis:
     return Diagnosis("error", check, f"task {name} is {row.state} since {to_text(row.since)}; {hint}")
 
 
-def _routes(tx: Transaction, *, serving: bool) -> list[Diagnosis]:
-    """Say which ready tasks no live worker will ever take."""
-    served: set[int] = set()
-    for worker in workers.live(tx) if serving else ():
-        served.update(
-            workers.served_routes(
-                tx, pool=worker.pool, labels=orjson.loads(worker.labels), queues=orjson.loads(worker.queues)
-            )
-        )
+def _routes(tx: Transaction, there: Sequence[Any]) -> list[Diagnosis]:
+    """Say which ready tasks no worker that is there will ever take."""
+    served = served_by(tx, there)
     found = []
     for route, queue, pool, labels, count, oldest in stuck.unserved_routes(tx):
         if route in served:
             continue
-        needs = f"queue {queue}, pool {pool}" + (f", labels {labels}" if labels != "{}" else "")
-        hint = "start a worker that serves them" if serving else "start `windlass up`"
-        found.append(
-            Diagnosis(
-                "warning",
-                "queue",
-                f"{count} tasks wait since {to_text(oldest)} and nobody takes them ({needs}); {hint}",
-            )
-        )
+        need = Need(queue, pool, orjson.loads(labels))
+        hint = f"start {'it again as ' if there else ''}`{need.command}`"
+        message = f"{count} tasks wait since {to_text(oldest)} and nobody takes them ({need}); {hint}"
+        found.append(Diagnosis("warning", "queue", message))
     return found

@@ -44,6 +44,15 @@ def unserved_routes(tx: Transaction) -> list[tuple[int, str, str, str, int, int]
     ).fetchall()
 
 
+def awaited_routes(tx: Transaction, run_id: bytes) -> list[tuple[int, str, str, str]]:
+    """Return `(route, queue, pool, labels)` of every route on which ready tasks of a run wait."""
+    return tx.cursor.execute(
+        "SELECT DISTINCT r.id, r.queue, r.pool, r.labels FROM queue q JOIN routes r ON r.id = q.route_id "
+        "WHERE q.run_id = ? AND q.state = 'queued' AND q.worker_id IS NULL ORDER BY r.id",
+        (run_id,),
+    ).fetchall()
+
+
 def empty_runs(tx: Transaction, limit: int) -> list[tuple[bytes, str]]:
     """Return `(id, state)` of runs that are not final although none of their tasks is open."""
     return tx.cursor.execute(

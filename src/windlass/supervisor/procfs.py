@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ def process(pid: int) -> Process | None:
     return Process(
         pid=pid, state=fields[0].decode(), parent=int(fields[1]), session=int(fields[3]), start=int(fields[19])
     )
+
+
+def started_at(one: Process) -> float:
+    """Return when a process started, in seconds since 1970, to within a second or so: clocks are set meanwhile."""
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + one.start / os.sysconf("SC_CLK_TCK")
 
 
 def processes() -> dict[int, Process]:

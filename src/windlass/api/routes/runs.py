@@ -15,6 +15,7 @@ from windlass.engine.executing import execute
 from windlass.engine.explaining import why
 from windlass.engine.jobs import find_run_job, get_job
 from windlass.engine.manifests import ManifestText
+from windlass.engine.present import get_run_and_need
 from windlass.engine.previewing import preview
 from windlass.engine.reading import find_run, get_run, list_attempts, list_runs, list_tasks, run_graph
 from windlass.engine.run_diff import diff_runs
@@ -98,6 +99,8 @@ async def start(engine: Engine, request: Request) -> Answer:
     run, created = await start_run(engine, wanted)
     warnings: list[str] = []
     if created:
+        needs = await get_run_and_need(engine, bytes.fromhex(run["id"].replace("-", "")))
+        run["waitingFor"] = needs["waitingFor"]
         job = await get_job(engine, run["project"], request.params["job"].partition("@")[0], run["revision"])
         warnings = [f"not yet in force: {name}" for _, name in not_in_force(job["definition"], engine.catalog)]
     return _started(run, warnings, created=created)
@@ -176,7 +179,7 @@ async def get_runs(engine: Engine, request: Request) -> Answer:
 
 async def get_one(engine: Engine, request: Request) -> Answer:
     """Return a run."""
-    return Answer(body=await get_run(engine, await run_id_of(engine, request)))
+    return Answer(body=await get_run_and_need(engine, await run_id_of(engine, request)))
 
 
 async def get_progress(engine: Engine, request: Request) -> Answer:

@@ -8,14 +8,11 @@ from typing import Any, Final
 from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import ROOT
 from windlass.api.table import Route
-from windlass.clock import micros
 from windlass.engine.doctor import examine
 from windlass.engine.engine import Engine
 from windlass.engine.health import health, ready
 from windlass.store.check import check
 from windlass.store.migrations import HEAD
-from windlass.store.transaction import Transaction
-from windlass.store.workers import live
 
 
 async def healthz(_: Any, __: Request) -> Answer:
@@ -45,13 +42,8 @@ async def check_store(engine: Engine, _: Request) -> Answer:
 
 async def get_diagnosis(engine: Engine, _: Request) -> Answer:
     """Say what is wrong with the store and its work."""
-    alive = await engine.store.read(_alive, micros(engine.settings.lease))
-    found = await examine(engine, version=version("windlass"), serving=alive)
+    found = await examine(engine, version=version("windlass"))
     return Answer(body={"items": [one.to_json() for one in found]})
-
-
-def _alive(tx: Transaction, lease: int) -> bool:
-    return any(row.heartbeat_at > tx.now - lease for row in live(tx))
 
 
 ROUTES: Final = (

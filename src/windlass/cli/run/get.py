@@ -35,6 +35,10 @@ def waits_for(waiting: Any) -> str:
     """Return what a run waits for in one line."""
     if not isinstance(waiting, dict):
         return plain(waiting)
+    if "worker" in waiting:
+        rest = {name: value for name, value in waiting.items() if name not in {"worker", "command", "others"}}
+        lacks = lacking_worker(waiting)
+        return f"{lacks} {waits_for(rest)}" if rest else lacks
     if waiting.get("limit") == "concurrency":
         key = f" with the key {plain(waiting['key'])}" if "key" in waiting else ""
         holders = ", ".join(waiting["holders"]) or "nobody any more"
@@ -44,6 +48,25 @@ def waits_for(waiting: Any) -> str:
     others = {name: value for name, value in waiting.items() if name != "runs"}
     runs = ", ".join(f"run {run['id']} of {plain(run['job'])} ({run['condition']})" for run in waiting["runs"])
     return f"{runs}; {plain(others)}" if others else runs
+
+
+def lacking_worker(waiting: Any) -> str:
+    """Return which worker a run lacks, and the command that starts it; nothing where it lacks none."""
+    if not isinstance(waiting, dict) or "worker" not in waiting:
+        return ""
+    need = waiting["worker"]
+    labels = ", ".join(f"{plain(name)}={plain(value)}" for name, value in need["labels"].items())
+    worker = f"a worker that serves queue {plain(need['queue'])} in pool {plain(need['pool'])}"
+    worker += f" with labels {labels}" if labels else ""
+    start = "start `windlass up` again as" if waiting["others"] else "start"
+    return f"{worker}, and there is none: {start} `{plain(waiting['command'])}`."
+
+
+def note_lacking(session: Session, run: Mapping[str, Any]) -> None:
+    """Say that nobody will take the tasks of a run, where that is so."""
+    lacks = lacking_worker(run["waitingFor"])
+    if lacks:
+        session.out.note(f"Run {run['id']} waits for {lacks}")
 
 
 def _attempt(task: Mapping[str, Any]) -> str:

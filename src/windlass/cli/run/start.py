@@ -10,6 +10,7 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import JOB, pairs
 from windlass.cli.parameters import parameter_options, parameters_of
+from windlass.cli.run.get import note_lacking
 from windlass.cli.session import Session
 from windlass.cli.text import local_time
 from windlass.cli.watch.reconnect import reconnect_option
@@ -71,6 +72,7 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
         if wait:
             if not created:
                 session.out.note(f"windlass: The key stands for run {run['id']} already; no other was started.")
+            note_lacking(session, run)
             return _wait(session, client, run, reconnect)
     if not created:
         session.out.value(run, lambda: [run["id"]] if session.out.quiet else [_existing(run)])
@@ -79,7 +81,10 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
     told = f"Run {run['id']} is {run['state']}{when or awaited_runs(run)}"
     session.out.value(run, lambda: [run["id"]] if session.out.quiet else [f"{told}."])
     if client.idle:
-        session.out.note("Nobody works on runs now; `windlass up` does.")
+        command = (run["waitingFor"] or {}).get("command", "windlass up")
+        session.out.note(f"Nobody works on runs now; `{command}` does.")
+    else:
+        note_lacking(session, run)
     return 0
 
 

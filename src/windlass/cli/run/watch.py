@@ -6,6 +6,7 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.options import RUN
+from windlass.cli.run.get import note_lacking
 from windlass.cli.session import Session
 from windlass.cli.watch.reconnect import reconnect_option
 
@@ -28,5 +29,6 @@ def command(session: Session, *, run: str, logs: bool, reconnect: float) -> int:
 
     with session.connect() as client:
         found = client.get("runs", run)
+        note_lacking(session, found)
         view = view_of(session, found["id"], logs=logs)
         return follow_run(session, client, found["id"], view=view, patience=reconnect)
