@@ -234,3 +234,12 @@ def test_provenance_needs_a_source(cli: Cli) -> None:
     assert cli("job", "get", "from-repo", "--json").json()["provenance"]["commit"] == "abc"
     assert cli("job", "apply", "job.yaml", "--source", "other").code == 2
     assert cli("job", "apply", "job.yaml", "--source", "other", "--force").code == 0
+
+
+def test_prune_needs_a_source(cli: Cli) -> None:
+    manifest("prune-1", "one.yaml")
+    said = cli("job", "apply", "one.yaml", "--prune")
+    assert said.code == 2
+    assert "--prune needs --source" in said.stderr
+    assert cli("job", "get", "prune-1").code == 2
+    assert cli("job", "apply", "one.yaml", "--prune", "--source", "ops", "--dry-run").code == 0

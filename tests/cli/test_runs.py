@@ -213,6 +213,18 @@ def test_workers_queues_and_the_database_are_shown(cli: Cli) -> None:
     assert {one["check"] for one in doctor.json()} >= {"settings", "versions", "owner"}
 
 
+def test_a_second_cancel_says_that_it_stops_the_clean_up(cli: Cli) -> None:
+    text = JOB.replace("ALIAS", "cancel-2").replace('run: "exit CODE"', "triggerRule: always, run: sleep 60")
+    Path("long.yaml").write_text(text)
+    assert cli("job", "apply", "long.yaml").code == 0
+    run = cli("run", "start", "cancel-2", "--quiet").stdout.strip()
+    while "after" not in cli("event", "list", "--run", run, "--type", "task.started").stdout:
+        assert cli("run", "get", run, "--json").json()["finishedAt"] is None
+    assert cli("run", "cancel", run).stdout.endswith("asked once more, its clean-up steps are stopped too.\n")
+    assert "asked before: its clean-up steps are stopped too now" in cli("run", "cancel", run).stdout
+    assert cli("run", "watch", run, "--json").json()["state"] == "cancelled"
+
+
 def test_a_run_that_no_worker_takes_says_which_it_lacks(cli: Cli) -> None:
     requires = "requires: {pool: gpu, labels: {disk: ssd}}\nsteps:"
     Path("far.yaml").write_text(JOB.replace("ALIAS", "far").replace("CODE", "0").replace("steps:", requires, 1))

@@ -127,6 +127,22 @@ async def test_by_hand_a_job_of_a_source_stays_with_it_unless_forced(engine: Eng
     assert (await get_job(engine, "default", "a"))["provenance"] is None
 
 
+async def test_a_job_that_another_source_takes_over_says_so_in_its_history(engine: Engine) -> None:
+    await applied(engine, manifest("a"), provenance=GIT, author="ann")
+    other = Provenance(source="other")
+    taken = await applied(engine, manifest("a"), provenance=other, author="bob", force=True, message="moved")
+    assert (taken.unchanged, taken.revisions) == (("a",), {"a": 2})
+    assert (await applied(engine, manifest("a"), provenance=other)).revisions == {"a": 2}
+    await applied(engine, manifest("a"), author="cid", force=True)
+    history, _ = await job_history(engine, "default", "a")
+    assert [(one["revision"], one["author"], one["message"]) for one in history] == [
+        (3, "cid", 'taken over: source "other" before, by hand now'),
+        (2, "bob", 'moved (taken over: source "git" before, source "other" now)'),
+        (1, "ann", None),
+    ]
+    assert len({one["digest"] for one in history}) == 1
+
+
 @pytest.mark.promise("C04", part=("prune", "protected labels"))
 async def test_prune_deletes_what_the_source_no_longer_has(engine: Engine) -> None:
     await applied(engine, manifest("a"), manifest("b"), manifest("c", **{"windlass/protected": "true"}), provenance=GIT)

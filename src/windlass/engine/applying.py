@@ -148,8 +148,7 @@ def _planned(tx: Transaction, manifests: Manifests, options: ApplyOptions) -> tu
 
 
 def _standing(job: StoredJob) -> Standing:
-    source = None if job.provenance is None else job.provenance["source"]
-    return Standing(job.alias, job.digest, source, job.labels.get(PROTECTED_LABEL) == "true")
+    return Standing(job.alias, job.digest, _source(job.provenance), job.labels.get(PROTECTED_LABEL) == "true")
 
 
 def _apply_one(
@@ -169,12 +168,29 @@ def _apply_one(
         kept = provenance == standing.provenance or (provenance is None and not options.force)
         if not changed and kept and standing.deleted_at is None:
             return standing.revision
-        job_id, number = standing.id, standing.revision + changed
+        taken = not changed and standing.deleted_at is None and _source(provenance) != _source(standing.provenance)
+        if taken:
+            options = replace(options, message=_taken_over(standing, provenance, options.message))
+        job_id, number = standing.id, standing.revision + (changed or taken)
         update_job(tx, job_id, revision=number, labels=labels, provenance=provenance)
-        if not changed:
+        if not (changed or taken):
             return number
     add_revision(tx, engine, job_id, number, document, provenance, options)
     return number
+
+
+def _source(provenance: Mapping[str, str] | None) -> str | None:
+    return None if provenance is None else provenance["source"]
+
+
+def _taken_over(standing: StoredJob, provenance: Mapping[str, str] | None, message: str | None) -> str:
+    """Return what the history says of a job that another source has from now on."""
+    before, after = (
+        "by hand" if source is None else f'source "{source}"'
+        for source in (_source(standing.provenance), _source(provenance))
+    )
+    told = f"taken over: {before} before, {after} now"
+    return f"{message} ({told})" if message else told
 
 
 def _provenance(located: Located, options: ApplyOptions) -> dict[str, str] | None:

@@ -21,25 +21,25 @@ from windlass.store.runs import revision_of
 from windlass.store.transaction import Transaction, apart
 
 
-async def cancel(engine: Engine, run_id: bytes, *, by: str | None = None) -> None:
+async def cancel(engine: Engine, run_id: bytes, *, by: str | None = None) -> bool:
     """Ask a run to stop; what is not started ends at once, what runs is stopped by its worker.
 
     Steps with the rule `always` still run, within the clean-up grace of the settings, where anything of the run was
     started; a second call stops those too.
-    Cancelling a cancelled run changes nothing.
+    Cancelling a cancelled run changes nothing. Return whether it was asked to stop before.
     Raises NotFound where there is no such run, Conflict where it ended in another way.
     """
-    await engine.store.run(cancel_run, engine, run_id, by)
+    return await engine.store.run(cancel_run, engine, run_id, by)
 
 
-def cancel_run(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> None:
+def cancel_run(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> bool:
     """Cancel one run within a unit of work; see `cancel`."""
     flags = hot.run_flags(tx, run_id)
     revision = revision_of(tx, run_id)
     if flags is None or revision is None:
         raise NotFound(f"There is no run {id_text(run_id)}.")
     if flags.state == "cancelled":
-        return
+        return True
     if flags.state in RUN_FINAL:
         raise Conflict(
             f"Run {id_text(run_id)} is already {flags.state}; only a run that is not final can be cancelled."
@@ -55,6 +55,7 @@ def cancel_run(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -
     if failure is not None:
         set_aside(tx, run_id, failure)
     _cancel_children(tx, engine, run_id, again=again)
+    return again
 
 
 def cancel_runs(tx: Transaction, engine: Engine, run_ids: Iterable[bytes], *, again: bool = False) -> None:

@@ -53,6 +53,8 @@ def _body(**options: Any) -> Body:
 async def apply_definitions(engine: Engine, request: Request) -> Answer:
     """Make jobs what the manifests say."""
     data = request.data
+    if data.get("prune") and "provenance" not in data:
+        raise UserError("prune needs provenance with a source: it deletes what came from there and is gone now.")
     options = ApplyOptions(
         project=request.query["project"],
         provenance=Provenance(**data["provenance"]) if "provenance" in data else None,

@@ -229,8 +229,8 @@ async def diff_one(engine: Engine, request: Request) -> Answer:
 async def cancel_one(engine: Engine, request: Request) -> Answer:
     """Ask a run to stop."""
     run_id = await run_id_of(engine, request)
-    await cancel(engine, run_id, by=request.principal.name)
-    return Answer(status=202, body=await get_run(engine, run_id))
+    again = await cancel(engine, run_id, by=request.principal.name)
+    return Answer(status=202, body=await get_run(engine, run_id) | {"again": again})
 
 
 async def retry_one(engine: Engine, request: Request) -> Answer:

@@ -23,7 +23,7 @@ windlass job apply 'jobs/**/*.yaml' --dry-run
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--force", is_flag=True, help="Take over jobs that come from another source.")
-@click.option("--prune", is_flag=True, help="Delete jobs of the same source that are not in the files.")
+@click.option("--prune", is_flag=True, help="Delete the jobs of --source that are not in the files; needs it.")
 @click.option("--per-document", is_flag=True, help="Hold bad documents back and apply the others.")
 @click.option("-m", "--message", help="Why, for the history.")
 @click.option("--source", help="Name of where the files come from, such as a repository; jobs stay with their source.")
@@ -71,6 +71,8 @@ def _provenance(options: dict[str, Any]) -> dict[str, Any]:
     given = {name: options[name] for name in ("source", "repo", "ref", "commit") if options[name]}
     if given and "source" not in given:
         raise click.UsageError(f"--{next(iter(given))} needs --source")
+    if options["prune"] and not given:
+        raise click.UsageError("--prune needs --source: it deletes the jobs that came from there and are gone now")
     return {"provenance": given} if given else {}
 
 

@@ -21,8 +21,18 @@ def command(session: Session, *, runs: tuple[str, ...]) -> None:
     with session.connect() as client:
         for reference in runs:
             run = client.post("runs", reference, "cancel")
+            again = run.pop("again")
             asked.append(run)
-            told = "is cancelled" if run["state"] == "cancelled" else f"is asked to stop, it is still {run['state']}"
-            session.out.done(f"Run {run['id']} {told}.")
+            session.out.done(f"Run {run['id']} {_told(run['state'], again=again)}.")
+        if client.idle and any(run["state"] != "cancelled" for run in asked):
+            session.out.note("Nobody works on runs now: what is left of them ends once `windlass up` is started.")
     if session.out.format != "table":
         session.out.value(asked[0] if len(asked) == 1 else asked, tuple)
+
+
+def _told(state: str, *, again: bool) -> str:
+    if state == "cancelled":
+        return "is cancelled"
+    if again:
+        return f"was asked before: its clean-up steps are stopped too now, it is still {state}"
+    return f"is asked to stop, it is still {state}; asked once more, its clean-up steps are stopped too"
