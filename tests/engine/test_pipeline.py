@@ -224,6 +224,33 @@ async def test_progress_that_cannot_be_kept_fails_no_step(bench: Bench) -> None:
     assert bench.queue.said == [(90, "almost")]
 
 
+async def test_an_attempt_does_not_end_before_its_last_progress_is_kept(bench: Bench) -> None:
+    begun, free = asyncio.Event(), asyncio.Event()
+    keep = bench.queue.progress
+
+    async def slowly(claim: Claim, percent: float | None, message: str | None) -> None:
+        begun.set()
+        await free.wait()
+        await keep(claim, percent, message)
+
+    bench.queue.progress = slowly  # type: ignore[method-assign]
+    reports: list[asyncio.Task[None]] = []
+
+    async def tell(context: StepContext) -> Outcome:
+        reports.append(asyncio.ensure_future(context.progress(99, "last")))
+        await begun.wait()
+        return Completed()
+
+    running = asyncio.ensure_future(bench.run(tell))
+    await begun.wait()
+    for _ in range(100):  # turns of the event loop, in which nothing may end
+        await asyncio.sleep(0)
+    assert not running.done()
+    free.set()
+    assert await running == Completed()
+    assert bench.queue.said == [(99, "last")]
+
+
 async def test_a_log_that_cannot_be_kept_fails_no_step(bench: Bench) -> None:
     async def write(context: StepContext) -> Outcome:
         await context.log.write(b"lost")

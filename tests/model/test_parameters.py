@@ -14,16 +14,18 @@ from windlass.model.parameters import check_parameters, from_text, pairs_of
 
 pytestmark = pytest.mark.promise("O02")
 
+DEEP = {"type": "object", "properties": {"list": {"type": "array", "items": {"type": "integer"}}}}
 BLOCK: dict[str, Any] = {
     "region": {"type": "string", "enum": ["eu", "us"], "default": "eu"},
     "count": {"type": "integer", "minimum": 1, "maximum": 9},
     "ratio": {"type": "number"},
     "full": {"type": "boolean", "default": False},
     "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 2},
-    "map": {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}},
+    "map": {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}, "deep": DEEP}},
     "day": {"type": "string", "format": "date"},
     "file": {"type": "string", "format": "file"},
     "code": {"type": "string", "pattern": "^[A-Z]{3}$"},
+    "pause": {"type": "string", "format": "duration"},
     "token": {"type": "string", "secret": True, "minLength": 8},
 }
 
@@ -34,6 +36,11 @@ def job(parameters: dict[str, Any] | None = BLOCK) -> Job:
 
 def messages(given: dict[str, Any], parameters: dict[str, Any] | None = BLOCK) -> list[str]:
     return [finding.message for finding in check_parameters(job(parameters), given)[1]]
+
+
+@pytest.mark.parametrize("text", ["90s", "5m", "1h30m", "2d", "90", "PT1H30M", "P1D", "P2W", "P1Y2M3DT4H5M6S"])
+def test_a_duration_is_written_as_everywhere_else_or_as_in_iso_8601(text: str) -> None:
+    assert messages({"pause": text}) == []
 
 
 def test_defaults_fill_what_is_not_given() -> None:
@@ -54,7 +61,10 @@ def test_defaults_fill_what_is_not_given() -> None:
         ("tags", ["a", 1], "tags[1] must be text, not the number 1"),
         ("tags", ["a", "b", "c"], "tags must have at most 2 entries"),
         ("map", {}, 'missing key "a" in map'),
-        ("map", {"a": "x"}, 'a must be an integer, not "x"'),
+        ("map", {"a": "x"}, 'map.a must be an integer, not "x"'),
+        ("map", {"a": 1, "deep": {"list": [1, "x"]}}, 'map.deep.list[1] must be an integer, not "x"'),
+        ("pause", "5 minutes", 'pause must be a duration such as 90s, 1h30m or PT1H30M, not "5 minutes"'),
+        ("pause", "PT", 'pause must be a duration such as 90s, 1h30m or PT1H30M, not "PT"'),
         ("day", "2026-02-30", 'day must be a date such as 2026-11-22, not "2026-02-30"'),
         ("day", "yesterday", 'day must be a date such as 2026-11-22, not "yesterday"'),
         ("file", "", 'file must be the path of a file, not ""'),

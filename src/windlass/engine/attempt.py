@@ -299,6 +299,8 @@ class PacedProgress:
         self._told: tuple[float | None, str | None] | None = None
         self._next = 0.0
         self._late: asyncio.Task[None] | None = None
+        #: Held while a report is on its way: the end of the attempt must not overtake it.
+        self._handing = asyncio.Lock()
 
     async def __call__(self, percent: float | None = None, message: str | None = None) -> None:
         """Report percent done and what is going on."""
@@ -315,10 +317,14 @@ class PacedProgress:
         await self.flush()
 
     async def flush(self) -> None:
-        """Hand on what was said last, if it was not yet."""
+        """Return once what was said last is handed on."""
         if self._late is not None:
             self._late.cancel()
             self._late = None
+        async with self._handing:
+            await self._hand_on()
+
+    async def _hand_on(self) -> None:
         if self._said is None or self._said == self._told:
             return
         told, self._told = self._told, self._said

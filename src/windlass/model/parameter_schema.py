@@ -6,8 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from windlass.model.durations import parse_duration
+
 #: Keys of a parameter that JSON Schema does not have, or has with another meaning.
 _OURS = ("secret", "required", "default", "examples", "title", "description")
+#: RFC 3339, appendix A: weeks stand alone, and what follows the T is not empty.
+_ISO = re.compile(
+    r"P(?:[0-9]+W|(?=[0-9]|T[0-9])(?:[0-9]+Y)?(?:[0-9]+M)?(?:[0-9]+D)?"
+    r"(?:T(?=[0-9])(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+S)?)?)",
+    re.ASCII,
+)
 #: Memory that one compiled pattern may take.
 _PATTERN_BYTES = 1024 * 1024
 
@@ -35,7 +43,7 @@ def validator(schema: Mapping[str, Any]) -> Any:
         return jsonschema_rs.Draft202012Validator(
             dict(schema),
             validate_formats=True,
-            formats={"file": _is_file},
+            formats={"file": _is_file, "duration": is_duration},
             pattern_options=jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES),
         )
     except ValueError as error:
@@ -45,6 +53,17 @@ def validator(schema: Mapping[str, Any]) -> Any:
 def _is_file(value: str) -> bool:
     """Say whether a text can be the path of a file."""
     return bool(value) and "\0" not in value and not value.endswith("/")
+
+
+def is_duration(value: str) -> bool:
+    """Say whether a text is a duration as people write it here (`90s`, `1h30m`) or as ISO 8601 does (`PT1H30M`)."""
+    if _ISO.fullmatch(value):
+        return True
+    try:
+        parse_duration(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _pattern_sentence(schema: Mapping[str, Any], error: ValueError) -> str:

@@ -136,7 +136,7 @@ def _wrong(name: str, value: Any, schema: Mapping[str, Any]) -> Iterable[Finding
     except BadPattern as error:
         yield _finding((name,), f"{name} cannot be checked: {error}")
         return
-    for path, message, _ in complaints(check, value, schema, name, hide=secret):
+    for path, message, _ in complaints(check, value, schema, name, hide=secret, whole=True):
         yield _finding((name, *path), message)
 
 

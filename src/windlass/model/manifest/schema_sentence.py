@@ -24,6 +24,7 @@ _FORMATS = {
     "file": "the path of a file",
     "email": "an e-mail address",
     "uri": "an address with its scheme",
+    "duration": "a duration such as 90s, 1h30m or PT1H30M",
 }
 #: What makes further complaints about the same place needless.
 _STRONGEST = ("enum", "type")
@@ -32,12 +33,20 @@ Sentence = tuple[Path, str, Literal["key", "value"]]
 
 
 def complaints(
-    check: Any, value: Any, schema: Mapping[str, Any], what: str, *, hide: bool = False, known: bool = False
+    check: Any,
+    value: Any,
+    schema: Mapping[str, Any],
+    what: str,
+    *,
+    hide: bool = False,
+    known: bool = False,
+    whole: bool = False,
 ) -> Iterable[Sentence]:
     """Yield what the validator `check` of `schema` says about `value`: of one place what says most.
 
     `what` is how the value is called. With `hide` no sentence shows the value. A text that holds an expression is taken
     for any type, unless it is `known` that what looks like one is not: what it gives is checked when it is known.
+    With `whole` a value within is called by its whole path instead of its nearest key: `limits.rows`.
     """
     if check.is_valid(value):
         return
@@ -48,14 +57,16 @@ def complaints(
             strongest[tuple(error.instance_path)] = error.kind.name
     for error in errors:
         if strongest.get(tuple(error.instance_path), error.kind.name) == error.kind.name:
-            yield from sentences(error, schema, what, hide=hide)
+            yield from sentences(error, schema, what, hide=hide, whole=whole)
 
 
 def _is_expression(value: Any) -> bool:
     return isinstance(value, str) and "${{" in value
 
 
-def sentences(error: Any, schema: Mapping[str, Any], what: str, *, hide: bool = False) -> Iterable[Sentence]:
+def sentences(
+    error: Any, schema: Mapping[str, Any], what: str, *, hide: bool = False, whole: bool = False
+) -> Iterable[Sentence]:
     """Yield where (below the checked value) and what is wrong, for one validation error.
 
     `what` is how the checked value is called where the error is about itself. With `hide` no sentence shows the value.
@@ -63,7 +74,7 @@ def sentences(error: Any, schema: Mapping[str, Any], what: str, *, hide: bool = 
     path: Path = tuple(error.instance_path)
     kind = error.kind.name
     detail = error.kind.as_dict()
-    name = label((what, *path))
+    name = _dotted((what, *path)) if whole else label((what, *path))
     if kind == "additionalProperties":
         known = _properties(schema, path)
         for key in detail["unexpected"]:
@@ -87,6 +98,11 @@ def sentences(error: Any, schema: Mapping[str, Any], what: str, *, hide: bool = 
         else:
             found = "" if hide or kind in _LENGTHS else f", not {described(error.instance)}"
             yield path, f"{name} must {say(detail)}{found}", "value"
+
+
+def _dotted(path: Path) -> str:
+    """Return a path as people write it: `limits.rows[2]`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
 def _types(detail: Mapping[str, Any]) -> str:
