@@ -7,10 +7,12 @@ import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from windlass.errors import Unavailable, UserError
+from windlass.model.did_you_mean import suggestion
 from windlass.model.durations import LONGEST
 from windlass.model.state import RUN_MOVES
 from windlass.sdk.opening import open_backend, read_settings
@@ -249,6 +251,7 @@ def options_of(
     note: str | None = None,
     correlation_id: str | None = None,
     depends_on: Iterable[Run[Any] | str | tuple[Run[Any] | str, str]] = (),
+    **unknown: Any,
 ) -> Options:
     """Return the options of a submission.
 
@@ -261,6 +264,12 @@ def options_of(
     from windlass.engine.starting import points  # noqa: PLC0415 - brings in the engine
     from windlass.sdk.backend import Options  # noqa: PLC0415 - with it
 
+    for name in unknown:
+        known = [one for one, what in signature(options_of).parameters.items() if what.kind is what.KEYWORD_ONLY]
+        near = suggestion(name, known) or f"; there are {', '.join(known)}."
+        raise UserError(f'There is no option "{name}" of a submission{near}')
+    if labels is not None and not all(isinstance(text, str) for pair in labels.items() for text in pair):
+        raise UserError(f"labels are texts by name, not {dict(labels)!r}.")
     if scheduled_at is not None and start_after is not None:
         raise UserError("scheduled_at and start_after are the same option: give one of them.")
     when = start_after if scheduled_at is None else scheduled_at

@@ -34,11 +34,17 @@ def read_settings(url: str | None, said: Mapping[str, str]) -> Settings:
 
     Raises UserError where one is wrong, or where `url` names what has not landed yet.
     """
+    if url is not None and not isinstance(url, str):
+        raise UserError(f"A store is named by a text such as sqlite:///jobs.db or memory://, not by {url!r}.")
     if url is not None and url.partition("://")[0] in {"http", "https"}:
         raise UserError(f"{url}: working with a server on the network lands later; use sqlite:///FILE or memory://.")
     for name in said:
         if name not in NAMES:
             raise UserError(f'There is no setting "{name}"{suggestion(name, NAMES) or "."}')
+    if url is not None:
+        from windlass.store.place import store_place
+
+        store_place(url)  # says what is wrong with it
     flags = dict(said) if url is None else {**said, "database_url": url}
     settings = load_settings(os.environ, flags).settings
     if url is None and settings.url is not None:

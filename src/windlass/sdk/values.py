@@ -88,6 +88,9 @@ class Taking:
         if not self.spread and isinstance(context, Mapping) and not takes_an_object(self.kind) and self._named(context):
             (context,) = context.values()
         found = plain(context, "the context")
+        if not self.spread and isinstance(found, dict) and self.kind is not Any and not takes_an_object(self.kind):
+            names = ", ".join(f'"{name}"' for name in found)
+            raise BadValue(f'it takes one value, "{self.name}"; it was given {names or "an empty mapping"}')
         if self.kind is Any:
             return found
         made = build(self.kind, found, "the context")
