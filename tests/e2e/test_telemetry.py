@@ -22,6 +22,9 @@ _JOBS: Final = f"""\
 {HEAD % "wide"}steps:
   - {{name: each, matrix: {{n: [1, 2]}}, run: 'echo "$TRACEPARENT"'}}
 ---
+{HEAD % "parent"}steps:
+  - {{name: call, uses: {{job: wide}}}}
+---
 {HEAD % "long"}steps:
   - {{name: wait, onWorkerLost: retry, run: 'echo "$TRACEPARENT"; [ "$WINDLASS_ATTEMPT" = 2 ] || sleep 60'}}
 """
@@ -88,6 +91,20 @@ def test_a_trace_goes_from_the_caller_through_the_run_to_its_steps(
     found = spans(collector, run)
     assert {one.trace_id for many in found.values() for one in many} == {other}
     assert sorted(one.attributes["windlass.key"] for one in found["task each"]) == ["1", "2"]
+
+
+@pytest.mark.promise("H14", part="traces")
+def test_a_run_that_a_step_starts_is_below_that_step(collector: Collector, windlass: Windlass, api: Socket) -> None:
+    apply(windlass, _JOBS)
+    serve(windlass, **sending(collector))
+    run = json.loads(api.raw("POST", "jobs/parent/run")[1])["id"]
+    assert ended(windlass, run)["state"] == "completed"
+    above = spans(collector, run)
+    (child,) = api("GET", f"runs/{run}/children")["items"]
+    (below,) = spans(collector, child["id"])["run wide"]
+    (attempt,) = above["attempt call"]
+    assert (below.trace_id, below.parent_id) == (attempt.trace_id, attempt.span_id)
+    assert below.trace_id == run.replace("-", "")
 
 
 @pytest.mark.promise("H14", part="traces")

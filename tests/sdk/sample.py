@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from opentelemetry.trace import get_current_span
+
 from windlass import Job, Progress, job
 
 
@@ -48,3 +50,25 @@ async def triple(number: int) -> int:
 def double(number: int) -> int:
     """Return twice the number."""
     return 2 * number
+
+
+def current_span() -> list[str]:
+    """Return the ids of the trace and of the span that code is in."""
+    found = get_current_span().get_span_context()
+    return [f"{found.trace_id:032x}", f"{found.span_id:016x}"]
+
+
+@job
+def traced(_: int) -> list[str]:
+    """Return the span that code in a thread is in."""
+    return current_span()
+
+
+class InlineTraced(Job[int, list[str]]):
+    """Return the span that code on the event loop is in."""
+
+    isolation = "inline"
+
+    async def execute(self, context: int, progress: Progress) -> list[str]:  # noqa: ARG002 - it takes what jobs take
+        """Return it."""
+        return current_span()

@@ -287,6 +287,16 @@ async def test_the_current_trace_is_the_correlation_id_unless_one_is_given(sdk: 
     assert "traceparent" not in other["trigger"]
 
 
+@pytest.mark.parametrize("definition", [sample.traced, sample.InlineTraced])
+async def test_code_of_a_job_is_in_the_span_that_its_run_was_started_in(sdk: Windlass, definition: Any) -> None:
+    given = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    with use_span(NonRecordingSpan(given)):
+        run = await sdk.submit(definition, 1)
+    assert await run.wait(SECONDS) == [f"{0xABC:032x}", f"{0xDEF:016x}"]
+    plain = await sdk.submit(definition, 1)
+    assert await plain.wait(SECONDS) == ["0" * 32, "0" * 16]
+
+
 async def test_events_come_from_the_moment_of_the_subscription(sdk: Windlass) -> None:
     await (await sdk.submit(sample.double, 1)).wait(SECONDS)
     events = sdk.subscribe(["run.*"])

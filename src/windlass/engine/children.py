@@ -13,6 +13,7 @@ from windlass.engine.shapes import secret_names
 from windlass.engine.starting import checked, prepare, prepared_revision
 from windlass.engine.step_context import task_id
 from windlass.engine.submission import Prepared, Submission, accept, expansion_of
+from windlass.engine.tracing import trace_below
 from windlass.errors import UserError, WindlassError
 from windlass.ids import id_text
 from windlass.model.outcome import ChildRun, Failed
@@ -55,11 +56,13 @@ def _start(book: Book, engine: Engine, row: Held, child: ChildRun) -> Started:
     if parent.queue != book.job.job.queue:  # it was given another queue than its job's, and so is all that it starts
         prepared = prepared_revision(tx, engine, prepared.job.revision_id, parent.queue)
     _refuse_open_secrets(prepared, child)
+    trace = trace_below(book.run_id, row.task, row.attempt, parent.trigger, engine.tracer)
     submission = Submission(
         parameters=checked(engine, prepared.job, child.parameters, {}),
         priority=parent.priority,
         trigger=_trigger(book, row),
         correlation_id=parent.correlation_id,
+        traceparent=None if trace is None else str(trace),
         parent_id=book.run_id,
         root_id=root,
         cascade=child.cascade,

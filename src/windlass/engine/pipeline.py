@@ -25,6 +25,7 @@ from windlass.engine.secret import Secrets, SecretUnavailable
 from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import expression_context
 from windlass.engine.subject import work_on
+from windlass.engine.tracing import enter_trace
 from windlass.engine.worker import StopSignal
 from windlass.errors import ExpressionError, Unavailable, WindlassError
 from windlass.model.masking import Masker
@@ -91,6 +92,7 @@ class Pipeline:
     async def run(self, claim: Claim, stop: StopSignal) -> Report | None:
         """Run the attempt of `claim`; None where it was never started and nothing is to be reported."""
         work_on(claim, self._worker)
+        enter_trace(claim, self._engine.tracer)
         telling = _log.isEnabledFor(logging.DEBUG)
         if telling:
             _log.debug("An attempt begins")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -34,9 +35,32 @@ def given_trace(trigger: str | None) -> TraceContext | None:
 
 
 def attempt_trace(claim: Claim, tracer: Tracer | None) -> TraceContext | None:
-    """Return the trace context for the step of an attempt: its own span, or where none is made, what was given."""
-    given = given_trace(claim.trigger)
+    """Return the trace context for the step of an attempt; see `trace_below`."""
+    return trace_below(claim.run_id, claim.task, claim.attempt, claim.trigger, tracer)
+
+
+def trace_below(
+    run_id: bytes, task: int, attempt: int, trigger: str | None, tracer: Tracer | None
+) -> TraceContext | None:
+    """Return the trace context for what an attempt starts: its own span, or where none is made, what its run was given.
+
+    `trigger` is its run's, as JSON text.
+    """
+    given = given_trace(trigger)
     if tracer is None:
         return given
-    trace_id = trace_id_of(claim.run_id, given)
-    return TraceContext(trace_id, span_id_of(claim.run_id, claim.task, claim.attempt), tracer.sampled(trace_id, given))
+    trace_id = trace_id_of(run_id, given)
+    return TraceContext(trace_id, span_id_of(run_id, task, attempt), tracer.sampled(trace_id, given))
+
+
+def enter_trace(claim: Claim, tracer: Tracer | None) -> None:
+    """Make the attempt's span the current one of OpenTelemetry in this task of the event loop, where that is used."""
+    if tracer is None and (claim.trigger is None or FIELD not in claim.trigger):
+        return
+    trace, context = (sys.modules.get(f"opentelemetry.{name}") for name in ("trace", "context"))
+    found = attempt_trace(claim, tracer)
+    if trace is None or context is None or found is None:
+        return
+    flags = trace.TraceFlags(trace.TraceFlags.SAMPLED if found.sampled else trace.TraceFlags.DEFAULT)
+    span = trace.SpanContext(int(found.trace_id, 16), int(found.span_id, 16), is_remote=True, trace_flags=flags)
+    context.attach(trace.set_span_in_context(trace.NonRecordingSpan(span)))

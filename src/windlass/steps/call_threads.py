@@ -6,6 +6,8 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 
 Call = Callable[[], None]
 
@@ -29,8 +31,8 @@ class CallThread:
         return self._thread.ident
 
     def start(self, call: Call) -> None:
-        """Run `call`, which must not raise."""
-        self._calls.put(call)
+        """Run `call`, which must not raise, in the context of who starts it."""
+        self._calls.put(partial(copy_context().run, call))
 
     def end(self) -> None:
         """End once the call that runs has returned."""

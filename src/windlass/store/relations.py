@@ -106,8 +106,8 @@ def release_run(tx: Transaction, run_id: bytes, *, state: str, deadline: int) ->
 
 
 def parent_run(tx: Transaction, run_id: bytes) -> Row[Any]:
-    """Return `(project, queue, priority, correlation_id)` of a run that exists: what its children take over."""
-    found: Select[Any] = select(runs.c.project, runs.c.queue, runs.c.priority, runs.c.correlation_id)
+    """Return `(project, queue, priority, correlation_id, trigger)` of a run: what its children take over."""
+    found: Select[Any] = select(runs.c.project, runs.c.queue, runs.c.priority, runs.c.correlation_id, runs.c.trigger)
     return tx.connection.execute(found.where(runs.c.id == run_id)).one()
 
 
