@@ -64,6 +64,12 @@ def test_help_fits_narrow_terminals_and_its_examples_are_of_the_command(windlass
     ("arguments", "message"),
     [
         (("jb",), 'There is no command "jb"; did you mean "job"? See `windlass --help`.'),
+        (("apply", "f"), 'There is no command "apply"; did you mean "job apply"? See `windlass --help`.'),
+        (
+            ("run", "start", "fan", "n=1"),
+            "Got unexpected extra argument (n=1); a parameter is given as -p n=1. See `windlass run start --help`.",
+        ),
+        (("exec", "fan"), "fan: No such file or directory; a stored job is started by `windlass run start fan`."),
         (("job", "aply"), 'There is no command "aply"; did you mean "apply"? See `windlass job --help`.'),
         (("run", "start"), "Missing argument 'JOB'. See `windlass run start --help`."),
         (("job", "list", "--jso"), "No such option '--jso'. Did you mean '--json'? See `windlass job list --help`."),

@@ -106,10 +106,16 @@ class LazyGroup(click.Group):
         if name not in self._entries and not name.startswith("-"):
             from difflib import get_close_matches  # noqa: PLC0415 - only after a mistake
 
-            near = get_close_matches(name, self._entries, n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else f"; there are {', '.join(self._entries)}."
+            near = get_close_matches(name, self._entries, n=1) or self._with_verb(name)
+            meant = " or ".join(f'"{one}"' for one in near)
+            hint = f"; did you mean {meant}?" if near else f"; there are {', '.join(self._entries)}."
             raise click.UsageError(f'There is no command "{name}"{hint}', ctx)
         return super().resolve_command(ctx, args)
+
+    def _with_verb(self, verb: str) -> list[str]:
+        """Return the commands that end in `verb`: whoever types `apply` means `job apply`."""
+        families = {name: entry for name, entry in self._entries.items() if isinstance(entry, Family)}
+        return [f"{name} {verb}" for name, family in families.items() if verb in family.commands][:3]
 
 
 def make(**more: Any) -> Callable[[Callable[..., Any]], Command]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from windlass.cli.watch.follow import View
     from windlass.client.client import Client
 
+#: What may be the name of a stored job rather than of a file.
+_ALIAS: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 #: How often the store may go to another owner while a run is followed.
 _MOVES = 5
 
@@ -57,6 +60,8 @@ def command(
     """
     if os.path.isdir(file):  # noqa: PTH112 - pathlib raises where a name is too long
         raise UserError(f"{shown_path(file)} is a folder; exec runs one file.")
+    if _ALIAS.fullmatch(file) and not os.path.lexists(file):
+        raise UserError(f"{file}: No such file or directory; a stored job is started by `windlass run start {file}`.")
     found = find_manifests([file]).files[0]
     folder = Path.cwd() if file == "-" else Path(file).absolute().parent
     body: dict[str, Any] = {

@@ -29,6 +29,8 @@ _WORD: Final = 200
 _LONG_WORD: Final = re.compile(rf"\S{{{2 * _WORD},}}")
 #: How click asks where several names are near.
 _DID_YOU_MEAN: Final = re.compile(r" \(Did you mean (.*)\?\)$")
+#: How click names arguments that there are too many of.
+_EXTRA: Final = re.compile(r"unexpected extra arguments? \((.*)\)$")
 #: Files with details of unexpected errors that are kept.
 _KEPT: Final = 20
 
@@ -76,6 +78,9 @@ def _finding(finding: Finding) -> str:
 def _usage(error: click.UsageError) -> str:
     text = error.format_message().rstrip(".").replace("a valid integer range", "a whole number")
     text = _DID_YOU_MEAN.sub(r" Did you mean \1?", text)
+    extra = _EXTRA.search(text)
+    if extra and "=" in extra[1]:
+        text += f"; a parameter is given as -p {extra[1].split()[0]}"
     if not text.endswith("?"):
         text += "."
     return f"{text} See `{error.ctx.command_path} --help`." if error.ctx else text
