@@ -200,6 +200,11 @@ def checked(
     limits = Limits(parameter_bytes=engine.settings.max_parameters)
     complete, more = check_parameters(job.job, {**parameters, **values}, limits)
     wrong = [finding for finding in (*findings, *more) if finding.level == "error"]
+    if not wrong and engine.catalog.rules.parameters:
+        verdicts = engine.catalog.rules.on_parameters(job.job, complete)
+        wrong = [
+            Finding("error", one.message, None, ("parameters", *one.path)) for one in verdicts if one.level == "error"
+        ]
     if wrong:
         raise InvalidDocument(wrong)
     return complete

@@ -1,4 +1,4 @@
-"""The step types that a process knows, by name."""
+"""The step types that a process knows, by name, and the rules of plug-ins."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from windlass.model.manifest.config import ConfigChecker
+from windlass.model.own_rules import OwnRules
 from windlass.model.steptype import StepSpec
 from windlass.model.steptypes import container, control, local, remote, service
 
 #: Every step type of Windlass itself; plug-ins come on top.
 BUILT_IN: tuple[StepSpec, ...] = (*local.SPECS, *control.SPECS, *container.SPECS, *remote.SPECS, *service.SPECS)
 
+_NO_RULES = OwnRules()
+
 
 class StepCatalog(Mapping[str, StepSpec]):
     """Step types by name; immutable."""
 
-    def __init__(self, specs: Iterable[StepSpec] = BUILT_IN) -> None:
-        """Hold `specs`; of two with the same name the later one counts."""
+    def __init__(self, specs: Iterable[StepSpec] = BUILT_IN, rules: OwnRules = _NO_RULES) -> None:
+        """Hold `specs`, of two with the same name the later one, and the `rules` that plug-ins bring."""
+        self.rules = rules
         self._specs = {spec.name: spec for spec in specs}
         self._checkers: dict[str, ConfigChecker] = {}
 
@@ -53,4 +57,8 @@ class StepCatalog(Mapping[str, StepSpec]):
 
     def overlaid(self, specs: Iterable[StepSpec]) -> StepCatalog:
         """Return a catalog in which `specs` are added or take the place of those with the same name."""
-        return StepCatalog((*self._specs.values(), *specs))
+        return StepCatalog((*self._specs.values(), *specs), self.rules)
+
+    def ruled(self, rules: OwnRules) -> StepCatalog:
+        """Return a catalog of the same types with `rules`."""
+        return StepCatalog(self._specs.values(), rules)

@@ -9,6 +9,7 @@ from windlass.errors import NotFound, UserError
 from windlass.model.catalog import StepCatalog
 from windlass.model.did_you_mean import suggestion
 from windlass.model.steptype import StepSpec
+from windlass.steps.own_rules import LINT, PARAMETERS, load_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,11 +28,15 @@ class StepTypes:
     """
 
     def __init__(self, found: Iterable[EntryPoint] | None = None) -> None:
-        """Know the entry points `found`; all installed ones by default."""
+        """Know the entry points `found`; all installed ones by default, those of rules too."""
         self._points: dict[str, EntryPoint] = {}
         self._loaded: dict[str, StepType] = {}
         self._broken: dict[str, str] = {}
-        points = entry_points(group=GROUP) if found is None else found
+        everything = entry_points() if found is None else None
+        points = list(everything.select(group=GROUP) if everything is not None else found or ())
+        self._rules = [
+            point for group in (LINT, PARAMETERS) if everything is not None for point in everything.select(group=group)
+        ]
         for point in sorted(points, key=lambda one: (_owner(one) != _OURS, _owner(one), one.name)):
             if point.name in self._points:
                 owner = _owner(self._points[point.name])
@@ -59,7 +64,7 @@ class StepTypes:
         return self._loaded[name]
 
     def catalog(self) -> StepCatalog:
-        """Return what is known of every type: the specs of Windlass itself, and on top those of plug-ins.
+        """Return what is known of every type: the specs of Windlass itself, and on top those of plug-ins; and rules.
 
         Only plug-ins are loaded for it: a built-in type's spec is that of the model.
         """
@@ -71,7 +76,9 @@ class StepTypes:
                     specs.append(self.get(name).spec)
                 except UserError:
                     continue  # named in `broken`
-        return known.overlaid(specs)
+        rules, broken = load_rules(self._rules)
+        self._broken |= broken
+        return known.overlaid(specs).ruled(rules)
 
     async def close(self) -> None:
         """Let go of what the loaded types keep warm."""
