@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from windlass.errors import Refused, UserError
-from windlass.settings import DESCRIPTIONS, NAMES, load_settings, private_folder, shown, variable
+from windlass.settings import (
+    DESCRIPTIONS,
+    NAMES,
+    NOT_IN_FORCE,
+    load_settings,
+    private_folder,
+    refuse_not_in_force,
+    shown,
+    variable,
+)
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -182,3 +191,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="WINDLASS_HOME"):
         private_folder(tmp_path / "file" / "home")
+
+
+def test_what_nothing_follows_yet_is_refused_by_name(tmp_path: Path) -> None:
+    refuse_not_in_force(load_settings(environment(tmp_path, host="127.0.0.1")).settings)
+    asked = {"url": "https://h", "host": "::1", "port": "1", "tls_cert": "c", "tls_key": "k", "max_runs": "3"}
+    with pytest.raises(UserError) as refused:
+        refuse_not_in_force(load_settings(environment(tmp_path, **asked)).settings)
+    lines = str(refused.value).splitlines()
+    assert [line.partition(" ")[0] for line in lines] == [variable(name) for name in NAMES if name in asked]
+    assert lines[1] == "WINDLASS_HOST is set, but serving on a network is not yet in force; unset it."
+    assert set(NAMES) >= set(NOT_IN_FORCE) > set(asked)

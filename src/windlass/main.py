@@ -157,13 +157,11 @@ async def _restore(database: Path, settings: Settings, source: Path, version: st
 
 def _prepare(settings: Settings) -> None:
     """Refuse what this version cannot do yet, and make the home."""
-    from windlass.errors import UserError
-    from windlass.settings import private_folder
+    from windlass.settings import private_folder, refuse_not_in_force
     from windlass.supervisor.inside import refuse_inside_step
 
     refuse_inside_step(os.environ)
-    if settings.url is not None:
-        raise UserError("WINDLASS_URL is set, but servers on a network are not in force yet; unset it.")
+    refuse_not_in_force(settings)
     private_folder(settings.home)
 
 

@@ -248,6 +248,21 @@ _KINDS: Final[dict[str, Kind]] = {one.name: one.metadata["kind"] for one in fiel
 DESCRIPTIONS: Final[Mapping[str, str]] = {one.name: one.metadata["description"] for one in fields(Settings)}
 
 
+#: Settings that nothing follows yet, each with what they are about.
+NOT_IN_FORCE: Final[Mapping[str, str]] = {
+    "url": "working with a server on a network is",
+    "token": "working with a server on a network is",
+    "host": "serving on a network is",
+    "port": "serving on a network is",
+    "tls_cert": "serving on a network is",
+    "tls_key": "serving on a network is",
+    "local_steps": "logins of several persons are",
+    "step_uids": "a user of its own for the steps of each project is",
+    "max_runs": "a limit of runs of a project is",
+    "max_trigger_depth": "triggers are",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The settings, and where each of them came from."""
@@ -384,6 +399,17 @@ def _text_of(value: Any) -> str | None:
     if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
         return ",".join(f"{key}={item}" for key, item in value.items())
     return None
+
+
+def refuse_not_in_force(settings: Settings) -> None:
+    """Raise UserError with one line for each setting that asks for what this version does not do yet."""
+    lines = [
+        f"{variable(one.name)} is set, but {NOT_IN_FORCE[one.name]} not yet in force; unset it."
+        for one in fields(Settings)
+        if one.name in NOT_IN_FORCE and getattr(settings, one.name) != one.default
+    ]
+    if lines:
+        raise UserError("\n".join(lines))
 
 
 def _contradictions(settings: Settings) -> list[str]:

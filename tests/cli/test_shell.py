@@ -203,6 +203,11 @@ def test_a_store_that_cannot_be_had_is_out_of_reach(windlass: Windlass, home: Pa
     assert said.stderr.count("\n") == 1
     assert windlass("job", "list", env={"WINDLASS_DATABASE_URL": "postgresql://h/d"}).code == 2
     assert windlass("job", "list", env={"WINDLASS_URL": "https://h"}).code == 2
+    said = windlass("up", env={"WINDLASS_HOST": "::1"})
+    assert said.code == 2
+    assert "WINDLASS_HOST is set, but serving on a network is not yet in force" in said.stderr
+    rows = {row["variable"]: row["inForce"] for row in windlass("config", "--json").json()}
+    assert (rows["WINDLASS_HOST"], rows["WINDLASS_LEASE"]) == (False, True)
 
 
 def test_commands_that_need_little_import_little(windlass: Windlass) -> None:
@@ -224,3 +229,14 @@ def test_a_nested_command_takes_its_project_from_the_run(windlass: Windlass) -> 
     env = {"WINDLASS_PROJECT": "ops", "WINDLASS_RUN_ID": "x", "WINDLASS_PARAM_A": "1", "WINDLASS_ATTEMPT_MARK": "m"}
     rows = {row["name"]: row["value"] for row in windlass("config", "--json", env=env).json()}
     assert rows["project"] == "ops"
+
+
+def test_a_folder_that_is_gone_is_told_of_in_one_sentence(windlass: Windlass) -> None:
+    script = f"mkdir gone; cd gone; rmdir ../gone; {PROGRAM} exec -; {PROGRAM} exec x.yaml; true"
+    env = windlass.env
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], env=env, cwd=windlass.folder, capture_output=True, text=True, check=True
+    )
+    told = "windlass: The folder that this was started in is gone: change to another one, and try again."
+    assert told in done.stderr.splitlines()
+    assert "unexpected" not in done.stderr

@@ -135,8 +135,20 @@ async def test_code_that_the_owner_cannot_import_is_refused(guest: Windlass) -> 
     @as_job
     def local() -> None: ...
 
-    with pytest.raises(UserError, match=r"which cannot import tests\.sdk\.test_sharing:"):
+    with pytest.raises(UserError, match=r"which cannot import tests\.sdk\.test_sharing:") as refused:
         await guest.submit(local)
+    told = (
+        "move it to the top level of a module, or stop the process that owns the store, so that this one does the work."
+    )
+    assert str(refused.value).endswith(told)
+
+    async def main() -> None: ...
+
+    main.__module__ = "__main__"
+    with pytest.raises(
+        UserError, match="from the script into a module that the script imports and use `process`, or stop"
+    ):
+        await guest.submit(as_job(isolation="thread")(main))
     with pytest.raises(UserError, match="another process owns the store"):
         await guest.submit(sample.InlinePrice, sample.Order("tea"))
 

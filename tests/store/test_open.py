@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -353,3 +354,19 @@ asyncio.run(main())
     said = {process.communicate(timeout=60)[0] for process in started}
     assert len(said) == 1
     assert [process.returncode for process in started] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("free", "told"), [(0, r"The disk of the database .* is full"), (1 << 40, "disk I/O error")])
+async def test_a_full_disk_is_named_although_sqlite_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, told: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("windlass.store.open.SqliteStore", fail)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1 << 41, 0, free))  # type: ignore[attr-defined]
+    with pytest.raises(Unavailable, match=told):
+        await open_store(f"sqlite:///{tmp_path}/a.db", version="0")
+    monkeypatch.undo()
+    async with await open_store(f"sqlite:///{tmp_path}/a.db", version="0", wait=0) as opened:
+        assert opened.id

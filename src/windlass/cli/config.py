@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from windlass.cli.command import make
 from windlass.cli.session import Session
 from windlass.cli.table import Column
-from windlass.settings import DESCRIPTIONS, NAMES, shown, variable
+from windlass.settings import DESCRIPTIONS, NAMES, NOT_IN_FORCE, shown, variable
+
+
+def _meaning(row: Mapping[str, Any]) -> str:
+    return row["description"] if row["inForce"] else f"not yet in force: {row['description']}"
+
 
 _COLUMNS = (
     Column("SETTING", lambda row: row["variable"]),
     Column("VALUE", lambda row: row["value"] or "-", shrinks=True),
     Column("FROM", lambda row: row["source"]),
-    Column("MEANING", lambda row: row["description"], shrinks=True, drops=True),
+    Column("MEANING", _meaning, shrinks=True, drops=True),
 )
 
 
@@ -38,6 +46,7 @@ def command(session: Session, *, openapi: bool) -> None:
             "value": shown(loaded.settings, name),
             "source": loaded.sources[name],
             "description": DESCRIPTIONS[name],
+            "inForce": name not in NOT_IN_FORCE,
         }
         for name in NAMES
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ from uuid import uuid4
 
 import click
 
-from windlass.errors import InvalidDocument, Unexpected, WindlassError
+from windlass.errors import InvalidDocument, Unavailable, Unexpected, WindlassError
 from windlass.model.printable import printable
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ _DID_YOU_MEAN: Final = re.compile(r" \(Did you mean (.*)\?\)$")
 _EXTRA: Final = re.compile(r"unexpected extra arguments? \((.*)\)$")
 #: Files with details of unexpected errors that are kept.
 _KEPT: Final = 20
+#: What the places are like where nothing can be written.
+_PLACES: Final = {
+    errno.EROFS: "the file system can only be read; name another place, such as by WINDLASS_HOME",
+    errno.ENOSPC: "the disk is full; free some space and try again",
+    errno.EDQUOT: "your share of the disk is full; free some space and try again",
+}
 
 
 def explain(error: BaseException, session: Session) -> int:
@@ -64,9 +71,22 @@ def _foreseen(error: BaseException) -> tuple[list[str], int] | None:
             lines, code = str(error).splitlines() or [type(error).__name__], error.exit_code
         case PermissionError() | FileNotFoundError() | IsADirectoryError() if error.filename:
             lines, code = [f"{printable(str(error.filename))}: {error.strerror}."], WRONG
+        case FileNotFoundError() if not _has_folder():
+            lines, code = ["The folder that this was started in is gone: change to another one, and try again."], WRONG
+        case OSError() if error.errno in _PLACES:
+            where = f"{printable(str(error.filename))}: " if error.filename else ""
+            lines, code = [f"{where}{_PLACES[error.errno]}."], Unavailable.exit_code
         case _:
             return None
     return [f"windlass: {line}" for line in lines], code
+
+
+def _has_folder() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - to be asked, not to be used
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _finding(finding: Finding) -> str:

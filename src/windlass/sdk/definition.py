@@ -49,9 +49,10 @@ class Definition:
         """
         said = self.options.isolation
         if not here and said in {"thread", "inline"}:
+            use = "use `process`, or" if self.importable else f"{self._move} and use `process`, or"
             raise UserError(
                 f'Job "{self.alias}" asks for isolation `{said}`, but another process owns the store and does the '
-                "work; use `process`, or stop that process."
+                f"work; {use} stop that process, so that this one does it."
             )
         chosen = said or ("process" if not here else "inline" if self.asynchronous else "thread")
         if chosen == "inline" and not self.asynchronous:
@@ -60,11 +61,23 @@ class Definition:
                 "use isolation `thread` or `process`."
             )
         if chosen == "process" and not self.importable:
+            instead = (
+                "use isolation `thread` or `inline`"
+                if here
+                else "stop the process that owns the store, so that this one does the work"
+            )
             raise UserError(
                 f'Job "{self.alias}" is to run in a process of its own, which cannot import {self.path}: '
-                "move it to the top level of a module, or use isolation `thread` or `inline`."
+                f"{self._move}, or {instead}."
             )
         return chosen
+
+    @property
+    def _move(self) -> str:
+        """Advice for code that cannot be imported."""
+        if getattr(self.target, "__module__", None) == "__main__":
+            return "move it from the script into a module that the script imports"
+        return "move it to the top level of a module"
 
     def manifest(self, *, here: bool) -> dict[str, Any]:
         """Return the manifest of the job; see `isolation`."""

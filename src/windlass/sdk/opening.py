@@ -9,13 +9,14 @@ import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from windlass.errors import UserError
 from windlass.model.did_you_mean import suggestion
-from windlass.settings import NAMES, Settings, load_settings
+from windlass.settings import NAMES, Settings, load_settings, refuse_not_in_force
 
 if TYPE_CHECKING:
     from windlass.engine.engine import Engine
@@ -47,8 +48,7 @@ def read_settings(url: str | None, said: Mapping[str, str]) -> Settings:
         store_place(url)  # says what is wrong with it
     flags = dict(said) if url is None else {**said, "database_url": url}
     settings = load_settings(os.environ, flags).settings
-    if url is None and settings.url is not None:
-        raise UserError("WINDLASS_URL is set, but working with a server on the network lands later; unset it.")
+    refuse_not_in_force(settings if url is None else replace(settings, url=None))
     return settings
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
+
+from sqlalchemy.exc import DBAPIError
 
 from windlass.clock import Clock
 from windlass.errors import Unavailable
@@ -21,6 +25,8 @@ from windlass.uninterrupted import uninterrupted
 
 #: Bytes up to which a database is checked page by page before each use: some ten milliseconds at most.
 _CHECKED_ALWAYS: Final = 8 << 20
+#: Free bytes without which SQLite cannot open a database.
+_ROOM: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,9 @@ async def open_owned(ownership: Ownership, *, clock: Clock | None = None, verify
         except BaseException:
             await store.close()
             raise
+    except (sqlite3.Error, DBAPIError) as error:
+        ownership.release()
+        raise _not_opened(ownership.database, error) from error
     except BaseException:
         ownership.release()
         raise
@@ -104,7 +113,23 @@ def _prepare(ownership: Ownership, *, verify: bool) -> None:
         if new:
             _mark(path)
     except (OSError, sqlite3.Error) as error:
-        raise Unavailable(f"The database {path} cannot be written: {error}.") from error
+        raise _not_opened(path, error) from error
+
+
+def _not_opened(path: Path, error: Exception) -> Unavailable:
+    """Return what to say of a database that cannot be opened: SQLite calls a full disk an I/O error then."""
+    cause = getattr(error, "orig", error)
+    if _is_full(path, cause):
+        return Unavailable(
+            f"The disk of the database {path} is full: nothing was changed; free some space and try again."
+        )
+    return Unavailable(f"The database {path} cannot be written: {cause}.")
+
+
+def _is_full(path: Path, cause: Exception) -> bool:
+    if isinstance(cause, OSError):
+        return cause.errno in {errno.ENOSPC, errno.EDQUOT}
+    return "full" in str(cause) or ("I/O" in str(cause) and shutil.disk_usage(path.parent).free < _ROOM)
 
 
 def _mark(path: Path) -> None:
