@@ -269,3 +269,20 @@ async def test_a_key_stands_for_what_is_waited_for_too(world: World) -> None:
     assert await after(world, job, first, idempotency_key="k") == run_id
     with pytest.raises(UserError, match="use another key"):
         await after(world, job, second, idempotency_key="k")
+
+
+async def test_a_run_that_has_waited_for_another_asks_for_a_place_under_its_limit(world: World) -> None:
+    other = await world.submit(await world.define("other", steps={"o": {}}))
+    job = await world.define(concurrency={"limit": 1}, steps=ONE)
+    run_id = await after(world, job, other)
+    holder = await world.submit(job)
+    worker = await world.worker()
+    claim = next(claim for claim in await worker.take() if claim.step.name == "o")
+    await worker.end(claim)
+    assert await states(world, run_id) == ["waiting"]
+    await world.cancel(holder)
+    (held,) = [one for one in await world.attempts(holder) if one[2] is None]
+    assert held[0] == "a"
+    await world.lose()
+    assert await states(world, holder, run_id) == ["cancelled", "queued"]
+    assert await (await world.worker("w2")).work() == ["a"]

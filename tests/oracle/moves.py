@@ -33,6 +33,11 @@ def illegal_moves(run: RunPicture) -> Iterator[str]:
     yield from _of_run(run)
     yield from _order_of_all(run)
     for task in range(run.layout.size):
+        told = [event.type for event in run.events if event.task == task]
+        if task in run.final and run.final[task].kept_from is not None:
+            if told != ["task.kept"]:
+                yield f"O5 {run.name}, task {task}: it was kept, and its events are {told}"
+            continue
         yield from _of_task(run, task, [event for event in run.events if event.task == task])
 
 

@@ -21,7 +21,7 @@ def wrong_starts(run: RunPicture) -> Iterator[str]:
         if event.type == "task.started":
             told.setdefault(event.task, []).append(event.data["attempt"])
             yield from _too_early(run, event.task, event.seq, final_steps_at)
-        if event.type.removeprefix("task.") in TASK_FINAL:
+        if event.type.removeprefix("task.") in TASK_FINAL | {"kept"}:
             final_steps_at[event.task] = event.seq
     for task in range(run.layout.size):
         name = f"{run.name}, task {task}"

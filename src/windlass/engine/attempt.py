@@ -244,7 +244,7 @@ def masked_errors(masker: Masker) -> Iterator[None]:
 def _folder(claim: Claim) -> Path | None:
     """Return the folder of the manifest that `exec` runs; None for every other run, whose steps have their own."""
     trigger = {} if claim.trigger is None else orjson.loads(claim.trigger)
-    folder = trigger.get("folder") if trigger.get("type") in {EXEC, "retry"} else None
+    folder = trigger.get("folder") if trigger.get("type") in {EXEC, "retry", "resume"} else None
     return None if folder is None else Path(folder)
 
 

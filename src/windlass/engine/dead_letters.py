@@ -147,7 +147,7 @@ def _would_repeat(tx: Transaction, engine: Engine, run_id: bytes, done: Sequence
     names = [] if places is None or job is None else [job.job.steps[places.of(task)[0]].name for task in done]
     return (
         f"Run {id_text(run_id)} has steps that completed ({', '.join(dict.fromkeys(names))}), and queued again they "
-        "would run a second time; if that may be, use `windlass run retry`."
+        "would run a second time: `windlass run resume` keeps them, `windlass run retry` does them again."
     )
 
 

@@ -122,16 +122,18 @@ def release(book: Book, engine: Engine, scheduled_at: int | None) -> None:
     state = "queued" if at is None else "scheduled"
     if not relations.release_run(tx, book.run_id, state=state, deadline=(at or tx.now) + micros(allowed)):
         return
+    data = None if at is None else to_json({"at": at})
+    hot.insert_facts(tx, [NewFact(f"run.{state}", book.run_id, None, tx.now, data)])
     if at is None and not arrive(tx, engine, book.run_id, book.job):
-        return
+        return  # it waits for a place under the limit of its job, or got none
     ready = open_roots(book)
     for first, last in ready:
         if at is None:
             hot.queue_range(tx, book.run_id, first, last)
         else:
             timed.schedule_range(tx, book.run_id, first, last, at)
-    data = to_json({"ready": ready}) if at is None else to_json({"at": at})
-    hot.insert_facts(tx, [NewFact(f"run.{state}", book.run_id, None, tx.now, data)])
+    if at is None:
+        hot.insert_facts(tx, [NewFact("", book.run_id, None, tx.now, to_json({"ready": ready}))])
 
 
 def end_unstarted(book: Book, state: str, reason: str, error: Mapping[str, Any] | None) -> None:

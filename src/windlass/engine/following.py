@@ -42,7 +42,8 @@ def follow(book: Book, final: Iterable[int], into: Consequences) -> None:
     stopped = stopped_steps(book)
     result = advance(book.job.graph, book.job.rules, final, book, stopping=book.stopping, stopped=stopped)
     held_back = bool(book.job.job.max_parallel_tasks)
-    for step in result.ready if not held_back else ():
+    waits = book.flags.state == "waiting"  # what is ready is queued once the run may begin
+    for step in result.ready if not (held_back or waits) else ():
         first, last = book.span(step)
         if hot.queue_range(book.tx, book.run_id, first, last):
             into.ready.append([first, last])
@@ -50,7 +51,7 @@ def follow(book: Book, final: Iterable[int], into: Consequences) -> None:
         skip_step(book, step, reason, into)
     for step in result.cancelled:
         cancel_step(book, step, STOP_REASONS[stopped[step]], into)
-    if held_back:
+    if held_back and not waits:
         fill(book, into)
 
 

@@ -136,7 +136,7 @@ def _graph(tx: Transaction, engine: Engine, run_id: bytes) -> dict[str, Any]:
         for task in found:
             counts[task["state"]] = counts.get(task["state"], 0) + 1
         node["counts"] = counts
-        node["tasks"] = [{name: task[name] for name in ("id", "key", "state", "reason")} for task in found]
+        node["tasks"] = [{name: task[name] for name in ("id", "key", "state", "reason", "keptFrom")} for task in found]
     return {"runId": id_text(run_id), **graph}
 
 

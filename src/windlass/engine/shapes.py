@@ -98,6 +98,7 @@ def task_shape(run_id: bytes, row: TaskRow, job: CompiledJob, places: Places) ->
         "startedAt": _time(row.started_at),
         "finishedAt": _time(row.finished_at),
         "dueAt": _time(row.wake_at),
+        "keptFrom": _id(row.kept_from),
     }
 
 

@@ -265,24 +265,8 @@ def retry_within(
     traceparent: str | None = None,
 ) -> Accepted:
     """Run a final run again within a unit of work; its dead letters are settled by that. See `retry_run`."""
-    row = stored_runs.run(tx, run_id)
-    if row is None:
-        raise NotFound(f"There is no run {id_text(run_id)}.")
-    if row.finished_at is None:
-        raise Conflict(f"Run {id_text(run_id)} is still {row.state}; cancel it, or wait for its end, before a retry.")
-    trigger = {"type": "retry", "run": id_text(run_id), "by": by}
-    before = {} if row.trigger is None else orjson.loads(row.trigger)
-    if before.get("folder"):
-        trigger["folder"] = before["folder"]  # steps of a manifest that `exec` ran start where they did
-    submission = Submission(
-        parameters=orjson.loads(row.parameters),
-        priority=row.priority,
-        labels=None if row.labels is None else orjson.loads(row.labels),
-        trigger=trigger,
-        correlation_id=row.correlation_id,
-        traceparent=traceparent,
-        idempotency_key=key,
-    )
+    row = ended_run(tx, run_id, "a retry")
+    submission = again(row, kind="retry", by=by, idempotency_key=key, traceparent=traceparent)
     prepared = prepared_revision(tx, engine, row.revision_id)
     (accepted,) = accept(tx, engine, prepared, [submission], [expansion_of(engine, prepared.job, submission)])
     if not accepted.created:
@@ -291,3 +275,41 @@ def retry_within(
     data = to_json({"run": id_text(accepted.run_id), "by": by})
     insert_facts(tx, [NewFact("run.retried", run_id, None, tx.now, data)])
     return accepted
+
+
+def ended_run(tx: Transaction, run_id: bytes, before: str) -> Any:
+    """Return the row of a final run; raises NotFound where there is none, Conflict where it is not final."""
+    row = stored_runs.run(tx, run_id)
+    if row is None:
+        raise NotFound(f"There is no run {id_text(run_id)}.")
+    if row.finished_at is None:
+        raise Conflict(f"Run {id_text(run_id)} is still {row.state}; cancel it, or wait for its end, before {before}.")
+    return row
+
+
+def again(
+    row: Any,
+    *,
+    kind: str,
+    by: str | None,
+    idempotency_key: str | None,
+    traceparent: str | None,
+    kept: frozenset[int] = frozenset(),
+    more: Mapping[str, Any] | None = None,
+) -> Submission:
+    """Return the submission that asks for what an earlier run was asked for; `kept` are tasks with results to keep."""
+    trigger = {"type": kind, "run": id_text(row.id), "by": by, **(more or {})}
+    before = {} if row.trigger is None else orjson.loads(row.trigger)
+    if before.get("folder"):
+        trigger["folder"] = before["folder"]  # steps of a manifest that `exec` ran start where they did
+    return Submission(
+        parameters=orjson.loads(row.parameters),
+        priority=row.priority,
+        labels=None if row.labels is None else orjson.loads(row.labels),
+        trigger=trigger,
+        correlation_id=row.correlation_id,
+        traceparent=traceparent,
+        idempotency_key=idempotency_key,
+        kept=kept,
+        kept_from=row.id if kept else None,
+    )

@@ -12,6 +12,7 @@ from windlass.engine.compiled import CompiledJob
 from windlass.engine.dependencies import Dependency, hold
 from windlass.engine.engine import Engine
 from windlass.engine.entering import Entry, enter, entered, waiting_time
+from windlass.engine.keeping import take_over
 from windlass.engine.once import request, run_under_key, stand_for
 from windlass.engine.tracing import with_trace
 from windlass.errors import Conflict, NotFound, UserError
@@ -59,6 +60,9 @@ class Submission:
     cascade: bool = True
     #: Runs that must end before it begins.
     depends_on: Sequence[Dependency] = ()
+    #: Tasks that take the results of an earlier run's over instead of being worked for, and that run.
+    kept: frozenset[int] = frozenset()
+    kept_from: bytes | None = None
     #: Number of the revision where one was asked for: part of what an idempotency key stands for.
     revision: int | None = None
     #: What the caller wrote, where more was made of it: what an idempotency key stands for then.
@@ -176,11 +180,11 @@ def _accept(
         runs.append(run)
         layout = plain_layout(len(prepared.job.rules)) if expansion is None else expansion.layout()
         first = len(tasks)
-        _add_tasks(engine, prepared, run, layout, tasks)
+        _add_tasks(engine, prepared, run, layout, tasks, submission.kept)
         facts.append(_created(run, tasks[first:]))
         if submission.labels:
             labels.extend((name, str(value), run_id) for name, value in submission.labels.items())
-        if submission.depends_on or not submission.cascade:
+        if submission.depends_on or not submission.cascade or submission.kept:
             tied.append((run_id, submission))
     hot.insert_runs(tx, runs)
     if labels:
@@ -193,16 +197,19 @@ def _accept(
     if any(run.state == "scheduled" or run.deadline < soon for run in runs):
         tx.hints.add("wake")
     if tied:
-        _tie(tx, engine, prepared.job.project, tied)
+        _tie(tx, engine, prepared, tied)
     return accepted
 
 
-def _tie(tx: Transaction, engine: Engine, project: str, tied: Sequence[tuple[bytes, Submission]]) -> None:
+def _tie(tx: Transaction, engine: Engine, prepared: Prepared, tied: Sequence[tuple[bytes, Submission]]) -> None:
     """Note what new runs have to do with other runs."""
     loose = [run_id for run_id, submission in tied if not submission.cascade]
     if loose:
         let_loose(tx, loose)
-    hold(tx, engine, project, [(run_id, one.depends_on) for run_id, one in tied if one.depends_on])
+    for run_id, one in tied:
+        if one.kept_from is not None:
+            take_over(tx, engine, run_id, prepared.job.revision_id, one.kept_from, one.kept)
+    hold(tx, engine, prepared.job.project, [(run_id, one.depends_on) for run_id, one in tied if one.depends_on])
 
 
 def _run(
@@ -262,7 +269,14 @@ def _placed(
     return run, entry
 
 
-def _add_tasks(engine: Engine, prepared: Prepared, run: NewRun, layout: TaskLayout, tasks: list[NewTask]) -> None:
+def _add_tasks(
+    engine: Engine,
+    prepared: Prepared,
+    run: NewRun,
+    layout: TaskLayout,
+    tasks: list[NewTask],
+    kept: frozenset[int],
+) -> None:
     due = run.created_at if run.scheduled_at is None else max(run.scheduled_at, run.created_at)
     rank = engine.rank(due, run.priority)
     waiting = run.state == "waiting"
@@ -277,6 +291,7 @@ def _add_tasks(engine: Engine, prepared: Prepared, run: NewRun, layout: TaskLayo
                 outstanding, queued_at,
             )
             for task in layout.tasks(step)
+            if not kept or task not in kept
         )  # fmt: skip
     if prepared.job.job.max_parallel_tasks:
         _hold_back(tasks, run.id, prepared.job.job.max_parallel_tasks)
@@ -295,8 +310,8 @@ def _created(run: NewRun, tasks: Sequence[NewTask]) -> NewFact:
         return NewFact("run.created,run.waiting", run.id, None, run.created_at, None)
     if run.state == "scheduled":
         return NewFact("run.created,run.scheduled", run.id, None, run.created_at, to_json({"at": run.scheduled_at}))
-    if len(tasks) == 1:
-        return NewFact("run.created,run.queued,task.queued", run.id, 0, run.created_at, None)
+    if len(tasks) == 1 and tasks[0].state == "queued":
+        return NewFact("run.created,run.queued,task.queued", run.id, tasks[0].task, run.created_at, None)
     ready = [[task.task, task.task] for task in tasks if task.state == "queued"]
     return NewFact("run.created,run.queued", run.id, None, run.created_at, to_json({"ready": _joined(ready)}))
 

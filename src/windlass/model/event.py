@@ -22,6 +22,7 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 | `task.waiting` | the attempt gave its slot back and waits | `reason`, `until` |
 | `task.lost` | the worker of an attempt is gone | `attempt`, `worker` |
 | `task.late` | a worker reported an attempt that was no longer its own; nothing else changed | `attempt`, `outcome` |
+| `task.kept` | its result is that of an earlier run, which was resumed | `from` |
 | `task.completed` `task.failed` `task.skipped` `task.cancelled` `task.timeout` | it ended | `attempt`, `chunks` |
 """
 
@@ -61,6 +62,7 @@ TASK_EVENTS = frozenset(
         "task.waiting",
         "task.lost",
         "task.late",
+        "task.kept",
         "task.completed",
         "task.failed",
         "task.skipped",
@@ -100,11 +102,13 @@ def expand(fact: Fact) -> Iterator[Event]:
     """Yield the events that a fact stands for, in order.
 
     The fact's data belongs to each of them, but for some keys: `ready` lists ranges `[first, last]` of tasks that were
-    queued by it, `skipped` and `cancelled` list `[first, last, reason]` of tasks that ended so by it, and `run` is the
-    data of the run's own events where the fact is about a task.
+    queued by it, `kept` lists `[first, last, run]` of those that took over results of a run, `skipped` and `cancelled`
+    list `[first, last, reason]` of tasks that ended so by it, and `run` is the data of the run's own events where the
+    fact is about a task.
     """
     data = dict(fact.data or {})
     ready = data.pop("ready", ())
+    kept = data.pop("kept", ())
     ended = {state: data.pop(state, ()) for state in ("skipped", "cancelled")}
     of_run = data.pop("run", {}) if fact.task is not None else data
     numbers = itertools.count(fact.seq << _FACT_BITS)
@@ -114,10 +118,11 @@ def expand(fact: Fact) -> Iterator[Event]:
             continue  # the end of a run comes after everything that it stands beside
         task = name.startswith("task.")
         yield Event(next(numbers), name, fact.run_id, fact.task if task else None, fact.at, data if task else of_run)
-    for state, ranges in ended.items():
-        for first, last, reason in ranges:
+    told = [("kept", "from", kept), *((state, "reason", ranges) for state, ranges in ended.items())]
+    for what, key, ranges in told:
+        for first, last, value in ranges:
             for number in range(first, last + 1):
-                yield Event(next(numbers), f"task.{state}", fact.run_id, number, fact.at, {"reason": reason})
+                yield Event(next(numbers), f"task.{what}", fact.run_id, number, fact.at, {key: value})
     for first, last in ready:
         for number in range(first, last + 1):
             yield Event(next(numbers), "task.queued", fact.run_id, number, fact.at, {})

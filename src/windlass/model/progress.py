@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from windlass.model.definition import TriggerRule
 from windlass.model.graph import StepGraph
 from windlass.model.state import RunState
+
+#: Why a step is skipped that the end of its run keeps from being decided on.
+STOPPING: Final = "the run is stopping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def decide_join(graph: StepGraph, rule: TriggerRule, step: int, view: RunView, *
         if chosen is not None and graph.names[step] not in chosen:
             return Join(runs=False, reason=f'branch "{graph.names[other]}" did not choose it')
     if stopping and rule != "always":
-        return Join(runs=False, reason="the run is stopping")
+        return Join(runs=False, reason=STOPPING)
     for other in before if rule != "one_success" else ():
         fault = _fault(rule, view.tally(other))
         if fault:

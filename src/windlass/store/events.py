@@ -10,7 +10,7 @@ from windlass.model.event import Event, Fact, expand, fact_of
 from windlass.store.transaction import Transaction
 
 #: Events that stand in a fact's data rather than among its types, and under which key.
-_IN_DATA = {"task.skipped": "skipped", "task.cancelled": "cancelled", "task.queued": "ready"}
+_IN_DATA = {"task.kept": "kept", "task.skipped": "skipped", "task.cancelled": "cancelled", "task.queued": "ready"}
 
 
 def events_after(tx: Transaction, after: int, *, run_id: bytes | None = None, limit: int = 1000) -> list[Event]:

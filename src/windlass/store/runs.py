@@ -189,6 +189,11 @@ def live_runs_of(tx: Transaction, project: str, job_id: bytes) -> int:
     return int(tx.connection.execute(found).scalar_one())
 
 
+def set_note(tx: Transaction, run_id: bytes, note: str | None) -> bool:
+    """Keep what somebody has to say about a run, or nothing; False where there is no such run."""
+    return tx.connection.execute(update(runs).where(runs.c.id == run_id).values(note=note)).rowcount == 1
+
+
 def set_progress(tx: Transaction, run_id: bytes, progress: str) -> None:
     """Keep what a run says about how far it is."""
     tx.connection.execute(update(runs).where(runs.c.id == run_id).values(progress=progress))

@@ -33,6 +33,8 @@ class TaskRow:
     outstanding: int = 0
     worker: str | None = None
     stop: str | None = None
+    #: The run whose result this is, where it was taken over.
+    kept_from: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ def _final(row: Row[Any]) -> TaskRow:
         started_at=row.first_started_at,
         finished_at=row.ended_at,
         worker=row.worker,
+        kept_from=row.kept_from,
     )
 
 

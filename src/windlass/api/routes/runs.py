@@ -15,9 +15,11 @@ from windlass.engine.executing import execute
 from windlass.engine.explaining import why
 from windlass.engine.jobs import find_run_job, get_job
 from windlass.engine.manifests import ManifestText
+from windlass.engine.noting import note_run
 from windlass.engine.present import get_run_and_need
 from windlass.engine.previewing import preview
 from windlass.engine.reading import find_run, get_run, list_attempts, list_runs, list_tasks, run_graph
+from windlass.engine.resuming import Resume, preview_resume, resume_run
 from windlass.engine.run_diff import diff_runs
 from windlass.engine.starting import Start, retry_run, start_run
 from windlass.errors import NotFound, Refused, UserError
@@ -82,6 +84,29 @@ _EXECUTE: Final = Body(
         "additionalProperties": False,
     },
     limit=16 * MIB,
+)
+_NOTE: Final = Body(
+    schema={
+        "type": "object",
+        "properties": {"note": {"type": ["string", "null"], "maxLength": 4000}},
+        "required": ["note"],
+        "additionalProperties": False,
+    }
+)
+_RESUME: Final = Body(
+    schema={
+        "type": "object",
+        "properties": {
+            "from": {
+                "type": ["string", "array"],
+                "items": {"type": "string"},
+                "description": "steps that are done again in any case, with all that comes after them",
+            },
+            "onlyFailed": {"type": "boolean", "description": "keep what ended well of a fanned-out step that failed"},
+            "dryRun": {"type": "boolean", "description": "say what would be kept and done again, and start nothing"},
+        },
+        "additionalProperties": False,
+    }
 )
 _LONGEST_KEY: Final = 200
 
@@ -233,8 +258,32 @@ async def cancel_one(engine: Engine, request: Request) -> Answer:
     return Answer(status=202, body=await get_run(engine, run_id) | {"again": again})
 
 
+async def note_one(engine: Engine, request: Request) -> Answer:
+    """Put a note on a run."""
+    return Answer(body=await note_run(engine, await run_id_of(engine, request), request.data["note"]))
+
+
+async def resume_one(engine: Engine, request: Request) -> Answer:
+    """Run what did not end well of a final run again, and keep the rest."""
+    start = request.data.get("from", ())
+    wanted = Resume(
+        run_id=await run_id_of(engine, request),
+        start=[start] if isinstance(start, str) else start,
+        only_failed=request.data.get("onlyFailed", False),
+        by=request.principal.name,
+        idempotency_key=_key(request),
+        traceparent=request.headers.get("traceparent"),
+    )
+    if request.data.get("dryRun", False):
+        return Answer(body=await preview_resume(engine, wanted))
+    run, created = await resume_run(engine, wanted)
+    return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
+
+
 async def retry_one(engine: Engine, request: Request) -> Answer:
-    """Run a final run again."""
+    """Run a final run again, or with a step to begin at what comes from there on."""
+    if request.data.get("from") or request.data.get("dryRun"):
+        return await resume_one(engine, request)
     run_id = await run_id_of(engine, request)
     run, created = await retry_run(
         engine,
@@ -423,5 +472,22 @@ ROUTES: Final = (
         permission="operate",
         handler=retry_one,
         summary="Run a final run again: a new run of the same revision with the same parameters.",
+        body=_RESUME,
+    ),
+    Route(
+        method="PUT",
+        path=f"{_RUN}/note",
+        permission="operate",
+        handler=note_one,
+        summary="Put a note on a run, in place of the one there is; null takes it off.",
+        body=_NOTE,
+    ),
+    Route(
+        method="POST",
+        path=f"{_RUN}/resume",
+        permission="operate",
+        handler=resume_one,
+        summary="Run a final run again from a step, or from what failed: a new run that keeps the other results.",
+        body=_RESUME,
     ),
 )

@@ -13,11 +13,13 @@ from windlass.cli.output import Output, detail_lines
 from windlass.cli.session import Session
 from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column, table_lines
-from windlass.cli.text import between, clock, duration, local_time, plain
+from windlass.cli.text import between, clock, duration, local_time, plain, short_id
 
 
 def why(task: Mapping[str, Any]) -> str:
     """Return why a task is in its state, in one line."""
+    if task.get("keptFrom"):
+        return f"kept from run {short_id(task['keptFrom'])}"
     return error_text(task["error"]) or plain(task["reason"])
 
 

@@ -12,6 +12,7 @@ from windlass.cli.job.graph import show_graph
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
 from windlass.cli.states import COLOURS, SIGNS, counted, state_of
+from windlass.cli.text import short_id
 
 _EXAMPLES = """
 windlass run graph 01a20241-74c1
@@ -30,6 +31,9 @@ def command(session: Session, *, run: str) -> None:
     def text(node: Mapping[str, Any]) -> tuple[str, str]:
         state = states[node["name"]]
         told = counted(node["counts"]) if sum(node["counts"].values()) > 1 else state
+        kept = [task.get("keptFrom") for task in node["tasks"]]
+        if kept and all(kept):
+            return SIGNS[state], f"{node['name']}  {told}  kept from run {short_id(kept[0])}"
         reason = next((task["reason"] for task in node["tasks"] if task["reason"] not in {None, "", state}), None)
         return SIGNS[state], "  ".join(filter(None, [node["name"], told, reason]))
 

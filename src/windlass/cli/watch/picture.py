@@ -130,11 +130,12 @@ def _step(picture: Picture, name: str, tasks: Sequence[Mapping[str, Any]], state
 def _task(picture: Picture, task: Mapping[str, Any], now: datetime) -> Row:
     took = duration(between(task["startedAt"], task["finishedAt"], now))
     tries = f"attempt {task['attempt']}/{task['maxAttempts']}" if task["maxAttempts"] > 1 else ""
-    match task["state"]:
+    match "kept" if task.get("keptFrom") else task["state"]:
         case "running":
             return [(_joined(took, tries if task["attempt"] > 1 else ""), ""), *_saying(picture, task)]
-        case "completed":
-            return [(_joined(took, tries if task["attempt"] > 1 else ""), "bright_black")]
+        case "completed" | "kept":
+            told = "kept" if task.get("keptFrom") else took
+            return [(_joined(told, tries if task["attempt"] > 1 else ""), "bright_black")]
         case "failed" | "timeout":
             allowed = " (allowed)" if task["allowFailure"] else ""
             why = error_text(task["error"]) or task["reason"] or task["state"]
