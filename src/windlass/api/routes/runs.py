@@ -271,7 +271,7 @@ async def resume_one(engine: Engine, request: Request) -> Answer:
         start=[start] if isinstance(start, str) else start,
         only_failed=request.data.get("onlyFailed", False),
         by=request.principal.name,
-        idempotency_key=_key(request),
+        idempotency_key=idempotency_key(request),
         traceparent=request.headers.get("traceparent"),
     )
     if request.data.get("dryRun", False):
