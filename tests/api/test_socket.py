@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import stat
@@ -19,7 +20,10 @@ from windlass.api.sse import Sent, server_sent
 from windlass.api.table import Body, Route, RouteTable
 from windlass.client.client import Client
 from windlass.client.unix import UnixTransport
-from windlass.errors import LimitExceeded, NotFound, Refused, ServerGone
+from windlass.errors import LimitExceeded, NotFound, Refused, ServerGone, Unavailable
+from windlass.supervisor import procfs
+from windlass.supervisor.contract import SupervisorLost
+from windlass.supervisor.procfs import Process
 
 
 class Engine:
@@ -127,19 +131,63 @@ async def test_only_the_owner_may_open_the_socket(tmp_path: Path) -> None:
 
 
 class Peer:
-    """The other end of a socket, as the kernel tells of it."""
+    """The other end of a socket, as a kernel before Linux 6.5 tells of it."""
 
-    def __init__(self, uid: int) -> None:
-        """Belong to the user `uid`."""
-        self.credentials = struct.pack("3i", os.getpid(), uid, 0)
+    def __init__(self, uid: int, pid: int) -> None:
+        """Be process `pid` of the user `uid`."""
+        self.credentials = struct.pack("3i", pid, uid, 0)
 
-    def getsockopt(self, *_: int) -> bytes:
+    def getsockopt(self, _: int, option: int, __: int = 0) -> bytes:
+        if option != socket.SO_PEERCRED:
+            raise OSError(errno.ENOPROTOOPT, "not available")
         return self.credentials
 
 
+def told(peer: Any, *, step: bool = False) -> str:
+    return str(refusal(peer, lambda _: step))
+
+
 def test_another_user_is_refused_even_where_the_file_lets_them() -> None:
-    assert refusal(Peer(os.getuid()), lambda _: False) is None
-    assert refusal(Peer(os.getuid() + 1), lambda _: False) == "This store belongs to another user."
+    assert refusal(Peer(os.getuid(), os.getpid()), lambda _: False) is None
+    assert told(Peer(os.getuid() + 1, os.getpid())) == "This store belongs to another user."
+
+
+@pytest.mark.parametrize("old_kernel", [False, True])
+@pytest.mark.parametrize("reaped", [False, True])
+def test_a_process_that_has_ended_is_refused(tmp_path: Path, *, old_kernel: bool, reaped: bool) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        pid = os.fork()
+        if pid == 0:
+            socket.socket(socket.AF_UNIX).connect(str(tmp_path / "s"))
+            os._exit(0)
+        os.waitid(os.P_PID, pid, os.WEXITED | (0 if reaped else os.WNOWAIT))
+        peer, _ = listening.accept()
+        with peer:
+            assert "has ended" in told(Peer(os.getuid(), pid) if old_kernel else peer)
+    if not reaped:
+        os.waitpid(pid, 0)
+
+
+def test_a_number_that_is_given_again_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = iter((1, 2))
+    monkeypatch.setattr(
+        procfs, "process", lambda pid: Process(pid=pid, state="S", parent=1, session=1, start=next(starts))
+    )
+    assert "has ended" in told(Peer(os.getuid(), 4))
+
+
+async def test_while_nobody_can_tell_the_answer_is_to_try_again(engine: Engine, tmp_path: Path) -> None:
+    def unknown(_: int) -> bool:
+        raise SupervisorLost("clean-up is under way")
+
+    server = SocketServer(TABLE, engine, tmp_path / "s", unknown)
+    await server.start()
+    client = Client(UnixTransport(tmp_path / "s", patience=20))
+    with pytest.raises(Unavailable, match="clean-up is under way"):
+        await asyncio.to_thread(client.get, "jobs", "x")
+    await server.stop()
 
 
 async def test_a_step_is_refused_with_the_reason(engine: Engine, tmp_path: Path) -> None:

@@ -329,7 +329,46 @@ async def test_owns_tells_its_processes_from_others(bench: Bench) -> None:
     assert bench.supervisor.owns(daemon)
     assert not bench.supervisor.owns(os.getpid())
     await child.sweep()
-    assert not bench.supervisor.owns(daemon)
+    with pytest.raises(ProcessLookupError):
+        bench.supervisor.owns(daemon)
+
+
+async def test_owns_knows_the_marks_of_earlier_supervisors(bench: Bench) -> None:
+    child, output = await bench.shell('echo "$WINDLASS_ATTEMPT_MARK"')
+    mark = (await output.read()).decode().strip()
+    await child.wait()
+    for value, ours in ((mark, True), ("other" + mark, False)):
+        argv = ("sh", "-c", "echo; read x")
+        process = await asyncio.create_subprocess_exec(
+            *argv, env={"WINDLASS_ATTEMPT_MARK": value}, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        await process.stdout.readline()  # it runs: before, it has no environment of its own
+        assert bench.supervisor.owns(process.pid) is ours
+        await process.communicate(b"\n")
+
+
+async def test_owns_says_no_of_nobody_while_what_a_lost_supervisor_left_may_live(bench: Bench) -> None:
+    await bench.shell("exec sleep 1000")
+    lost = bench.supervisor.pid
+    this = procfs.process(lost)
+    assert this is not None
+    os.kill(this.parent, signal.SIGSTOP)  # the guard, which kills what is left
+    try:
+        os.kill(lost, signal.SIGKILL)
+        while (one := procfs.process(lost)) and one.state != "Z":
+            pass
+        async with asyncio.timeout(20):
+            while not bench.supervisor.trouble:
+                with pytest.raises(SupervisorLost, match="in a moment"):
+                    bench.supervisor.owns(os.getpid())
+                await asyncio.sleep(0)
+        with pytest.raises(SupervisorLost, match="in a moment"):
+            bench.supervisor.owns(os.getpid())
+    finally:
+        os.kill(this.parent, signal.SIGCONT)
+    await bench.supervisor.start()
+    assert not bench.supervisor.owns(os.getpid())
 
 
 async def test_an_instance_has_a_name_that_a_folder_can_have() -> None:

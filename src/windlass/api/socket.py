@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -17,10 +19,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from windlass.api.asgi import BREAK_OFF, Api, Receive, Scope, Send
 from windlass.api.dispatch import encoded
 from windlass.api.message import local_admin, user_name
-from windlass.api.problem import problem
+from windlass.api.problem import problem_of
 from windlass.api.table import RouteTable
+from windlass.errors import Refused, Unavailable, WindlassError
+from windlass.supervisor import procfs
+from windlass.supervisor.procfs import Process
 
 _CREDENTIALS: Final = struct.Struct("3i")
+#: SO_PEERPIDFD of asm-generic/socket.h, Linux 6.5 and later: a descriptor of the process that connected.
+_PEER_PIDFD: Final = 77
 _BACKLOG: Final = 128
 #: Bytes of a request's head.
 _LARGEST_HEAD: Final = 64 * 1024
@@ -32,7 +39,10 @@ class SocketServer:
     """Serves an engine on a Unix socket from `start` to `stop`."""
 
     def __init__(self, table: RouteTable, engine: Any, path: Path, is_step_descendant: IsStepDescendant) -> None:
-        """Serve on `path`; a peer for which `is_step_descendant(pid)` is true is a step and gets nothing."""
+        """Serve on `path`; a peer for which `is_step_descendant(pid)` is true is a step and gets nothing.
+
+        It may raise ProcessLookupError for a process that has ended, and Unavailable while it cannot tell.
+        """
         principal = local_admin(user_name())
         self._api = Api(table, engine, lambda _: principal)
         self._path = path
@@ -90,15 +100,52 @@ class SocketServer:
         return PeerProtocol
 
 
-def refusal(peer: Any, is_step_descendant: IsStepDescendant) -> str | None:
-    """Return why the process at the other end of a Unix socket may not speak to us; None where it may."""
+def refusal(peer: Any, is_step_descendant: IsStepDescendant) -> WindlassError | None:
+    """Return why the process at the other end of a Unix socket may not speak to us; None where it may.
+
+    Only a process that lives can be looked at: one that has ended meanwhile is refused, whoever it was.
+    """
     raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, _ = _CREDENTIALS.unpack(raw)
     if uid != os.geteuid():
-        return "This store belongs to another user."
-    if is_step_descendant(pid):
-        return "A step may not use the store that runs it; give it a token and the address of a server."
-    return None
+        return Refused("This store belongs to another user.")
+    try:
+        with _watched(peer, pid) as lives:
+            if is_step_descendant(pid):
+                return Refused(
+                    "A step may not use the store that runs it; give it a token and the address of a server."
+                )
+            if lives():
+                return None
+    except ProcessLookupError:
+        pass
+    except Unavailable as error:
+        return Unavailable(f"Nobody can tell now whether this request comes from a step: {error}.")
+    return Refused("The process that asked has ended, so that nobody can tell whether it was a step's.")
+
+
+@contextmanager
+def _watched(peer: Any, pid: int) -> Iterator[Callable[[], bool]]:
+    """Give a way to ask whether the very process that connected still lives. Raises ProcessLookupError."""
+    try:
+        fd = peer.getsockopt(socket.SOL_SOCKET, _PEER_PIDFD)
+    except OSError as error:
+        if error.errno != errno.ENOPROTOOPT:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
+        # Linux before 6.5: whoever has this number now stands for whoever connected.
+        before = procfs.process(pid)
+        yield lambda: _same(before, procfs.process(pid))
+        return
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        yield lambda: not poll.poll(0)
+    finally:
+        os.close(fd)
+
+
+def _same(before: Process | None, after: Process | None) -> bool:
+    return before is not None and after is not None and after.state not in "ZX" and before.start == after.start
 
 
 def _breakable(app: Any, abort: Callable[[], None]) -> Any:
@@ -110,11 +157,11 @@ def _breakable(app: Any, abort: Callable[[], None]) -> Any:
     return application
 
 
-def _refuse(why: str) -> Any:
+def _refuse(why: WindlassError) -> Any:
     async def application(_: Scope, __: Receive, send: Send) -> None:
-        answer = problem(403, why, type_="urn:windlass:problem:refused")
+        answer = problem_of(why)
         headers = [(b"content-type", answer.media.encode()), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": encoded(answer)})
 
     return application

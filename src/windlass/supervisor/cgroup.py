@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 #: Version 1 hierarchies that hold processes and do nothing else to them, the best first.
 _HARMLESS = ("pids", "freezer", "cpuacct")
-_PREFIX = "windlass."
+#: How the names of all our groups begin, before the owner.
+PREFIX = "windlass."
 
 
 def own_folders(memberships: str, mounts: str) -> dict[str, str]:
@@ -42,13 +43,13 @@ def own_folders(memberships: str, mounts: str) -> dict[str, str]:
 
 def base_name(owner: str, pid: int) -> str:
     """Return the name of the group that holds all groups of a supervisor."""
-    return f"{_PREFIX}{owner}.{pid}"
+    return f"{PREFIX}{owner}.{pid}"
 
 
 def is_base_of(folder: str, owner: str) -> bool:
     """Tell whether a folder is named like a base of `owner`."""
     owner_of, _, pid = os.path.basename(folder).rpartition(".")  # noqa: PTH119 - pathlib costs memory
-    return owner_of == _PREFIX + owner and pid.isdigit()
+    return owner_of == PREFIX + owner and pid.isdigit()
 
 
 def bases_beside(folder: str, owner: str) -> list[str]:

@@ -10,7 +10,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from windlass.supervisor import procfs, wire
+from windlass.supervisor import cgroup, procfs, wire
 from windlass.supervisor.contract import SupervisorLost
 from windlass.supervisor.holding import is_held
 from windlass.supervisor.link import Link
@@ -50,6 +50,9 @@ class Supervisor:
         self._groups = groups
         self._lock = lock.absolute() if lock else None
         self._link: Link | None = None
+        #: True from the loss of a supervisor until the next one has ended what was left.
+        self._unsure = False
+        self._again: asyncio.Future[None] | None = None
         #: Processes that were started.
         self.started = 0
         self._opening = asyncio.Lock()
@@ -78,8 +81,40 @@ class Supervisor:
         return "its process was lost; the next step starts another one" if lost else None
 
     def owns(self, pid: int) -> bool:
-        """Tell whether `pid` was started by this supervisor, however far down."""
-        return self.pid not in (0, pid) and procfs.descends(pid, self.pid)
+        """Tell whether `pid` was started by this supervisor or by an earlier one of its instance, however far down.
+
+        Raises ProcessLookupError where there is no such process, and SupervisorLost while nobody can tell: from the
+        loss of a supervisor to the end of what it had started.
+        """
+        chain = procfs.lineage(pid)
+        if not chain:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+        if any(self._has_sign(one.pid) for one in chain):
+            return True
+        link = self._link
+        if link and not link.lost and link.processes.intersection(one.pid for one in chain[1:]):
+            return True
+        # Whoever lives below a supervisor stays there as long as that one lives: hence the look at it comes last.
+        if (link and not link.works) or self._unsure:
+            self._clean_up_again()
+            raise SupervisorLost("what a lost process supervisor has left is being ended; try again in a moment")
+        return False
+
+    def _has_sign(self, pid: int) -> bool:
+        """Tell whether a process bears a mark of this instance or is in one of its control groups."""
+        mark = os.fsdecode(procfs.variable(pid, wire.MARK_VARIABLE.encode()) or b"")
+        ours = mark.startswith((f"{self._instance}.", f"{self._instance}:"))
+        return ours or procfs.in_group(pid, f"{cgroup.PREFIX}{self._instance}.")
+
+    def _clean_up_again(self) -> None:
+        """See to it that a new supervisor comes, where the attempt to start one has failed."""
+        if self._again is None or self._again.done():
+            self._again = asyncio.ensure_future(self._try_to_connect())
+
+    async def _try_to_connect(self) -> None:
+        with contextlib.suppress(SupervisorLost, OSError):
+            if self._link is None or self._link.lost:  # else its end is not yet known here: that starts another
+                await self._connect()
 
     async def start(self) -> int:
         """Start the supervisor process; return how many processes of an earlier one it had to kill.
@@ -126,10 +161,12 @@ class Supervisor:
             if self._closed:
                 raise SupervisorLost("the process supervisor is closed")
             if self._link and self._link.lost:
+                self._unsure = True
                 await self._link.gone()
                 self._link = None
             if self._link is None:
                 self._link = await self._open()
+                self._unsure = False
             return self._link
 
     async def _open(self) -> Link:

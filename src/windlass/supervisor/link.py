@@ -14,7 +14,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from windlass.supervisor import wire
+from windlass.supervisor import procfs, wire
 from windlass.supervisor.child import SupervisedChild
 from windlass.supervisor.contract import Exit, SupervisorLost
 
@@ -58,6 +58,7 @@ class Link:
         self.leftovers = 0
         #: The supervisor's pid.
         self.pid = 0
+        self._since = -1
         self._loop.add_reader(channel.fileno(), self._receive)
 
     @classmethod
@@ -131,6 +132,17 @@ class Link:
             await asyncio.shield(self._aftermath)
         else:
             await self._process.wait()
+
+    @property
+    def processes(self) -> set[int]:
+        """The pids of the supervisor and its guard: every process of a step is below one of them."""
+        return {self.pid} | ({self._process.pid} if self._process.returncode is None else set())
+
+    @property
+    def works(self) -> bool:
+        """False once the supervisor has ended, even where its end was not yet heard of here."""
+        one = procfs.process(self.pid)
+        return not self.lost and one is not None and one.start == self._since and one.state not in "ZX"
 
     async def gone(self) -> None:
         """Return when the supervisor and its guard have ended."""
@@ -230,6 +242,8 @@ class Link:
             self._starting.pop(number).set_exception(OSError(code, os.strerror(code), os.fsdecode(name)))
         elif op == wire.READY and not self._ready.done():
             self.leftovers, self.pid = number, int(values[0])
+            born = procfs.process(self.pid)
+            self._since = born.start if born else -1
             self._ready.set_result(None)
 
     def _lose(self) -> None:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _CHUNK = 65536
+#: Looks at a chain of parents that changes all the time.
+_LOOKS = 1000
 
 
 class Process:
@@ -76,14 +78,40 @@ def variable(pid: int, name: bytes) -> bytes | None:
     return rest.partition(b"\0")[0] if found else None
 
 
-def descends(pid: int, ancestor: int) -> bool:
-    """Tell whether `pid` is `ancestor` or below it."""
-    while pid > 1 and pid != ancestor:
-        one = process(pid)
-        if one is None:
-            return False
+def lineage(pid: int) -> list[Process]:
+    """Return `pid` and all above it up to the first process of the machine or container, as they were at one moment.
+
+    Empty where there is no such process. A parent that ends while we look leaves its children to another one, and its
+    number may be given again: what counts is a chain that is found twice. It may end earlier at a process that /proc
+    hides from us (`hidepid`): one that has ended would no longer be anybody's parent at the second look.
+    """
+    chain = _chain(pid)
+    for _ in range(_LOOKS):
+        before, chain = chain, _chain(pid)
+        if list(map(_key, before)) == list(map(_key, chain)):
+            return chain
+    return []
+
+
+def in_group(pid: int, prefix: str) -> bool:
+    """Tell whether `pid` is in a control group with a part of its path that begins with `prefix`."""
+    try:
+        return f"/{prefix}".encode() in _read(f"/proc/{pid}/cgroup")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
+
+
+def _chain(pid: int) -> list[Process]:
+    """Return `pid` and those above it; it breaks off where one has ended meanwhile."""
+    chain: list[Process] = []
+    while pid > 0 and (one := process(pid)):
+        chain.append(one)
         pid = one.parent
-    return pid == ancestor
+    return chain
+
+
+def _key(one: Process) -> tuple[int, int, int]:
+    return one.pid, one.start, one.parent
 
 
 class Children:
