@@ -52,6 +52,9 @@ def test_only_root_runs_steps_as_somebody_else() -> None:
     assert other_user(str(NOBODY.pw_uid)) == expected
     assert other_user("no-such-user") is None
     assert other_user("9" * 40) is None
+    assert other_user("4294967295") is None
+    assert other_user("\u0663") is None
+    assert other_user("1234567890") == ((1234567890, 1234567890) if ROOT else None)
 
 
 async def test_folders_of_another_user_are_his_and_their_root_is_ours(below: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import pwd
 import shutil
 import stat
 from contextlib import suppress
@@ -15,6 +14,7 @@ from tempfile import gettempdir, mkdtemp
 from typing import NamedTuple
 
 from windlass.errors import Refused
+from windlass.supervisor.user import find_user
 
 
 class Owner(NamedTuple):
@@ -47,11 +47,8 @@ def other_user(name: str | None) -> Owner | None:
     """
     if name is None or os.geteuid() != 0:
         return None
-    try:
-        entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
-    except (KeyError, OverflowError):
-        return Owner(int(name), int(name)) if name.isdecimal() and len(name) < len(str(2**32)) else None
-    return None if entry.pw_uid == os.geteuid() else Owner(entry.pw_uid, entry.pw_gid)
+    user = find_user(name)
+    return None if user is None or user.uid == os.geteuid() else Owner(user.uid, user.gid)
 
 
 def make_workspace(below: Path, *, work: Path | None = None, owner: Owner | None = None) -> Workspace:

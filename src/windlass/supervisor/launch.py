@@ -141,23 +141,21 @@ def _limit(kind: int, limit: int) -> None:
 
 def _change_user(name: str) -> None:
     """Become user `name` (or a number) with that user's groups. Raises OSError (EINVAL where there is none)."""
-    import pwd  # noqa: PLC0415 - only a fork pays for it
+    from windlass.supervisor.user import find_user  # noqa: PLC0415 - only a fork pays for it
 
-    try:
-        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
-    except KeyError:
-        if not name.isdigit():
-            raise OSError(errno.EINVAL, "no such user", name) from None
-        if os.geteuid() != int(name):
-            os.setgroups([])
-            os.setresgid(int(name), int(name), int(name))
-            os.setresuid(int(name), int(name), int(name))
-        return
-    if os.geteuid() == entry.pw_uid == os.getuid():
+    user = find_user(name)
+    if user is None:
+        raise OSError(errno.EINVAL, "no such user", name)
+    if os.geteuid() == user.uid == os.getuid():
         return  # already that user: needs no right to change
-    os.initgroups(entry.pw_name, entry.pw_gid)
-    os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
-    os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+    if user.name is None:
+        os.setgroups([])
+    else:
+        os.initgroups(user.name, user.gid)
+    os.setresgid(user.gid, user.gid, user.gid)
+    os.setresuid(user.uid, user.uid, user.uid)
+    if set(os.getresuid()) != {user.uid} or set(os.getresgid()) != {user.gid}:
+        raise OSError(errno.EPERM, "still another user", name)
 
 
 def _first(launch: Launch, attempt: Callable[[bytes], int]) -> int:
