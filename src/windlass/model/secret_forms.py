@@ -23,10 +23,18 @@ def forms_of(secret: str) -> frozenset[bytes]:
     A secret of several lines is taken line by line, as terminals and programs print it; base64 is also made of the
     whole. Surrogates of text that once was no UTF-8 stand for their bytes.
     """
+    forms: set[bytes] = set(encoded_forms_of(secret))
+    for line in _lines(secret):
+        forms.add(_bytes(line))
+        forms.update(_bytes(text) for text in _quoted(line))
+    return frozenset(form for form in forms if len(form) >= SHORTEST)
+
+
+def encoded_forms_of(secret: str) -> frozenset[bytes]:
+    """Return those forms of `secret` that their encoder may cut into lines: base64 and hexadecimal."""
     forms: set[bytes] = set()
-    for line in {part.strip() for part in secret.splitlines()}:
-        if len(_bytes(line)) >= SHORTEST:
-            forms.update(_line_forms(line))
+    for raw in map(_bytes, _lines(secret)):
+        forms.update((raw.hex().encode(), raw.hex().upper().encode()), _base64(raw))
     for whole in (secret, secret.strip()):
         if len(_bytes(whole)) >= SHORTEST:
             forms.update(_base64(_bytes(whole)))
@@ -56,14 +64,9 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", codec_of(text))
 
 
-def _line_forms(line: str) -> Iterator[bytes]:
-    raw = _bytes(line)
-    yield raw
-    yield from _base64(raw)
-    yield raw.hex().encode()
-    yield raw.hex().upper().encode()
-    for text in {*_quoted(line)}:
-        yield _bytes(text)
+def _lines(secret: str) -> set[str]:
+    lines = {part.strip() for part in secret.splitlines()}
+    return {line for line in lines if len(_bytes(line)) >= SHORTEST}
 
 
 def _quoted(line: str) -> Iterator[str]:
