@@ -140,20 +140,23 @@ def test_metrics_are_sent_too(collector: Collector, windlass: Windlass, api: Soc
 
 @pytest.mark.promise("H14", part="traces")
 @pytest.mark.promise("H14", part="exported metrics")
-def test_a_collector_that_is_down_holds_nothing_up(windlass: Windlass, api: Socket) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{probe.getsockname()[1]}"  # bound and not listening: refused at once
+@pytest.mark.parametrize("listens", [False, True], ids=["refuses", "never answers"])
+def test_a_collector_that_is_down_holds_nothing_up(windlass: Windlass, api: Socket, *, listens: bool) -> None:
+    with socket.socket() as collector:
+        collector.bind(("127.0.0.1", 0))
+        if listens:
+            collector.listen()
         apply(windlass, _JOBS)
         server = serve(
             windlass,
-            OTEL_EXPORTER_OTLP_ENDPOINT=nobody,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.getsockname()[1]}",
             OTEL_BSP_SCHEDULE_DELAY="50",
             OTEL_METRIC_EXPORT_INTERVAL="100",
         )
         for _ in range(3):
             run = json.loads(api.raw("POST", "jobs/wide/run")[1])["id"]
             assert ended(windlass, run)["state"] == "completed"
+        assert b"windlass_runs_ended_total" in api.raw("GET", "/metrics")[1]
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=30)
         assert server.returncode == 0
