@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+import click
 
 from windlass.cli.command import make
 from windlass.cli.session import Session
@@ -15,6 +18,10 @@ from windlass.errors import WindlassError
 
 #: Free bytes below which a disk is nearly full.
 _SCARCE: Final = 512 * 1024 * 1024
+_EXAMPLES: Final = """
+windlass doctor
+windlass doctor --repair
+"""
 _SIGNS: Final = {"ok": "✓", "warning": "!", "error": "✗"}
 _COLOURS: Final = {"✓": "green", "!": "yellow", "✗": "red"}
 _COLUMNS: Final = (
@@ -24,17 +31,27 @@ _COLUMNS: Final = (
 )
 
 
-@make(name="doctor")
-def command(session: Session) -> int:
+@make(name="doctor", examples=_EXAMPLES)
+@click.option("--repair", is_flag=True, help="Put right what can be, then look again.")
+def command(session: Session, *, repair: bool) -> int:
     """Find out what is wrong with this installation, and say what to do.
 
-    Exit status 1: something is wrong; warnings do not count.
+    With --repair the database is checked first, and nothing is changed where that is damaged; then runs that nobody
+    would move are put right, missing indexes made, empty space given back, and what belongs to no run is removed.
+    Exit status 1: something is wrong still; warnings do not count.
     """
-    found = [*_home(session), *_step_types(session), *_store(session)]
+    done, of_store = _store(session, repair=repair)
+    found = [*_home(session), *_step_types(session), *of_store]
     wrong = any(one["level"] == "error" for one in found)
     out = session.out
-    out.value(found, lambda: table_lines(_COLUMNS, found, width=None, colours=out.colours)[1:])
+    value = {"repaired": done, "items": found} if repair else found
+    out.value(value, lambda: _lines(done, found, colours=out.colours))
     return 1 if wrong else 0
+
+
+def _lines(done: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], *, colours: bool) -> list[str]:
+    told = [f"repaired  {one['check']}: {one['message']}" for one in done]
+    return told + table_lines(_COLUMNS, found, width=None, colours=colours)[1:]
 
 
 def _home(session: Session) -> list[dict[str, Any]]:
@@ -61,14 +78,15 @@ def _step_types(session: Session) -> list[dict[str, Any]]:
     return [_one("error", "step types", f"{name}: {why}") for name, why in broken.items()]
 
 
-def _store(session: Session) -> list[dict[str, Any]]:
+def _store(session: Session, *, repair: bool) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return what was repaired, and what the owner of the store finds now."""
     try:
         with session.connect() as client:
-            found: list[dict[str, Any]] = client.get("doctor")["items"]
+            said = client.post("doctor", "repair") if repair else client.get("doctor")
     except WindlassError as error:
-        return [_one("error", "store", str(error))]
-    return found
+        return [], [_one("error", "store", str(error))]
+    return said.get("repaired", []), said["items"]
 
 
 def _one(level: str, check: str, message: str) -> dict[str, Any]:
-    return {"level": level, "check": check, "message": message}
+    return {"level": level, "check": check, "message": message, "repair": None}

@@ -13,6 +13,7 @@ from windlass.clock import SECOND, micros, to_text
 from windlass.engine.engine import Engine
 from windlass.engine.health import Part, health
 from windlass.engine.present import Need, served_by, working
+from windlass.engine.repairing import Trouble, troubles
 from windlass.engine.step_context import task_id
 from windlass.ids import id_text
 from windlass.store import stuck
@@ -35,10 +36,12 @@ class Diagnosis:
     level: Literal["ok", "warning", "error"]
     check: str
     message: str
+    #: What `doctor --repair` does about it; None where it does nothing.
+    repair: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return {"level": self.level, "check": self.check, "message": self.message}
+        return {"level": self.level, "check": self.check, "message": self.message, "repair": self.repair}
 
 
 async def examine(engine: Engine, *, version: str) -> list[Diagnosis]:
@@ -50,7 +53,14 @@ async def examine(engine: Engine, *, version: str) -> list[Diagnosis]:
         versions,
         *(_of_part(part) for part in await health(engine) if part.status != "ok" and part.name not in _SAID_APART),
         *await engine.store.read(_examine, engine),
+        *(_of_trouble(trouble) for trouble in await troubles(engine)),
     ]
+
+
+def _of_trouble(trouble: Trouble) -> Diagnosis:
+    hint = "" if trouble.repair is None else f"; `windlass doctor --repair` {trouble.repair}"
+    level: Literal["error", "warning"] = "error" if trouble.error else "warning"
+    return Diagnosis(level, trouble.check, trouble.message + hint, trouble.repair)
 
 
 def _of_part(part: Part) -> Diagnosis:

@@ -11,6 +11,7 @@ from windlass.api.table import Route
 from windlass.engine.doctor import examine
 from windlass.engine.engine import Engine
 from windlass.engine.health import health, ready
+from windlass.engine.repairing import as_json, repair
 from windlass.store.check import check
 from windlass.store.migrations import HEAD
 
@@ -46,6 +47,13 @@ async def get_diagnosis(engine: Engine, _: Request) -> Answer:
     return Answer(body={"items": [one.to_json() for one in found]})
 
 
+async def repair_store(engine: Engine, _: Request) -> Answer:
+    """Put right what can be, and say what is still wrong."""
+    done = await repair(engine)
+    found = await examine(engine, version=version("windlass"))
+    return Answer(body={"repaired": as_json(done), "items": [one.to_json() for one in found]})
+
+
 ROUTES: Final = (
     Route(
         method="GET",
@@ -53,6 +61,13 @@ ROUTES: Final = (
         permission="administer",
         handler=get_diagnosis,
         summary="Say what is wrong with the store and its work.",
+    ),
+    Route(
+        method="POST",
+        path=f"{ROOT}/doctor/repair",
+        permission="administer",
+        handler=repair_store,
+        summary="Put right what can be, safely; say what was done and what is still wrong.",
     ),
     Route(method="GET", path="/healthz", permission="open", handler=healthz, summary="Say that the process lives."),
     Route(method="GET", path="/readyz", permission="open", handler=readyz, summary="Say whether runs can be accepted."),

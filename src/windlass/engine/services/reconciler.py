@@ -32,7 +32,8 @@ PATIENCE: Final = 60.0
 #: Most looks at what is late in one turn; each takes a batch.
 _LOOKS: Final = 20
 
-_FIRST: Final = (-(2**63), b"")
+#: Comes before every run.
+FIRST_RUN: Final = (-(2**63), b"")
 
 #: Which of these claims the workers of this process know nothing of.
 Unknown = Callable[[Collection[tuple[int, int]]], Collection[tuple[int, int]]]
@@ -51,7 +52,7 @@ class Reconciler:
     own: Callable[[], Collection[int]] = tuple
     unknown: Unknown = _all_known
     name: str = "reconciler"
-    _runs_after: tuple[int, bytes] | None = _FIRST
+    _runs_after: tuple[int, bytes] | None = FIRST_RUN
     _rows_after: int = 0
     _begun: bool = False
     #: Claims that our workers knew nothing of at the end of the last pass.
@@ -72,13 +73,13 @@ class Reconciler:
         self._rows_after = after or 0
         if after is not None:
             return PAUSE
-        self._runs_after = _FIRST
+        self._runs_after = FIRST_RUN
         await self._look_after_others()
         return PERIOD
 
     async def whole(self) -> int:
         """Look at everything once, from the beginning; return how many runs were put right."""
-        mended, after = 0, _FIRST
+        mended, after = 0, FIRST_RUN
         while page := await self.engine.store.read(stored.open_runs, after, RUNS):
             mended += await self._mend(await self.engine.store.read(suspects, self.engine, page))
             after = (page[-1].deadline, page[-1].id)

@@ -1,0 +1,124 @@
+"""Doctor says what is wrong and what a repair would do; a repair does that, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.fixtures.world import MakeWorld
+from tests.oracle.world import World
+from windlass.engine import repairing
+from windlass.engine.doctor import examine
+from windlass.engine.repairing import repair, troubles
+from windlass.ids import Uuid7Source, id_text
+from windlass.store.transaction import Transaction
+
+pytestmark = pytest.mark.promise("W06")
+
+
+@pytest.fixture
+async def broken(make_world: MakeWorld) -> AsyncIterator[World]:
+    """Give a world whose history may be wrong in the end."""
+    world = make_world()
+    yield world
+    await world.close()
+
+
+async def change(world: World, statement: str, *values: Any) -> None:
+    def unit(tx: Transaction) -> None:
+        tx.cursor.execute(statement, values)
+
+    await world.engine.store.run(unit)
+
+
+async def found(world: World) -> dict[str, str | None]:
+    """Return what would be repaired, by check."""
+    return {one.check: one.repair for one in await troubles(world.engine)}
+
+
+async def test_where_nothing_is_wrong_nothing_is_found_and_nothing_done(world: World) -> None:
+    await world.submit(await world.define(steps={"a": {}}))
+    assert await troubles(world.engine) == []
+    assert await repair(world.engine) == [("database", "every page was read, it is sound")]
+    assert await troubles(world.engine) == []
+
+
+async def test_a_run_that_nobody_would_move_is_named_and_put_right(broken: World) -> None:
+    run_id = await broken.submit(await broken.define(steps={"a": {}, "b": {"dependsOn": "a"}}))
+    await change(broken, "UPDATE queue SET outstanding = 5 WHERE task = 1")
+    (trouble,) = await troubles(broken.engine)
+    assert (trouble.check, trouble.error, id_text(run_id) in trouble.message) == ("runs", True, True)
+    said = [one for one in await examine(broken.engine, version="0") if one.check == "runs"]
+    assert [(one.level, one.repair) for one in said] == [("error", trouble.repair)]
+    assert "`windlass doctor --repair` puts it right" in said[0].message
+    assert [name for name, _ in await repair(broken.engine)] == ["database", "runs"]
+    assert await troubles(broken.engine) == []
+    assert await (await broken.worker()).work() == ["a", "b"]
+
+
+async def test_a_missing_index_is_made_again(broken: World) -> None:
+    await change(broken, "DROP INDEX ix_queue_ready")
+    await change(broken, "DROP INDEX ix_runs_job")
+    assert await found(broken) == {"indexes": "makes it"}
+    assert ("indexes", "made ix_queue_ready, ix_runs_job") in await repair(broken.engine)
+    assert await found(broken) == {}
+
+    def where(tx: Transaction) -> str:
+        return str(tx.cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'ix_queue_ready'").fetchone()[0])
+
+    assert "WHERE state = 'queued' AND worker_id IS NULL" in await broken.engine.store.run(where)
+
+
+async def test_empty_space_is_given_back(kept_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repairing, "_BLOAT", 1 << 20)
+
+    def fill(tx: Transaction) -> None:
+        rows = [(number.to_bytes(16, "big"), bytes(4000)) for number in range(1500)]
+        tx.cursor.executemany(
+            "INSERT INTO log_chunks (run_id, task, attempt, seq, at, stream, data) VALUES (?, 0, 1, 1, 1, 'stdout', ?)",
+            rows,
+        )
+
+    await kept_world.engine.store.run(fill)
+    await change(kept_world, "DELETE FROM log_chunks")
+    assert await found(kept_world) == {"bloat": "gives them back to the disk"}
+    assert ("bloat", "5 MiB were given back to the disk") in await repair(kept_world.engine)
+    assert await found(kept_world) == {}
+
+
+async def test_folders_of_no_run_are_removed_and_those_of_runs_are_not(world: World) -> None:
+    run_id = await world.submit(await world.define(steps={"a": {}}))
+    below = world.home / "artifacts"
+    kept, orphan, other = below / id_text(run_id), below / id_text(Uuid7Source().new()), below / "notes"
+    for folder in (kept, orphan, other):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("text")
+    (below / id_text(Uuid7Source().new())).symlink_to(kept)
+    assert await found(world) == {"files": "removes them"}
+    assert ("files", "removed 1 folders of artifacts that belonged to no run") in await repair(world.engine)
+    assert (kept.exists(), orphan.exists(), other.exists()) == (True, False, True)
+    assert (kept / "file").read_text() == "text"
+
+
+async def test_a_clock_that_was_set_back_is_told_and_left_to_a_person(broken: World) -> None:
+    await broken.submit(await broken.define(steps={"a": {}}))
+    await broken.worker()
+    broken.clock.advance(-3600)
+    (trouble,) = await troubles(broken.engine)
+    assert (trouble.check, trouble.repair, trouble.error) == ("clock", None, False)
+    assert "it was set back by 3600 s" in trouble.message
+
+
+async def test_a_damaged_database_is_left_alone(broken: World) -> None:
+    run_id = await broken.submit(await broken.define(steps={"a": {}, "b": {"dependsOn": "a"}}))
+    await change(broken, "UPDATE queue SET outstanding = 5 WHERE task = 1")
+    driver = broken.engine.store.connection.connection.driver_connection  # type: ignore[attr-defined]
+    driver.execute("PRAGMA foreign_keys = OFF")
+    dangling = "INSERT INTO revisions (job_id, number, digest, content, created_at) VALUES (x'00', 1, '', '', 1)"
+    await change(broken, dangling)
+    ((name, text),) = await repair(broken.engine)
+    assert (name, "restore a backup" in text) == ("database", True)
+    assert [one.check for one in await troubles(broken.engine)] == ["runs"]
+    assert (await broken.run(run_id))["state"] == "queued"
