@@ -10,6 +10,7 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.output import Output, detail_lines
+from windlass.cli.reasons import reason_text
 from windlass.cli.session import Session
 from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column, table_lines
@@ -20,14 +21,14 @@ def why(task: Mapping[str, Any]) -> str:
     """Return why a task is in its state, in one line."""
     if task.get("keptFrom"):
         return f"kept from run {short_id(task['keptFrom'])}"
-    return error_text(task["error"]) or plain(task["reason"])
+    return error_text(task["error"]) or reason_text(task["reason"], task["state"])
 
 
 def error_text(error: Any) -> str:
     """Return an error in one line: its message, and the step that it is of where it names one."""
     if not isinstance(error, dict):
         return plain(error)
-    text = plain(error.get("message") or error.get("reason"))
+    text = plain(error["message"]) if error.get("message") else reason_text(error.get("reason"))
     step = plain(error.get("step"))
     key = plain(error.get("key"))
     return f"{step}{f' [{key}]' if key else ''}: {text}" if step else text

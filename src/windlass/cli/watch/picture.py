@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from windlass.cli.drawing import Line, draw_within, lane_count
+from windlass.cli.reasons import reason_text
 from windlass.cli.run.get import error_text
 from windlass.cli.states import COLOURS, SIGNS, counted, state_of
 from windlass.cli.text import between, duration, fitted, instant, one_line, width_of
@@ -138,14 +139,14 @@ def _task(picture: Picture, task: Mapping[str, Any], now: datetime) -> Row:
             return [(_joined(told, tries if task["attempt"] > 1 else ""), "bright_black")]
         case "failed" | "timeout":
             allowed = " (allowed)" if task["allowFailure"] else ""
-            why = error_text(task["error"]) or task["reason"] or task["state"]
+            why = error_text(task["error"]) or reason_text(task["reason"]) or task["state"]
             return [(_joined(took, tries), ""), (f"  {why}{allowed}", "red")]
         case "scheduled":
             due = instant(task["dueAt"])
             after = f"in {duration((due - now).total_seconds())}" if due else ""
             return [(_joined(f"attempt {task['attempt'] + 1} {after}" if task["attempt"] else after), "blue")]
         case "skipped" | "cancelled" | "waiting":
-            return [(_joined(one_line(task["reason"] or task["state"])), COLOURS[task["state"]])]
+            return [(_joined(reason_text(task["reason"]) or task["state"]), COLOURS[task["state"]])]
         case _:
             return []
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.cli.output import Output
+from windlass.cli.reasons import reason_text
 from windlass.cli.text import between, clean, duration, instant, one_line
 from windlass.cli.watch.chunks import Chunks
 from windlass.cli.watch.loglines import LogLines
@@ -156,7 +157,7 @@ class Teller:
                 number = data.get("attempt", 1)
                 text = "started" + (f", attempt {number}" if number > 1 else "")
             case "completed" | "failed" | "timeout" | "cancelled":
-                text = f"{_ENDS[what]}{self._took(name, event)}{_reason(data)}"
+                text = f"{_ENDS[what]}{self._took(name, event)}{_reason(data, what)}"
             case "skipped":
                 text = f"skipped{_reason(data)}"
             case "retried":
@@ -186,12 +187,13 @@ class Teller:
         return f" after {duration(between(begin, event['at']))}" if begin else ""
 
 
-def _reason(data: Mapping[str, Any]) -> str:
+def _reason(data: Mapping[str, Any], state: str = "") -> str:
     code = data.get("exitCode")
     reason = data.get("reason")
     if code is not None and reason in {None, "exit"}:
         return f": exit code {code}" if code else ""
-    return f": {one_line(str(reason))}" if reason and reason != "exit" else ""
+    why = "" if reason == "exit" else reason_text(reason, state)
+    return f": {why}" if why else ""
 
 
 def _clock(at: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.cli.output import Output
+from windlass.cli.reasons import reason_text
 from windlass.cli.run.get import error_text
 from windlass.cli.states import COLOURS, SIGNS, counted, paint
 from windlass.cli.text import between, duration, fitted, plain
@@ -32,14 +33,15 @@ def summary_lines(
     allowed = f", {run['allowedFailures']} of the failures allowed" if run["allowedFailures"] else ""
     took_text = f" in {took}" if took else ""
     yield f"{shown} Run {run['id']} of {run['job']} {run['state']}{took_text}: {counted(run['counts'])}{allowed}"
-    if run["state"] not in {"completed", "failed"} and run["reason"]:
-        yield f"  {plain(run['reason'])}"
+    why = reason_text(run["reason"], run["state"])
+    if run["state"] not in {"completed", "failed"} and why:
+        yield f"  {why}"
     if run["state"] == "failed" and "step" not in (run["error"] or {}):
-        yield f"  {error_text(run['error']) or plain(run['reason'])}"
+        yield f"  {error_text(run['error']) or why}"
     failed = [task for task in tasks if task["state"] in _BAD and not task["allowFailure"]]
     for task in failed[:_MOST_TASKS]:
         name = task["step"] + (f" [{task['key']}]" if task["key"] else "")
-        yield f"  {name}: {error_text(task['error']) or plain(task['reason'])}"
+        yield f"  {name}: {error_text(task['error']) or reason_text(task['reason'])}"
         if client is not None:
             yield from (f"    {fitted(line, _WIDEST)}" for line in last_lines(client, run["id"], task))
     if len(failed) > _MOST_TASKS:
