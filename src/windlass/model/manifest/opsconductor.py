@@ -84,7 +84,7 @@ def _of_nodes(content: Mapping[str, Any], lost: list[str]) -> dict[str, Any]:
     for name in sorted(content.keys() - _SAID):
         job.lose(f"{name} has no counterpart")
     nodes = {str(node.get("id")): node for node in content["nodes"]}
-    edges = _mappings(content.get("edges"))
+    edges = [edge for edge in _mappings(content.get("edges")) if "source" in edge and "target" in edge]
     names = _step_names(nodes)
     chooses = any(node.get("type") in _CHOICES for node in nodes.values())
     steps = []
