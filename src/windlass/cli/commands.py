@@ -42,6 +42,7 @@ COMMANDS: dict[str, Lazy | Family] = {
             "retry": Lazy("windlass.cli.run.retry", "Run a final run again."),
             "diff": Lazy("windlass.cli.run.diff", "Show how one run differs from another."),
             "resume": Lazy("windlass.cli.run.resume", "Run what is left of a final run, and keep the rest."),
+            "delete": Lazy("windlass.cli.run.delete", "Delete runs with their logs and files."),
             "note": Lazy("windlass.cli.run.note", "Put a note on a run."),
             "graph": Lazy("windlass.cli.run.graph", "Draw the steps of a run with their states."),
             "why": Lazy("windlass.cli.run.why", "Say why a run or a step is in its state."),

@@ -189,6 +189,17 @@ async def _delete(engine: Engine, rule: RetentionRule, runs: Sequence[FinalRun],
     swept.deleted += await _leave(engine, ready, swept)
 
 
+async def remove_runs(engine: Engine, run_ids: Sequence[bytes]) -> int:
+    """Delete final runs for good, without a copy, with logs and files; return how many nothing held back."""
+    marks = await engine.store.read(_marks_of, run_ids)
+    ready = [Leaving(NewEntry(run_id, "delete", "", "", 0, ""), mark) for run_id, mark in marks]
+    return await _leave(engine, ready, Swept())
+
+
+def _marks_of(tx: Transaction, run_ids: Sequence[bytes]) -> list[tuple[bytes, Mark]]:
+    return [(run_id, mark) for run_id in run_ids if (mark := mark_of(tx, run_id)) is not None]
+
+
 def _marks(tx: Transaction, runs: Sequence[FinalRun]) -> list[Mark]:
     return [mark_of(tx, run.id) or Mark(None, None, None, None) for run in runs]
 

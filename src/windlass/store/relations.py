@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, delete, insert, select, update
 
 from windlass.store.rows import Held
-from windlass.store.tables import jobs, queue, run_dependencies, runs
+from windlass.store.tables import idempotency_keys, jobs, queue, run_dependencies, runs
 from windlass.store.transaction import Transaction
 
 
@@ -146,3 +146,30 @@ def live_children(tx: Transaction, parent_id: bytes) -> list[tuple[bytes, int]]:
         runs.c.parent_id == parent_id, runs.c.finished_at.is_(None), runs.c.cascades == 1
     )
     return [(row.id, row.cancels) for row in tx.connection.execute(found.order_by(runs.c.id))]
+
+
+def family_of(tx: Transaction, run_id: bytes) -> list[bytes]:
+    """Return a run and all that was started below it, but for what goes on without its parent; parents first."""
+    family = [run_id]
+    for parent in family:
+        found = select(runs.c.id).where(runs.c.parent_id == parent, runs.c.cascades == 1).order_by(runs.c.id)
+        family.extend(row.id for row in tx.connection.execute(found))
+    return family
+
+
+def all_at_rest(tx: Transaction, run_ids: Iterable[bytes]) -> bool:
+    """Say whether runs are final and all was done that waited for their ends."""
+    for run_id in run_ids:
+        found = select(runs.c.id).where(runs.c.id == run_id, (runs.c.finished_at.is_(None)) | (runs.c.awaited == 1))
+        if tx.connection.execute(found).first() is not None:
+            return False
+    return True
+
+
+def let_go(tx: Transaction, run_ids: Iterable[bytes]) -> None:
+    """Prepare runs for being deleted: no key stands for them any more, and what goes on without them has no parent."""
+    for run_id in run_ids:
+        tx.connection.execute(delete(idempotency_keys).where(idempotency_keys.c.run_id == run_id))
+        loose = update(runs).where(runs.c.parent_id == run_id, runs.c.cascades == 0)
+        tx.connection.execute(loose.values(parent_id=None, root_id=None))
+        tx.connection.execute(delete(run_dependencies).where(run_dependencies.c.run_id == run_id))

@@ -10,6 +10,7 @@ from windlass.api.routes.shared import LABELS, LIST_PROJECT, PAGE, PROJECT, ROOT
 from windlass.api.table import MIB, Body, Route
 from windlass.clock import from_text
 from windlass.engine.cancellation import cancel
+from windlass.engine.deleting import delete_run
 from windlass.engine.engine import Engine
 from windlass.engine.executing import execute
 from windlass.engine.explaining import why
@@ -258,6 +259,12 @@ async def cancel_one(engine: Engine, request: Request) -> Answer:
     return Answer(status=202, body=await get_run(engine, run_id) | {"again": again})
 
 
+async def delete_one(engine: Engine, request: Request) -> Answer:
+    """Delete a run."""
+    await delete_run(engine, await run_id_of(engine, request), by=request.principal.name)
+    return Answer(status=204)
+
+
 async def note_one(engine: Engine, request: Request) -> Answer:
     """Put a note on a run."""
     return Answer(body=await note_run(engine, await run_id_of(engine, request), request.data["note"]))
@@ -473,6 +480,13 @@ ROUTES: Final = (
         handler=retry_one,
         summary="Run a final run again: a new run of the same revision with the same parameters.",
         body=_RESUME,
+    ),
+    Route(
+        method="DELETE",
+        path=_RUN,
+        permission="operate",
+        handler=delete_one,
+        summary="Cancel a run if it is live, then delete it with its children, logs and files.",
     ),
     Route(
         method="PUT",

@@ -1,0 +1,103 @@
+"""Runs that are deleted, with everything that they left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from tests.oracle.world import World, by_step
+from windlass.engine.archiving import artifact_folder
+from windlass.engine.deleting import delete_run
+from windlass.engine.dependencies import Dependency
+from windlass.engine.reading import get_run
+from windlass.errors import Conflict, NotFound
+from windlass.model.outcome import ChildRun, Completed, Waiting
+from windlass.store.tables import metadata
+from windlass.store.transaction import Transaction
+
+pytestmark = pytest.mark.promise("O10")
+ONE: dict[str, Any] = {"a": {}}
+
+
+async def traces(world: World, run_id: bytes) -> list[str]:
+    """Return the tables that still know of a run."""
+
+    def unit(tx: Transaction) -> list[str]:
+        found = []
+        for table in metadata.sorted_tables:
+            columns = [column for column in table.c if column.name in {"run_id", "on_id", "parent_id", "root_id"}]
+            columns += [table.c.id] if table.name == "runs" else []
+            found += [
+                table.name
+                for column in columns
+                if tx.connection.execute(select(column).where(column == run_id)).first()
+            ]
+        return found
+
+    return await world.engine.store.read(unit)
+
+
+async def gone(world: World, run_id: bytes) -> None:
+    """Delete a run; no table may know of it then."""
+    await delete_run(world.engine, run_id, by="test")
+    world.accepted.remove(run_id)
+    assert await traces(world, run_id) == []
+    with pytest.raises(NotFound):
+        await get_run(world.engine, run_id)
+
+
+async def test_a_final_run_is_deleted_with_its_files_and_its_key(world: World) -> None:
+    job = await world.define(steps=ONE)
+    run_id = await world.submit(job, labels={"a": "b"}, idempotency_key="k")
+    await (await world.worker()).work()
+    folder = artifact_folder(world.engine, run_id)
+    await gone(world, run_id)
+    assert not folder.exists()
+    assert await world.submit(job, idempotency_key="k", note="anew") != run_id
+
+
+async def test_a_live_run_is_cancelled_first(world: World) -> None:
+    run_id = await world.submit(await world.define(steps=ONE))
+    await gone(world, run_id)
+
+
+async def test_a_run_that_does_not_stop_is_kept_and_told_of(world: World) -> None:
+    run_id = await world.submit(await world.define(steps=ONE))
+    worker = await world.worker()
+    claim = await worker.take_one()
+    with pytest.raises(Conflict, match="is asked to stop and has not ended yet"):
+        await delete_run(world.engine, run_id, patience=0.01)
+    await worker.end(claim)
+    await gone(world, run_id)
+
+
+async def test_children_go_with_it_but_for_those_that_go_on(world: World) -> None:
+    child = await world.define("child", steps={"c": {}})
+    run_id = await world.submit(await world.define(steps=ONE))
+    worker = await world.worker()
+    await worker.work(by_step(a=Waiting(0, "", child=ChildRun("child"))))
+    await world.tick()
+    loose = await world.submit(child, parent_id=run_id, root_id=run_id, cascade=False)
+    tied = await world.submit(child, parent_id=run_id, root_id=run_id)
+    await gone(world, run_id)
+    world.accepted.remove(tied)
+    assert (await world.run(loose))["parentId"] is None
+    with pytest.raises(NotFound):
+        await get_run(world.engine, tied)
+
+
+async def test_what_waited_for_a_deleted_run_is_told_of_its_end(world: World) -> None:
+    job = await world.define(steps=ONE)
+    run_id = await world.submit(job)
+    waiting = await world.submit(job, depends_on=[Dependency(run_id)])
+    await delete_run(world.engine, run_id)
+    world.accepted.remove(run_id)
+    assert (await world.run(waiting))["reason"] == "dependency_failed"
+
+
+async def test_a_run_that_is_not_there_cannot_be_deleted(world: World) -> None:
+    with pytest.raises(NotFound, match="There is no run"):
+        await delete_run(world.engine, b"x" * 16)
+    assert Completed().outputs == {}
