@@ -8,6 +8,7 @@ from typing import Any, Final
 from windlass.api.message import Answer, Request
 from windlass.api.openapi import describe
 from windlass.api.routes import (
+    afterwards,
     archive,
     bundles,
     dead_letters,
@@ -51,6 +52,7 @@ def route_table() -> RouteTable:
         revisions,
         statistics,
         runs,
+        afterwards,
         many,
         streams,
         files,

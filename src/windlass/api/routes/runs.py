@@ -10,19 +10,16 @@ from windlass.api.routes.shared import LABELS, LIST_PROJECT, PAGE, PROJECT, ROOT
 from windlass.api.table import MIB, Body, Route
 from windlass.clock import from_text
 from windlass.engine.cancellation import cancel
-from windlass.engine.deleting import delete_run
 from windlass.engine.engine import Engine
 from windlass.engine.executing import execute
 from windlass.engine.explaining import why
 from windlass.engine.jobs import find_run_job, get_job
 from windlass.engine.manifests import ManifestText
-from windlass.engine.noting import note_run
 from windlass.engine.present import get_run_and_need
 from windlass.engine.previewing import preview
 from windlass.engine.reading import find_run, get_run, list_attempts, list_runs, list_tasks, run_graph
-from windlass.engine.resuming import Resume, preview_resume, resume_run
 from windlass.engine.run_diff import diff_runs
-from windlass.engine.starting import Start, retry_run, start_run
+from windlass.engine.starting import Start, start_run
 from windlass.errors import NotFound, Refused, UserError
 from windlass.model.durations import parse_duration
 from windlass.model.in_force import not_in_force
@@ -85,29 +82,6 @@ _EXECUTE: Final = Body(
         "additionalProperties": False,
     },
     limit=16 * MIB,
-)
-_NOTE: Final = Body(
-    schema={
-        "type": "object",
-        "properties": {"note": {"type": ["string", "null"], "maxLength": 4000}},
-        "required": ["note"],
-        "additionalProperties": False,
-    }
-)
-_RESUME: Final = Body(
-    schema={
-        "type": "object",
-        "properties": {
-            "from": {
-                "type": ["string", "array"],
-                "items": {"type": "string"},
-                "description": "steps that are done again in any case, with all that comes after them",
-            },
-            "onlyFailed": {"type": "boolean", "description": "keep what ended well of a fanned-out step that failed"},
-            "dryRun": {"type": "boolean", "description": "say what would be kept and done again, and start nothing"},
-        },
-        "additionalProperties": False,
-    }
 )
 _LONGEST_KEY: Final = 200
 
@@ -257,49 +231,6 @@ async def cancel_one(engine: Engine, request: Request) -> Answer:
     run_id = await run_id_of(engine, request)
     again = await cancel(engine, run_id, by=request.principal.name)
     return Answer(status=202, body=await get_run(engine, run_id) | {"again": again})
-
-
-async def delete_one(engine: Engine, request: Request) -> Answer:
-    """Delete a run."""
-    await delete_run(engine, await run_id_of(engine, request), by=request.principal.name)
-    return Answer(status=204)
-
-
-async def note_one(engine: Engine, request: Request) -> Answer:
-    """Put a note on a run."""
-    return Answer(body=await note_run(engine, await run_id_of(engine, request), request.data["note"]))
-
-
-async def resume_one(engine: Engine, request: Request) -> Answer:
-    """Run what did not end well of a final run again, and keep the rest."""
-    start = request.data.get("from", ())
-    wanted = Resume(
-        run_id=await run_id_of(engine, request),
-        start=[start] if isinstance(start, str) else start,
-        only_failed=request.data.get("onlyFailed", False),
-        by=request.principal.name,
-        idempotency_key=idempotency_key(request),
-        traceparent=request.headers.get("traceparent"),
-    )
-    if request.data.get("dryRun", False):
-        return Answer(body=await preview_resume(engine, wanted))
-    run, created = await resume_run(engine, wanted)
-    return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
-
-
-async def retry_one(engine: Engine, request: Request) -> Answer:
-    """Run a final run again, or with a step to begin at what comes from there on."""
-    if request.data.get("from") or request.data.get("dryRun"):
-        return await resume_one(engine, request)
-    run_id = await run_id_of(engine, request)
-    run, created = await retry_run(
-        engine,
-        run_id,
-        by=request.principal.name,
-        idempotency_key=idempotency_key(request),
-        traceparent=request.headers.get("traceparent"),
-    )
-    return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
 
 
 async def run_id_of(engine: Engine, request: Request) -> bytes:
@@ -472,36 +403,5 @@ ROUTES: Final = (
         permission="operate",
         handler=cancel_one,
         summary="Ask a run to stop.",
-    ),
-    Route(
-        method="POST",
-        path=f"{_RUN}/retry",
-        permission="operate",
-        handler=retry_one,
-        summary="Run a final run again: a new run of the same revision with the same parameters.",
-        body=_RESUME,
-    ),
-    Route(
-        method="DELETE",
-        path=_RUN,
-        permission="operate",
-        handler=delete_one,
-        summary="Cancel a run if it is live, then delete it with its children, logs and files.",
-    ),
-    Route(
-        method="PUT",
-        path=f"{_RUN}/note",
-        permission="operate",
-        handler=note_one,
-        summary="Put a note on a run, in place of the one there is; null takes it off.",
-        body=_NOTE,
-    ),
-    Route(
-        method="POST",
-        path=f"{_RUN}/resume",
-        permission="operate",
-        handler=resume_one,
-        summary="Run a final run again from a step, or from what failed: a new run that keeps the other results.",
-        body=_RESUME,
     ),
 )
