@@ -91,7 +91,7 @@ def check_history(options: Options, count: int) -> None:
 
 async def submit(options: Options) -> dict[str, Any]:
     """Accept runs one by one, by many callers at once, and in bulk; nobody takes them."""
-    async with opened(options, queues=["closed"]) as app:
+    async with opened(options, workers=0) as app:
         assert_flushed(app)
         for _ in range(options["warm_up"]):  # until the log of the database is written over, and no longer grows
             await app.submit(jobs.noop)

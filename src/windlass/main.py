@@ -349,6 +349,7 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     import logging
     import signal
 
+    from windlass.engine.dispatching import maintenance, maintenance_sentence
     from windlass.engine.executing import serving
     from windlass.errors import UserError
     from windlass.steps.registry import StepTypes
@@ -371,6 +372,9 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
             raise UserError("A store in memory cannot be served; set WINDLASS_DATABASE_URL to sqlite:///FILE.")
         engine = serving(_engine(opened, settings, types), alone=False)
         async with _node(engine, opened, types, version, grace=settings.drain_grace) as node:
+            said = await opened.store.read(maintenance)
+            if said["on"]:
+                logging.getLogger(__name__).warning("%s", maintenance_sentence(said).capitalize())
             ready(f"unix://{opened.ownership.note.socket}")
             await asked.wait()
             if node.worker.busy:

@@ -160,6 +160,11 @@ _PORT = Kind("a port from 0 to 65535", lambda text: _read_count(text, 0, _HIGHES
 _FLAG = Kind("true or false", _read_flag, lambda value: "true" if value else "false")
 _NAMES = Kind("names with commas between them", _read_names, ",".join)
 _PAIRS = Kind("key=value pairs with commas between them", _read_pairs, lambda v: ",".join(f"{k}={v[k]}" for k in v))
+_LIMITS = Kind(
+    "name=number pairs with commas between them, numbers from 1",
+    lambda text: {name: _read_count(number) for name, number in _read_pairs(text).items()},
+    lambda value: ",".join(f"{name}={value[name]}" for name in value),
+)
 _PATH = Kind("a path", _read_path)
 _PATHS = Kind(
     "paths with commas between them",
@@ -200,6 +205,20 @@ class Settings:
     labels: Mapping[str, str] = field(
         default_factory=dict,
         metadata={"kind": _PAIRS, "description": "labels of a worker, for jobs that require them"},
+    )
+    queue_limits: Mapping[str, int] = field(
+        default_factory=dict,
+        metadata={
+            "kind": _LIMITS,
+            "description": "tasks of a queue that workers hold at one time; no limit where not set",
+        },
+    )
+    pool_limits: Mapping[str, int] = field(
+        default_factory=dict,
+        metadata={
+            "kind": _LIMITS,
+            "description": "tasks that the workers of a pool hold at one time, all of them together",
+        },
     )
     default_timeout: float = _setting(_DURATION, "running time of one attempt where its step says none", "1h")
     max_timeout: float = _setting(_DURATION, "longest running time that a step may ask for", "24h")
@@ -396,7 +415,7 @@ def _text_of(value: Any) -> str | None:
         return str(value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ",".join(value)
-    if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
+    if isinstance(value, dict) and all(isinstance(item, str | int) for item in value.values()):
         return ",".join(f"{key}={item}" for key, item in value.items())
     return None
 

@@ -60,3 +60,37 @@ def test_the_other_strategies(windlass: Windlass, api: Socket) -> None:
     for run in (first["skip"], first["fail"], second):
         windlass("run", "cancel", run)
         assert ended(windlass, run)["state"] == "cancelled"
+
+
+@pytest.mark.promise("H04")
+@pytest.mark.promise("H12")
+def test_an_operator_pauses_limits_drains_and_keeps_maintenance(windlass: Windlass) -> None:
+    apply(windlass, (HEAD % "quick") + 'steps: [{name: say, run: "true"}]\n')
+    server = serve(windlass, 2)
+    worker = windlass("--json", "worker", "list").json()[0]["name"]
+    assert windlass("queue", "pause", "default", "--why", "disk is full").code == 0
+    run = accepted(windlass, "quick")
+    assert "disk is full" in windlass("queue", "list").stdout
+    assert windlass("--json", "run", "get", run).json()["state"] == "queued"
+    assert windlass("queue", "resume", "default").code == 0
+    assert ended(windlass, run)["state"] == "completed"
+    assert windlass("--json", "queue", "limit", "default", "1").json()["limit"] == 1
+    assert windlass("queue", "limit", "default", "0").code == 2
+    assert windlass("worker", "slots", worker, "5").code == 0
+    assert windlass("--json", "worker", "list").json()[0]["slots"] == 5
+    assert windlass("worker", "drain", worker).code == 0
+    assert "drains" in windlass("worker", "list").stdout
+    assert windlass("worker", "drain", "nobody").code == 2
+    assert windlass("worker", "slots", worker, "1").code == 0
+    assert windlass("maintenance", "on", "--why", "new disks").code == 0
+    waiting = accepted(windlass, "quick")
+    doctor = windlass("doctor").stdout
+    assert "maintenance is on since" in doctor
+    assert "new disks" in doctor
+    refused = windlass("exec", "job.yaml")
+    assert (refused.code, "Maintenance is on" in refused.stderr) == (2, True)
+    kill(server)
+    serve(windlass, 2)
+    assert windlass("--json", "run", "get", waiting).json()["state"] == "queued", "it outlives the server"
+    assert windlass("maintenance", "off").code == 0
+    assert ended(windlass, waiting)["state"] == "completed"

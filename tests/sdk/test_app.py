@@ -7,6 +7,7 @@ import asyncio
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from windlass.engine.manifests import ManifestText
 from windlass.engine.reading import list_attempts
 from windlass.ids import parse_id
 from windlass.sdk.run import Run
+from windlass.store.workers import live
 
 AT_ONCE = RetryPolicy(attempts=3, delay=0)
 SECONDS = 20.0
@@ -455,3 +457,20 @@ async def test_parents_start_list_and_visit_children(sdk: Windlass) -> None:
     await second.cancel()
     with pytest.raises(NotFound):
         await Run(sdk._family(), "01900000-0000-7000-8000-000000000000", "give", int).start_child(give, 1)
+
+
+@pytest.mark.promise("H04")
+async def test_an_application_that_only_submits_has_no_worker_until_it_wants_one(tmp_path: Path) -> None:
+    async with Windlass(f"sqlite:///{tmp_path}/w.db", workers=0) as app:
+        run = await app.submit(sample.triple, 14)
+        assert await engine_of(app).store.read(live) == []
+        await app.set_workers(2)
+        assert await run.wait(timeout=SECONDS) == 42
+        await app.set_workers(0)
+        waiting = await app.submit(sample.triple, 1)
+        assert (await app.get(waiting.id)).id == waiting.id
+        await app.set_workers(1)
+        assert await waiting.wait(timeout=SECONDS) == 3
+        for wrong in (-1, True, "2", 10**9):
+            with pytest.raises(UserError, match="from 0"):
+                await app.set_workers(wrong)  # type: ignore[arg-type]

@@ -57,14 +57,31 @@ COMMANDS: dict[str, Lazy | Family] = {
         },
     ),
     "queue": Family(
-        "Look at where tasks wait, and at those that failed for good.",
+        "Look after where tasks wait, and those that failed for good.",
         {
             "list": Lazy("windlass.cli.queue.list", "List queues."),
+            "pause": Lazy("windlass.cli.queue.pause", "Hand out nothing of queues."),
+            "resume": Lazy("windlass.cli.queue.resume", "Hand out tasks of queues again."),
             "dead": Lazy("windlass.cli.queue.dead", "List tasks that failed for good."),
             "requeue": Lazy("windlass.cli.queue.requeue", "Queue such tasks again."),
+            "limit": Lazy("windlass.cli.queue.limit", "Say how many tasks of a queue run at one time."),
         },
     ),
-    "worker": Family("Look at who runs tasks.", {"list": Lazy("windlass.cli.worker.list", "List workers.")}),
+    "worker": Family(
+        "Look after who runs tasks.",
+        {
+            "list": Lazy("windlass.cli.worker.list", "List workers."),
+            "drain": Lazy("windlass.cli.worker.drain", "Have a worker take no more."),
+            "slots": Lazy("windlass.cli.worker.slots", "Say how many attempts a worker runs at one time."),
+        },
+    ),
+    "maintenance": Family(
+        "Stop handing tasks out, and go on.",
+        {
+            "on": Lazy("windlass.cli.maintenance.on", "Start nothing; what runs goes on."),
+            "off": Lazy("windlass.cli.maintenance.off", "Start tasks again."),
+        },
+    ),
     "archive": Family(
         "Look after runs that have left the hot store.",
         {

@@ -65,3 +65,5 @@ class Exchange:
 
     claims: list[Claim]
     stops: list[tuple[int, int, str]]
+    #: How many tasks the worker may hold; None where nobody says.
+    slots: int | None = None

@@ -11,6 +11,7 @@ from windlass.engine.claim import Claim, StepResult
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
 from windlass.engine.fan import Fan
+from windlass.engine.serving import Serving
 from windlass.engine.setting_aside import set_aside
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import NewFact, Ready
@@ -20,11 +21,9 @@ _NO_VALUES: Mapping[str, Any] = {}
 _NO_RESULTS: Mapping[str, StepResult] = {}
 
 
-def take(
-    tx: Transaction, engine: Engine, worker_id: int, worker: str, routes: Sequence[int], capacity: int
-) -> list[Claim]:
+def take(tx: Transaction, engine: Engine, worker_id: int, worker: str, serving: Serving, capacity: int) -> list[Claim]:
     """Claim up to `capacity` tasks, lowest rank first, and start what needs no decision before its start."""
-    rows = hot.ready(tx, routes, capacity)
+    rows = serving.ready(tx, capacity)
     if not rows:
         return []
     claims: list[Claim] = []

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from windlass.clock import SECOND, micros, to_text
+from windlass.engine.dispatching import list_queues, maintenance, maintenance_sentence
 from windlass.engine.engine import Engine
 from windlass.engine.health import Part, health
 from windlass.engine.present import Need, served_by, working
@@ -71,8 +72,22 @@ def _examine(tx: Transaction, engine: Engine) -> list[Diagnosis]:
     there = working(tx, engine)
     pids = ", ".join(str(worker.pid) for worker in there)
     owner = f"process {pids} owns the store and works" if there else "nobody works on runs: `windlass up` does"
-    found = [*_work(tx, engine, serving=bool(there)), *_routes(tx, there)]
+    found = [*_said(tx, engine), *_work(tx, engine, serving=bool(there)), *_routes(tx, there)]
     return [Diagnosis("ok", "owner", owner), *(found or [Diagnosis("ok", "work", "nothing is stuck")])]
+
+
+def _said(tx: Transaction, engine: Engine) -> list[Diagnosis]:
+    """Tell what somebody stopped on purpose."""
+    said = maintenance(tx)
+    hint = "`windlass maintenance off` ends it"
+    found = [Diagnosis("warning", "maintenance", f"{maintenance_sentence(said)}; {hint}")] if said["on"] else []
+    for queue in list_queues(tx, engine):
+        if queue["paused"] is not None:
+            paused, name = queue["paused"], queue["name"]
+            why = f" ({paused['why']})" if paused["why"] else ""
+            text = f"queue {name} is paused since {paused['since']}, by {paused['by']}{why}"
+            found.append(Diagnosis("warning", "queue", f"{text}; `windlass queue resume {name}` ends it"))
+    return found
 
 
 def _work(tx: Transaction, engine: Engine, *, serving: bool) -> list[Diagnosis]:

@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from windlass.engine.attempt import EXEC
+from windlass.engine.dispatching import maintenance, maintenance_sentence
 from windlass.engine.engine import Engine
 from windlass.engine.manifests import Located, ManifestText, load_manifests, manifest_limits
 from windlass.engine.reading import get_run
 from windlass.engine.starting import Start, checked, points
 from windlass.engine.submission import Prepared, Submission, submit
 from windlass.engine.unlisted import unlisted
-from windlass.errors import InvalidDocument, UserError
+from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.model.finding import Finding
 from windlass.store import workers
 from windlass.store.transaction import Transaction
@@ -61,6 +62,9 @@ async def execute(
 
 def _prepare(tx: Transaction, engine: Engine, located: Located, project: str, by: str | None) -> Prepared:
     """Keep the manifest; its tasks go to whoever owns the store, whatever workers the job requires."""
+    said = maintenance(tx)
+    if said["on"]:
+        raise Conflict(f"{maintenance_sentence(said).capitalize()}; `windlass maintenance off` ends it.")
     job = unlisted(tx, engine, located.document, project=project, author=by)
     return Prepared(job, workers.route_id(tx, QUEUE, engine.settings.pool, {}), QUEUE)
 

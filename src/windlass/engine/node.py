@@ -27,7 +27,7 @@ from windlass.engine.sweeping import sweep_artifacts
 from windlass.engine.worker import Worker
 from windlass.engine.workspace import clear_workspaces
 from windlass.store.ends import newest_fact
-from windlass.store.workers import held_runs
+from windlass.store.workers import give_slots, held_runs
 
 
 @dataclass(slots=True)
@@ -36,23 +36,49 @@ class Node:
 
     engine: Engine
     worker: Worker
+    queue: StoreQueue
     services: list[Service]
+    #: True once the worker has joined the queue, which it does with its first slot.
+    works: bool = False
     _hints: list[object] = field(default_factory=list)
 
     async def stop(self, grace: float) -> None:
         """Stop taking work, give running attempts `grace` seconds, end them, and stop the loops."""
         try:
-            await self.worker.drain(grace)
+            if self.works:
+                await self.worker.drain(grace)
         finally:
             for service in self.services:
                 self.engine.parts.pop(service.name, None)
                 await service.stop()
 
+    async def set_slots(self, slots: int) -> None:
+        """Let the worker run so many attempts at one time; with 0 it takes no more, and what runs goes on."""
+        store = self.engine.store
+        if self.works:
+            await store.run(give_slots, self.queue.worker_id, slots)
+            self.worker.hint()
+        elif slots:
+            self.works = True
+            self.worker.slots = slots
+            await self.queue.register(slots)
+            store.on_hint("ready", self.worker.hint)
+            store.on_hint("stop", self.worker.hint)
+            await self.worker.start()
+
 
 async def start_node(
-    engine: Engine, workshop: Workshop, *, name: str | None = None, version: str = "", clock: Clock | None = None
+    engine: Engine,
+    workshop: Workshop,
+    *,
+    slots: int | None = None,
+    name: str | None = None,
+    version: str = "",
+    clock: Clock | None = None,
 ) -> Node:
-    """Settle what an earlier owner left, and begin to take work.
+    """Settle what an earlier owner left, and begin to take work with so many slots, or with those of the settings.
+
+    With 0 nothing is taken until there are some.
 
     The caller owns the store, and knows that all steps of the owner before are dead.
     """
@@ -66,19 +92,19 @@ async def start_node(
         name=name or f"{socket.gethostname()}-{os.getpid()}",
         host=socket.gethostname(),
         pid=os.getpid(),
-        slots=settings.worker_slots,
+        slots=0,
         pool=settings.pool,
         labels=tuple(settings.labels.items()),
         queues=settings.queues or ("*",),
         version=version,
     )
-    queue = await StoreQueue.join(engine, face)
+    queue = StoreQueue(engine, face)
     pipeline = Pipeline(engine, queue, workshop, worker=face.name)
     loop = asyncio.get_running_loop()
     heartbeat = Heartbeat(
         queue.renew, interval=settings.heartbeat, on_lost=lambda: loop.call_soon_threadsafe(worker.hint)
     )
-    worker = Worker(queue, pipeline, heartbeat, slots=face.slots)
+    worker = Worker(queue, pipeline, heartbeat, slots=0)
     timer = Service(Timer(engine, clock or SystemClock()))
     reconciler = Service(Reconciler(engine, lambda: (queue.worker_id,), worker.unknown))
     rescuer = Service(Rescuer(engine, lambda: (queue.worker_id,)))
@@ -86,15 +112,14 @@ async def start_node(
     archiver = Archiver(engine)
     engine.metrics.sources.append(archive_figures(archiver))
     services = [timer, rescuer, reconciler, doorkeeper, Service(Tallier(engine)), Service(archiver)]
-    engine.store.on_hint("ready", worker.hint)
-    engine.store.on_hint("stop", worker.hint)
     engine.store.on_hint("wake", timer.hint)
     engine.store.on_hint("places", doorkeeper.hint)
     for service in services:
         engine.parts[service.name] = _trouble_of(service)
         await service.start()
-    await worker.start()
-    return Node(engine, worker, services)
+    node = Node(engine, worker, queue, services)
+    await node.set_slots(settings.worker_slots if slots is None else slots)
+    return node
 
 
 def _trouble_of(service: Service) -> Callable[[], str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from windlass.engine.claim import Claim, Exchange
@@ -15,9 +15,10 @@ from windlass.engine.engine import Engine
 from windlass.engine.progressing import note_progress
 from windlass.engine.recovery import settle_worker
 from windlass.engine.report import Report
+from windlass.engine.serving import Serving, what_to_serve
 from windlass.errors import Unavailable
+from windlass.store import dispatch, workers
 from windlass.store import hot_sqlite as hot
-from windlass.store import workers
 from windlass.store.logs import NewChunk, append_chunks
 from windlass.store.transaction import Transaction
 
@@ -72,19 +73,24 @@ class Queue(Protocol):
 class StoreQueue:
     """The queue of a store in this process."""
 
-    def __init__(self, engine: Engine, face: WorkerFace, worker_id: int) -> None:
-        """Speak for the worker that was registered under `worker_id`."""
+    def __init__(self, engine: Engine, face: WorkerFace, worker_id: int = 0) -> None:
+        """Speak for the worker that was registered under `worker_id`; 0 where it is not yet."""
         self._engine = engine
         self._face = face
         self.worker_id = worker_id
-        self._routes: list[int] = []
-        self._known_routes = 0
+        self._serving: Serving | None = None
+        self._known_changes: str | None = None
         self._joining = asyncio.Lock()
 
     @classmethod
     async def join(cls, engine: Engine, face: WorkerFace) -> StoreQueue:
         """Register a worker and return its queue."""
         return cls(engine, face, await engine.store.run(_register, face))
+
+    async def register(self, slots: int) -> None:
+        """Register the worker, with so many slots."""
+        self._face = replace(self._face, slots=slots)
+        self.worker_id = await self._engine.store.run(_register, self._face)
 
     async def exchange(self, reports: Sequence[Report], capacity: int) -> Exchange:
         """Record the ends of attempts and take up to `capacity` tasks; see `Queue.exchange`."""
@@ -125,21 +131,24 @@ class StoreQueue:
     def _exchange(self, tx: Transaction, worker_id: int, reports: Sequence[Report], capacity: int) -> Exchange | None:
         if reports:
             settle_reports(tx, self._engine, reports)
-        if not workers.stands(tx, worker_id):
+        slots = workers.slots_of(tx, worker_id)
+        if slots is None:
             return None
         claims: list[Claim] = []
-        if capacity > 0:
+        if capacity > 0 and slots > 0:
             claims = take(tx, self._engine, worker_id, self._face.name, self._served(tx), capacity)
-        return Exchange(claims, hot.asked_to_stop(tx, worker_id))
+        return Exchange(claims, hot.asked_to_stop(tx, worker_id), slots)
 
-    def _served(self, tx: Transaction) -> list[int]:
-        """Return the routes that this worker serves; asked anew whenever there are more routes."""
-        count = workers.route_count(tx)
-        if count != self._known_routes:
+    def _served(self, tx: Transaction) -> Serving:
+        """Return what this worker serves; asked anew whenever something of that has changed."""
+        changes = dispatch.changes(tx)
+        if self._serving is None or changes != self._known_changes:
             face = self._face
-            self._routes = workers.served_routes(tx, pool=face.pool, labels=dict(face.labels), queues=list(face.queues))
-            self._known_routes = count
-        return self._routes
+            self._serving = what_to_serve(
+                tx, self._engine.settings, pool=face.pool, labels=dict(face.labels), queues=list(face.queues)
+            )
+            self._known_changes = changes
+        return self._serving
 
     def _leave(self, tx: Transaction, unstarted: Sequence[tuple[int, int]]) -> None:
         give_back(tx, unstarted)

@@ -275,6 +275,8 @@ class Worker:
                 await self._last_try.wait()
 
     def _apply(self, exchange: Exchange) -> None:
+        if exchange.slots is not None:
+            self.slots = exchange.slots
         for claim in exchange.claims:
             self._begin(claim)
         for queue_id, fence, why in exchange.stops:

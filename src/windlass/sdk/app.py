@@ -35,6 +35,7 @@ When = datetime | timedelta | float
 
 #: Runs that `submit_many` accepts in one transaction.
 BATCH: Final = 1000
+_MOST_SLOTS: Final = 1_000_000
 
 
 class Windlass:
@@ -61,16 +62,15 @@ class Windlass:
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
-        Without `url` the store is that of the settings. `workers` is how many attempts run at one time, `jobs` are
-        those whose runs may be waiting in the store already and cannot be imported. `queues`, `pool` and `labels` say
-        what the worker takes, `settings` are further ones by name, as text. `wait` is how many seconds to wait for a
-        store whose owner does not answer.
+        Without `url` the store is that of the settings. `workers` is how many attempts run at one time: with 0 the
+        application only submits, and its runs wait until `set_workers`, or until the next owner of the store works.
+        `jobs` are those whose runs may be waiting in the store already and cannot be imported. `queues`, `pool` and
+        `labels` say what the worker takes, `settings` are further ones by name, as text. `wait` is how many seconds to
+        wait for a store whose owner does not answer.
         Raises UserError where anything of that is wrong.
         """
-        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-            raise UserError(f"workers is how many attempts run at one time, from 1; it is {workers!r}.")
+        self._workers = None if workers is None else _slots(workers)
         said = {
-            "worker_slots": None if workers is None else str(workers),
             "queues": None if queues is None else ",".join(queues),
             "pool": pool,
             "labels": None if labels is None else ",".join(f"{name}={value}" for name, value in labels.items()),
@@ -90,7 +90,7 @@ class Windlass:
         """Open the store and begin to work. Raises Unavailable where it cannot be had."""
         if self._backend is not None:
             raise UserError("This application is open already.")
-        self._backend = await open_backend(self._settings, self._registry, wait=self._wait)
+        self._backend = await open_backend(self._settings, self._registry, wait=self._wait, workers=self._workers)
         return self
 
     async def __aexit__(
@@ -100,6 +100,13 @@ class Windlass:
         backend, self._backend = self._backend, None
         if backend is not None:
             await backend.close()
+
+    async def set_workers(self, count: int) -> None:
+        """Run so many attempts at one time from now on; with 0 none is begun, and what runs goes on.
+
+        Raises UserError where that is no such number, or where another process owns the store and does the work.
+        """
+        await self._open().set_workers(_slots(count))
 
     def register(self, *jobs: Any) -> None:
         """Make jobs known that were not submitted yet, so that runs of an earlier process find their code.
@@ -239,6 +246,13 @@ class Windlass:
         if self._backend is None:
             raise Unavailable("The application is not open: use `async with Windlass(...) as app`.")
         return self._backend
+
+
+def _slots(count: Any) -> int:
+    """Return how many attempts run at one time. Raises UserError where that is no such number."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MOST_SLOTS:
+        raise UserError(f"workers is how many attempts run at one time, from 0; it is {count!r}.")
+    return count
 
 
 def options_of(

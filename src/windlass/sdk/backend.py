@@ -125,6 +125,10 @@ class Backend(Protocol):
         """Yield events after a cursor, as they come, until it is closed."""
         ...
 
+    async def set_workers(self, count: int) -> None:
+        """Run so many attempts at one time. Raises UserError where another process does the work."""
+        ...
+
     async def close(self) -> None:
         """Let go of the store. A second call does nothing."""
         ...

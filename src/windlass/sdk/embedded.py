@@ -50,6 +50,7 @@ class Embedded:
     def __init__(self, node: Node, project: str, author: str, stack: AsyncExitStack) -> None:
         """Take over `stack`, which holds all that is open, the running `node` too."""
         self._engine = engine = node.engine
+        self._node = node
         self._worker = node.worker
         self._project = project
         self._author = author
@@ -191,6 +192,10 @@ class Embedded:
         run = None if run_id is None else await self._id(run_id)
         async for event in events(self._engine, after, run_id=run, types=types):
             yield event_shape(event)
+
+    async def set_workers(self, count: int) -> None:
+        """Run so many attempts at one time; see `Backend.set_workers`."""
+        await self._node.set_slots(count)
 
     async def close(self) -> None:
         """Stop working and close the store; see `Backend.close`."""

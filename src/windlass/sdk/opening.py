@@ -52,8 +52,8 @@ def read_settings(url: str | None, said: Mapping[str, str]) -> Settings:
     return settings
 
 
-async def open_backend(settings: Settings, registry: Registry, *, wait: float) -> Backend:
-    """Open the store that the settings name, and begin to work where it is ours.
+async def open_backend(settings: Settings, registry: Registry, *, wait: float, workers: int | None = None) -> Backend:
+    """Open the store that the settings name, and begin to work where it is ours, `workers` attempts at one time.
 
     Raises Unavailable where its owner cannot be reached within `wait` seconds, Refused in a process of a step, and what
     opening a store raises.
@@ -66,17 +66,17 @@ async def open_backend(settings: Settings, registry: Registry, *, wait: float) -
     ours = version("windlass")
     path = store_place(settings.database_url).path
     if path is None:
-        return await _work(await open_store(settings.database_url, version=ours), settings, registry, ours)
+        return await _work(await open_store(settings.database_url, version=ours), settings, registry, ours, workers)
     refuse_inside_step(os.environ)
     taken = await own_or_find(path, version=ours, wait=wait)
     if isinstance(taken, Ownership):
-        return await _work(await open_owned(taken), settings, registry, ours)
+        return await _work(await open_owned(taken), settings, registry, ours, workers)
     from windlass.sdk.remote import Remote
 
     return await Remote.reach(taken, settings.project)
 
 
-async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours: str) -> Backend:
+async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours: str, slots: int | None) -> Backend:
     """Start a node on an open store; everything is closed again where that fails."""
     import getpass
 
@@ -122,7 +122,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
         telemetry = await start_telemetry(engine, os.environ, ours)
         if telemetry is not None:
             stack.push_async_callback(telemetry.close)
-        node = await start_node(engine, workshop, version=ours)
+        node = await start_node(engine, workshop, slots=slots, version=ours)
         stack.push_async_callback(node.stop, settings.drain_grace)
         return Embedded(node, settings.project, getpass.getuser(), stack.pop_all())
 

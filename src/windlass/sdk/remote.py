@@ -199,6 +199,13 @@ class Remote:
         async for event in self._stream("events", project="*", after=str(after), run=run_id, type=sorted(types)):
             yield event.json()
 
+    async def set_workers(self, count: int) -> None:
+        """Refuse: see `Backend.set_workers`."""
+        raise UserError(
+            f"Another process owns this store and does the work, so that {count} workers cannot be set here; "
+            "`windlass worker slots` tells that one."
+        )
+
     async def close(self) -> None:
         """Let go; see `Backend.close`."""
         self.closed = True

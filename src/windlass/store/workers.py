@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, func, insert, select, update
 
+from windlass.store.dispatch import Route, note_change
 from windlass.store.tables import queue, routes, workers
 from windlass.store.transaction import Transaction
 
@@ -45,10 +46,38 @@ def renew(tx: Transaction, worker_id: int) -> bool:
     return tx.cursor.rowcount == 1
 
 
-def stands(tx: Transaction, worker_id: int) -> bool:
-    """Say whether a worker has neither said good-bye nor been found gone."""
-    row = tx.cursor.execute("SELECT 1 FROM workers WHERE id = ? AND ended_at IS NULL", (worker_id,)).fetchone()
-    return row is not None
+def slots_of(tx: Transaction, worker_id: int) -> int | None:
+    """Return how many tasks a worker may hold, 0 where it is to take no more; None where it has ended."""
+    row = tx.cursor.execute(
+        "SELECT CASE draining WHEN 0 THEN slots ELSE 0 END FROM workers WHERE id = ? AND ended_at IS NULL", (worker_id,)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def give_slots(tx: Transaction, worker_id: int, slots: int) -> None:
+    """Give one worker so many slots; with 0 it takes no more."""
+    values = {"slots": slots, "draining": 0} if slots else {"draining": 1}
+    tx.connection.execute(update(workers).where(workers.c.id == worker_id, workers.c.ended_at.is_(None)).values(values))
+
+
+def set_slots(tx: Transaction, name: str, slots: int) -> int:
+    """Give the workers of that name so many slots, and have them take work; return how many those are."""
+    found = update(workers).where(workers.c.name == name, workers.c.ended_at.is_(None))
+    tx.hints.add("ready")
+    return tx.connection.execute(found.values(slots=slots, draining=0)).rowcount
+
+
+def drain(tx: Transaction, name: str) -> int:
+    """Have the workers of that name take no more; return how many those are."""
+    found = update(workers).where(workers.c.name == name, workers.c.ended_at.is_(None))
+    tx.hints.add("ready")
+    return tx.connection.execute(found.values(draining=1)).rowcount
+
+
+def all_routes(tx: Transaction) -> list[Route]:
+    """Return every route, in the order of their numbers."""
+    found = select(routes.c.id, routes.c.queue, routes.c.pool, routes.c.rate).order_by(routes.c.id)
+    return [Route(*row) for row in tx.connection.execute(found)]
 
 
 def end(tx: Transaction, worker_id: int) -> None:
@@ -88,6 +117,7 @@ def route_id(tx: Transaction, queue_name: str, pool: str, labels: dict[str, str]
     known = tx.connection.execute(found).scalar_one_or_none()
     if known is not None:
         return int(known)
+    note_change(tx)
     values = {"queue": queue_name, "pool": pool, "labels": text}
     return int(tx.connection.execute(insert(routes).values(values).returning(routes.c.id)).scalar_one())
 

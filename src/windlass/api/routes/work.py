@@ -10,6 +10,7 @@ from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import ROOT, page
 from windlass.api.table import Route
 from windlass.clock import micros, to_text
+from windlass.engine.dispatching import list_queues, maintenance
 from windlass.engine.engine import Engine
 from windlass.store import workers as stored
 from windlass.store.transaction import Transaction
@@ -17,20 +18,22 @@ from windlass.store.transaction import Transaction
 
 async def get_workers(engine: Engine, _: Request) -> Answer:
     """List the workers that live, and those that are gone without a word."""
-    return page(await engine.store.read(_workers, micros(engine.settings.lease)), None)
+    return page(await engine.store.read(workers_shape, engine), None)
 
 
 async def get_queues(engine: Engine, _: Request) -> Answer:
     """List the queues in which tasks wait or run."""
-    return page(await engine.store.read(_queues), None)
+    return page(await engine.store.read(list_queues, engine), None)
 
 
 async def get_status(engine: Engine, _: Request) -> Answer:
     """Return how much is running and waiting, and how much could run."""
-    return Answer(body=await engine.store.read(_status, micros(engine.settings.lease)))
+    return Answer(body=await engine.store.read(_status, engine))
 
 
-def _workers(tx: Transaction, lease: int) -> list[dict[str, Any]]:
+def workers_shape(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
+    """Return the workers that live, and those that are gone without a word."""
+    lease = micros(engine.settings.lease)
     return [
         {
             "name": row.name,
@@ -42,6 +45,7 @@ def _workers(tx: Transaction, lease: int) -> list[dict[str, Any]]:
             "queues": orjson.loads(row.queues),
             "slots": row.slots,
             "busy": row.busy,
+            "draining": bool(row.draining),
             "version": row.version,
             "startedAt": to_text(row.started_at),
             "heartbeatAt": to_text(row.heartbeat_at),
@@ -50,25 +54,16 @@ def _workers(tx: Transaction, lease: int) -> list[dict[str, Any]]:
     ]
 
 
-def _queues(tx: Transaction) -> list[dict[str, Any]]:
-    queues: dict[str, dict[str, Any]] = {}
-    for row in stored.queue_depths(tx):
-        found = queues.setdefault(row.queue, {"name": row.queue, "counts": {}, "oldestDueAt": None})
-        found["counts"][row.state] = row.tasks
-        if row.state == "queued":
-            found["oldestDueAt"] = to_text(row.oldest)
-    return list(queues.values())
-
-
-def _status(tx: Transaction, lease: int) -> dict[str, Any]:
-    workers = [worker for worker in _workers(tx, lease) if worker["state"] == "running"]
+def _status(tx: Transaction, engine: Engine) -> dict[str, Any]:
+    workers = [worker for worker in workers_shape(tx, engine) if worker["state"] == "running"]
     counts: dict[str, int] = {}
-    for queue in _queues(tx):
+    for queue in list_queues(tx, engine):
         for state, count in queue["counts"].items():
             counts[state] = counts.get(state, 0) + count
     slots = sum(worker["slots"] for worker in workers)
     busy = sum(worker["busy"] for worker in workers)
-    return {"workers": len(workers), "slots": slots, "busy": busy, "counts": counts}
+    found = {"workers": len(workers), "slots": slots, "busy": busy, "counts": counts}
+    return {**found, "maintenance": maintenance(tx)["on"]}
 
 
 ROUTES: Final = (

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from windlass.cli.command import make
 from windlass.cli.session import Session
 from windlass.cli.table import Column
-from windlass.cli.text import ago
+from windlass.cli.text import ago, plain
+
+
+def paused(said: Mapping[str, Any] | None) -> str:
+    """Return since when, by whom and why a queue is paused."""
+    if said is None:
+        return ""
+    return f"{ago(said['since'])} by {plain(said['by'])}" + (f": {plain(said['why'])}" if said["why"] else "")
+
+
+def maintenance_line(said: Mapping[str, Any]) -> str:
+    """Return what there is to know while maintenance is on."""
+    why = f" ({plain(said['why'])})" if said["why"] else ""
+    since = f"since {ago(said['since'])}, by {plain(said['by'])}{why}"
+    return f"Maintenance is on {since}: nothing is started until `windlass maintenance off`."
 
 
 def _of(state: str) -> Column:
@@ -15,7 +32,9 @@ def _of(state: str) -> Column:
 _COLUMNS = (
     Column("QUEUE", lambda row: row["name"]),
     *map(_of, ("queued", "running", "pending", "scheduled", "waiting")),
+    Column("LIMIT", lambda row: plain(row["limit"]), right=True),
     Column("OLDEST", lambda row: ago(row["oldestDueAt"])),
+    Column("PAUSED", lambda row: paused(row["paused"]), shrinks=True),
 )
 
 
@@ -24,4 +43,7 @@ def command(session: Session) -> None:
     """List the queues in which tasks wait or run."""
     with session.connect() as client:
         queues = client.get("queues")["items"]
+        said = client.get("maintenance")
+    if said["on"]:
+        session.out.note(f"windlass: {maintenance_line(said)}")
     session.out.rows(queues, _COLUMNS, "No task waits or runs.")

@@ -10,7 +10,7 @@ from windlass.cli.text import ago, plain
 
 _COLUMNS = (
     Column("WORKER", lambda row: row["name"]),
-    Column("STATE", lambda row: signed(row["state"]), paint=paint_signed),
+    Column("STATE", lambda row: signed(row["state"]) + (", drains" if row["draining"] else ""), paint=paint_signed),
     Column("BUSY", lambda row: f"{row['busy']}/{row['slots']}", right=True),
     Column("POOL", lambda row: row["pool"]),
     Column("QUEUES", lambda row: plain(row["queues"]), shrinks=True),

@@ -1,0 +1,21 @@
+"""`windlass queue resume`."""
+
+from __future__ import annotations
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.session import Session
+
+
+@make(name="resume", examples="windlass queue resume reports")
+@click.argument("queues", nargs=-1, required=True, metavar="QUEUE...")
+def command(session: Session, *, queues: tuple[str, ...]) -> None:
+    """Hand out tasks of queues again."""
+    done = []
+    with session.connect() as client:
+        for queue in queues:
+            done.append(client.post("queues", queue, "resume"))
+            session.out.done(f"Resumed queue {queue}.")
+    if session.out.format != "table":
+        session.out.value(done[0] if len(done) == 1 else done, tuple)

@@ -1,0 +1,108 @@
+"""What an operator says about queues, workers and maintenance while work goes on, each checked and done at once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from windlass.clock import to_text
+from windlass.engine.engine import Engine
+from windlass.errors import NotFound, UserError
+from windlass.model.did_you_mean import suggestion
+from windlass.model.printable import printable
+from windlass.store import dispatch, workers
+from windlass.store.transaction import Transaction
+
+_NAME: Final = re.compile(r"\.?[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def queue_name(text: str) -> str:
+    """Return the name of a queue, which no task may have used yet. Raises UserError where no queue can have it."""
+    if not _NAME.fullmatch(text):
+        raise UserError(f'"{printable(text)}" is no name of a queue: small letters, digits, - and _, 63 at most.')
+    return text
+
+
+async def pause_queue(engine: Engine, name: str, *, by: str, why: str | None = None) -> dict[str, Any]:
+    """Hand out nothing of a queue; what runs goes on. Return the queue."""
+    return await engine.store.run(_said, engine, queue_name(name), dispatch.pause_queue, by, why)
+
+
+async def resume_queue(engine: Engine, name: str) -> dict[str, Any]:
+    """Hand out tasks of a queue again. Return the queue."""
+    return await engine.store.run(_said, engine, queue_name(name), dispatch.resume_queue)
+
+
+async def limit_queue(engine: Engine, name: str, slots: int | None) -> dict[str, Any]:
+    """Let workers hold so many tasks of a queue at one time; None takes what the settings say. Return the queue."""
+    return await engine.store.run(_said, engine, queue_name(name), dispatch.limit_queue, slots)
+
+
+def _said(tx: Transaction, engine: Engine, name: str, change: Any, *more: Any) -> dict[str, Any]:
+    change(tx, name, *more)
+    return next(queue for queue in list_queues(tx, engine) if queue["name"] == name)
+
+
+def list_queues(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
+    """Return every queue that holds tasks, or of which somebody said something."""
+    queues: dict[str, dict[str, Any]] = {}
+
+    def queue(name: str) -> dict[str, Any]:
+        limit = engine.settings.queue_limits.get(name)
+        new: dict[str, Any] = {"name": name, "counts": {}, "oldestDueAt": None, "limit": limit, "paused": None}
+        return queues.setdefault(name, new)
+
+    for row in workers.queue_depths(tx):
+        found = queue(row.queue)
+        found["counts"][row.state] = row.tasks
+        if row.state == "queued":
+            found["oldestDueAt"] = to_text(row.oldest)
+    for name, said in dispatch.said_of_queues(tx).items():
+        found = queue(name)
+        found["limit"] = found["limit"] if said.slots is None else said.slots
+        if said.paused_at is not None:
+            found["paused"] = {"since": to_text(said.paused_at), "by": said.paused_by, "why": said.paused_why}
+    return [queues[name] for name in sorted(queues)]
+
+
+def maintenance(tx: Transaction) -> dict[str, Any]:
+    """Return whether nothing is handed out, and since when, by whom and why."""
+    said = dispatch.maintenance(tx)
+    if said is None:
+        return {"on": False, "since": None, "by": None, "why": None}
+    return {"on": True, "since": to_text(said["since"]), "by": said["by"], "why": said["why"]}
+
+
+async def set_maintenance(engine: Engine, *, on: bool, by: str, why: str | None = None) -> dict[str, Any]:
+    """Stop handing tasks out and firing triggers, or do so again; what runs goes on. Return how it is then."""
+
+    def unit(tx: Transaction) -> dict[str, Any]:
+        if on:
+            dispatch.begin_maintenance(tx, by, why)
+        else:
+            dispatch.end_maintenance(tx)
+        return maintenance(tx)
+
+    return await engine.store.run(unit)
+
+
+def maintenance_sentence(said: dict[str, Any]) -> str:
+    """Return what there is to know while maintenance is on."""
+    why = f" ({said['why']})" if said["why"] else ""
+    return f"maintenance is on since {said['since']}, by {said['by']}{why}: nothing is started until it is off"
+
+
+async def set_slots(engine: Engine, name: str, slots: int) -> None:
+    """Let the workers of that name hold so many tasks; a drain ends. Raises NotFound where none is at work."""
+    await engine.store.run(_of_worker, name, workers.set_slots, slots)
+
+
+async def drain_worker(engine: Engine, name: str) -> None:
+    """Have the workers of that name take no more; what they run goes on. Raises NotFound where none is at work."""
+    await engine.store.run(_of_worker, name, workers.drain)
+
+
+def _of_worker(tx: Transaction, name: str, change: Any, *more: Any) -> None:
+    if not change(tx, name, *more):
+        known = [row.name for row in workers.live(tx)]
+        raise NotFound(f'No worker "{printable(name)}" is at work{suggestion(name, known) or "."}')
