@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tests.oracle.world import World
 from windlass.store.sqlite import SqliteStore
 
-_FEATURES = ("run_dependencies", "kept_from", "parent_task", "deleting", "cascades")
+_FEATURES = ("limit_key", "rate_starts", "run_dependencies", "kept_from", "parent_task", "deleting", "cascades")
 
 
 @contextmanager
