@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 
 from windlass.model.outcome import Cancelled, Completed, Failed
+from windlass.steps.fake_processes import FakeProcesses, Script
 from windlass.steps.process import Process
+from windlass.steps.python_process import call_in_process
+from windlass.steps.runner_pool import RunnerPool
 from windlass.steps.shell import Shell
 from windlass.steps.workbench import RecordedLog, step_context
 from windlass.supervisor.client import Supervisor
+from windlass.supervisor.contract import NotStarted, SupervisorLost
 
 
 @pytest.fixture
@@ -208,3 +212,14 @@ class Started(RecordedLog):
     async def write(self, data: bytes, stream: Any = "stdout") -> None:
         await super().write(data, stream)
         self.line.set()
+
+
+@pytest.mark.parametrize(("error", "kind"), [(SupervisorLost("gone"), "lost"), (NotStarted("gone"), "error")])
+async def test_a_start_that_may_have_been_made_is_not_tried_again(
+    tmp_path: Path, error: SupervisorLost, kind: str
+) -> None:
+    processes = FakeProcesses.playing([Script(error=error), Script(error=error)])
+    ended = [await Shell().run(step_context(tmp_path / "shell", processes), {"run": "true"})]
+    pool = RunnerPool()
+    ended.append(await call_in_process(pool, step_context(tmp_path / "python", processes), {"function": "m:f"}))
+    assert [(one.kind, one.reason) for one in ended if isinstance(one, Failed)] == [(kind, "supervisor_lost")] * 2

@@ -16,7 +16,7 @@ import pytest
 from tests.supervisor.conftest import Bench
 from windlass.supervisor import procfs
 from windlass.supervisor.client import Supervisor
-from windlass.supervisor.contract import Limits, SupervisorLost
+from windlass.supervisor.contract import Limits, NotStarted, SupervisorLost
 from windlass.supervisor.steps_lock import lock_is_held, wait_released
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ async def test_close_ends_what_still_runs(bench: Bench) -> None:
 
 async def test_a_closed_supervisor_starts_nothing(bench: Bench) -> None:
     await bench.supervisor.close()
-    with pytest.raises(SupervisorLost, match="closed"):
+    with pytest.raises(NotStarted, match="closed"):
         await bench.start("true")
     await bench.supervisor.close()
 
@@ -369,6 +369,25 @@ async def test_owns_says_no_of_nobody_while_what_a_lost_supervisor_left_may_live
         os.kill(this.parent, signal.SIGCONT)
     await bench.supervisor.start()
     assert not bench.supervisor.owns(os.getpid())
+
+
+async def test_a_start_that_may_have_been_made_is_told_from_one_that_never_left(bench: Bench) -> None:
+    os.kill(bench.supervisor.pid, signal.SIGSTOP)
+    reading, writing = os.pipe()
+    starts = [
+        asyncio.ensure_future(
+            bench.supervisor.spawn(bench.command("true", "x" * 100_000, output=writing, mark=str(number)))
+        )
+        for number in range(1000)  # more than the channel takes
+    ]
+    await asyncio.sleep(0)
+    os.kill(bench.supervisor.pid, signal.SIGKILL)
+    kinds = [type(one) for one in await asyncio.gather(*starts, return_exceptions=True)]
+    os.close(writing)
+    os.close(reading)
+    assert kinds[0] is SupervisorLost
+    assert kinds[-1] is NotStarted
+    assert set(kinds) == {SupervisorLost, NotStarted}
 
 
 async def test_an_instance_has_a_name_that_a_folder_can_have() -> None:

@@ -27,7 +27,7 @@ class Script:
     hangs: bool = False
     out_of_memory: bool = False
     #: Raised instead of starting.
-    error: OSError | None = None
+    error: Exception | None = None
 
 
 @dataclass(slots=True)

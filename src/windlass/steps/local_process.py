@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from windlass.errors import WindlassError
 from windlass.model.outcome import Cancelled, Completed, Failed
 from windlass.steps.capture import LINGER, Capture
-from windlass.supervisor.contract import Command, Limits, SupervisorLost
+from windlass.supervisor.contract import Command, Limits, NotStarted, SupervisorLost
 from windlass.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
@@ -41,8 +41,15 @@ async def run_process(context: StepContext, argv: Sequence[str], config: Mapping
     except OSError as error:
         return Failed("error", start_error(error, argv, {**context.env, **step_environment(config)}))
     except WindlassError as error:
-        return Failed("error", f"no process can be started: {error}", reason="supervisor_lost")
+        return lost_start(error)
     return await _finish(context, capture, child)
+
+
+def lost_start(error: WindlassError) -> Failed:
+    """Say how an attempt ends whose process was asked for in vain: it may have begun once the request was sent."""
+    if isinstance(error, SupervisorLost) and not isinstance(error, NotStarted):
+        return Failed("lost", f"nobody knows whether the process was started: {error}", reason="supervisor_lost")
+    return Failed("error", f"no process can be started: {error}", reason="supervisor_lost")
 
 
 async def _start(

@@ -10,7 +10,7 @@ from windlass.errors import UserError, WindlassError
 from windlass.model.outcome import Cancelled, Completed, Failed
 from windlass.model.outputs import check_json
 from windlass.steps.capture import LINGER, Capture
-from windlass.steps.local_process import drain, judge, process_limits, start_error, step_environment
+from windlass.steps.local_process import drain, judge, lost_start, process_limits, start_error, step_environment
 from windlass.steps.runner_link import RunnerGone, RunnerLink, new_mark
 from windlass.supervisor.contract import SupervisorLost
 from windlass.uninterrupted import uninterrupted
@@ -33,7 +33,7 @@ async def call_in_process(pool: RunnerPool, context: StepContext, config: Mappin
     except OSError as error:
         return Failed("error", start_error(error, [config.get("python", "python")], context.env))
     except WindlassError as error:
-        return Failed("error", f"no process can be started: {error}", reason="supervisor_lost")
+        return lost_start(error)
     if runner is None:
         return await _never_ready(capture, config)
     return await _IsolatedCall(pool, context, config, capture, runner).finish()

@@ -11,7 +11,7 @@ import secrets
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from windlass.supervisor import cgroup, procfs, wire
-from windlass.supervisor.contract import SupervisorLost
+from windlass.supervisor.contract import NotStarted, SupervisorLost
 from windlass.supervisor.holding import is_held
 from windlass.supervisor.link import Link
 
@@ -128,7 +128,7 @@ class Supervisor:
 
         Raises OSError as chdir, setrlimit and exec would, with the name that it is about (ENOENT, EACCES, ENOEXEC,
         E2BIG, EMFILE, EAGAIN; EINVAL for a NUL in a text, an empty argv or an unknown user), SupervisorLost where the
-        supervisor ends meanwhile.
+        supervisor ends meanwhile: as NotStarted where it had not been asked yet.
         """
         try:
             launch, fds = self._request(command)
@@ -159,7 +159,7 @@ class Supervisor:
         """Return a running supervisor's link, starting one where there is none."""
         async with self._opening:
             if self._closed:
-                raise SupervisorLost("the process supervisor is closed")
+                raise NotStarted("the process supervisor is closed")
             if self._link and self._link.lost:
                 self._unsure = True
                 await self._link.gone()

@@ -95,3 +95,7 @@ class ProcessHost(Protocol):
 
 class SupervisorLost(Unavailable):
     """The supervisor ended unexpectedly: everything that it had started is ended, nobody knows how."""
+
+
+class NotStarted(SupervisorLost):
+    """The supervisor ended, or could not be started, before it was asked for a process: nothing was started."""

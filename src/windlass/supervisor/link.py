@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from windlass.supervisor import procfs, wire
 from windlass.supervisor.child import SupervisedChild
-from windlass.supervisor.contract import Exit, SupervisorLost
+from windlass.supervisor.contract import Exit, NotStarted, SupervisorLost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -167,7 +167,7 @@ class Link:
     def _send(self, number: int, packet: bytes, fds: Sequence[int]) -> None:
         """Send a request now, or in its turn when the supervisor has taken others; `number` is a start's."""
         if self.lost:
-            raise SupervisorLost("the process supervisor has ended")
+            raise NotStarted("the process supervisor has ended")
         self._outgoing.append((number, packet, fds))
         if len(self._outgoing) == 1:
             self._write()
@@ -254,17 +254,17 @@ class Link:
         self._loop.remove_reader(self._channel.fileno())
         self._stop_writing()
         self._channel.close()
-        error = SupervisorLost(
-            "the process supervisor has ended; everything it had started is ended with it"
+        error = SupervisorLost("the process supervisor has ended; everything it had started is ended with it")
+        unsent = NotStarted(
+            "the process supervisor has ended"
             if self.pid
             else "the process supervisor could not be started; its error output says why"
         )
+        never_left = {number for number, _, _ in self._outgoing}
         self._outgoing.clear()
-        waiting: list[asyncio.Future[Any]] = [self._ready, *self._starting.values()]
-        for future in waiting:
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # that nobody waits for it is no mistake
+        for number, started in self._starting.items():
+            _fail(started, unsent if number in never_left else error)
+        _fail(self._ready, unsent)
         children = list(self._children.values())
         self._children.clear()
         for child in children:
@@ -272,6 +272,13 @@ class Link:
         if self.pid and not self._closing:
             self._aftermath = asyncio.ensure_future(self._clean_up(self))
             self._aftermath.add_done_callback(_note)
+
+
+def _fail(future: asyncio.Future[Any], error: SupervisorLost) -> None:
+    """Let a future raise; that nobody waits for it is no mistake."""
+    if not future.done():
+        future.set_exception(error)
+        future.exception()
 
 
 def _note(future: asyncio.Future[None]) -> None:
