@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from windlass.clock import ManualClock
+from windlass.errors import Unavailable
 from windlass.model.masking import Masker
 from windlass.steps.log_pipe import LogPipe
 
@@ -162,8 +163,45 @@ async def test_a_store_that_fails_stops_nothing_and_is_told(chunks: Chunks) -> N
     assert totals.failure is not None
     assert totals.lost == 50
     assert chunks.rows[-1] == (
-        2, "system", b"[windlass: 50 bytes could not be stored: [Errno 28] No space left on device]\n"
+        2, "system", b"[windlass: 50 bytes could not be stored here: [Errno 28] No space left on device]\n"
     )  # fmt: skip
+
+
+async def test_a_store_out_of_reach_is_waited_for(chunks: Chunks) -> None:
+    log = pipe(chunks, chunk_bytes=10)
+    chunks.error = Unavailable("The disk is full.")
+    writing = asyncio.ensure_future(log.write(b"a" * 50))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not writing.done()  # the step waits too
+    chunks.error = None
+    await writing
+    totals = await log.close()
+    assert chunks.text() == b"a" * 50
+    assert (totals.lost, totals.unsaid) == (0, b"")
+
+
+async def test_a_log_goes_on_where_the_store_answers_again_and_says_what_is_missing(chunks: Chunks) -> None:
+    log = pipe(chunks, chunk_bytes=10, patience=0.01)
+    await log.write(b"a" * 10)
+    chunks.error = Unavailable("The disk is full.")
+    await log.write(b"b" * 50)
+    chunks.error = None
+    await log.write(b"c" * 10)
+    totals = await log.close()
+    told = b"[windlass: 50 bytes could not be stored here: The disk is full.]\n"
+    assert chunks.rows == [(1, "stdout", b"a" * 10), (2, "system", told), (3, "stdout", b"c" * 10)]
+    assert (totals.lost, totals.unsaid, totals.chunks) == (50, b"", 3)
+
+
+async def test_what_is_lost_to_the_end_is_left_to_whoever_records_the_end(chunks: Chunks) -> None:
+    log = pipe(chunks, chunk_bytes=10, patience=0.01)
+    await log.write(b"a" * 10)
+    chunks.error = Unavailable("The disk is full.")
+    await log.write(b"b" * 50)
+    totals = await log.close()
+    assert totals.unsaid == b"[windlass: 50 bytes could not be stored here: The disk is full.]\n"
+    assert (totals.lost, totals.chunks, totals.log_bytes) == (50, 2, 10 + len(totals.unsaid))
 
 
 async def test_closing_twice_and_writing_late_do_no_harm(chunks: Chunks) -> None:

@@ -78,6 +78,10 @@ class Attempt:
         kept, outcome = await self._keep_artifacts(outcome)
         outcome = await self._without_secrets(outcome)
         totals = await self.log.close()
+        if totals.lost and totals.failure is not None:
+            _log.warning(
+                "%d bytes of the log of %s could not be kept: %s", totals.lost, self.claim.step.name, totals.failure
+            )
         used = self.context.usage
         usage = Usage(
             cpu_micros=round(used.cpu_seconds * 1_000_000),
@@ -85,6 +89,7 @@ class Attempt:
             bytes_out=totals.bytes_out,
             log_bytes=totals.log_bytes,
             chunks=totals.chunks,
+            unsaid=totals.unsaid,
         )
         return Ended(outcome, usage, kept)
 

@@ -21,6 +21,7 @@ from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skippe
 from windlass.model.storable import storable
 from windlass.store import hot_sqlite as hot
 from windlass.store.artifacts import keep_artifacts
+from windlass.store.logs import NewChunk, append_chunks
 from windlass.store.rows import AttemptEnd, Held, NewFact, TaskEnd
 from windlass.store.transaction import Transaction, apart
 
@@ -36,7 +37,9 @@ def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -
     for reported in reports:
         outcome = storable(reported.outcome)
         report = reported if outcome is reported.outcome else replace(reported, outcome=outcome)
-        plain = type(outcome) is Completed and outcome.branches is None and not report.artifacts
+        plain = (
+            type(outcome) is Completed and outcome.branches is None and not (report.artifacts or report.usage.unsaid)
+        )
         (quick if plain and report.single else others).append(report)
     if quick and apart(tx, partial(_complete_together, tx, quick)) is not None:
         awaited = hot.awaited_among(tx, [report.run_id for report in quick])
@@ -104,6 +107,10 @@ def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> N
     """Make of a held row what the end of its attempt means: another attempt, a wait, or a final task."""
     book = open_book(tx, engine, row.run_id, row.revision_id)
     step = book.step(row.task)
+    if report.usage.unsaid:
+        at, used = max(report.finished_at, report.started_at or 0), report.usage
+        claim = (report.queue_id, report.fence, row.run_id, row.task, row.attempt)
+        append_chunks(tx, [NewChunk(*claim, used.chunks, at, "system", used.unsaid)])
     if isinstance(report.outcome, Waiting) and report.outcome.child is not None and row.stop is None:
         report = replace(report, outcome=_with_child(book, engine, row, report.outcome))
     lost = isinstance(report.outcome, Failed) and report.outcome.kind == "lost"

@@ -95,7 +95,7 @@ class OpenLightAttempt:
         if self._log is None:
             return QUIET
         totals = await self._log.close()
-        return Usage(bytes_out=totals.bytes_out, log_bytes=totals.log_bytes)
+        return Usage(bytes_out=totals.bytes_out, log_bytes=totals.log_bytes, chunks=totals.chunks, unsaid=totals.unsaid)
 
 
 def light_call(engine: Engine, claim: Claim, step_type: StepType, *, inline: bool) -> LightCall | None:

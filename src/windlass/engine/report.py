@@ -19,6 +19,8 @@ class Usage:
     log_bytes: int | None = None
     #: Number of the last chunk of its log: whoever reads along knows by it when he has read all.
     chunks: int = 0
+    #: The last of them where the store took it not: what was lost of the log. It is kept with the end itself.
+    unsaid: bytes = b""
 
 
 NO_USAGE = Usage()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from windlass.errors import CorruptStore, Unavailable
 from windlass.model.log_quota import LogQuota, Piece
 from windlass.model.masking import Masker
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DEFAULT_QUOTA: Final = 64 * 1024 * 1024
 DEFAULT_CHUNK: Final = 64 * 1024
 DEFAULT_DELAY: Final = 0.2
+DEFAULT_PATIENCE: Final = 30.0
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
 #: Changes between the streams within one flush that are kept; beyond it each stream stands by itself.
 _MOST_CHANGES: Final = 64
 
@@ -38,13 +41,15 @@ class LogTotals:
     bytes_out: int
     #: What was stored, the lines of Windlass itself included.
     log_bytes: int
-    #: Number of the last chunk that was stored.
+    #: Number of the last chunk that was stored, or that is to hold what is `unsaid`.
     chunks: int
     #: What the quota left out.
     left_out: int
     #: What could not be masked or stored, and why.
     lost: int
     failure: Exception | None
+    #: The line of Windlass that could not be stored either; it belongs into chunk number `chunks`.
+    unsaid: bytes = b""
 
 
 @dataclass(slots=True)
@@ -57,8 +62,9 @@ class _Run:
 class LogPipe:
     """A LogSink over a store. Writing waits while a full chunk is being stored: that is the back-pressure on a step.
 
-    What cannot be masked is dropped with a visible line. When storing fails once, the rest is counted and dropped: a
-    full disk never stops a step, and `close` says what happened.
+    What cannot be masked is dropped with a visible line. A store that is out of reach, or full, is waited for; where
+    it stays so, output is counted and dropped until something can be stored again, and a line says so at that place: a
+    full disk never stops a step, and no log is cut without a word.
     """
 
     def __init__(
@@ -70,8 +76,14 @@ class LogPipe:
         quota: int = DEFAULT_QUOTA,
         chunk_bytes: int = DEFAULT_CHUNK,
         flush_after: float = DEFAULT_DELAY,
+        patience: float = DEFAULT_PATIENCE,
     ) -> None:
-        """Keep up to `quota` bytes, in chunks of `chunk_bytes` that wait for `flush_after` seconds at most."""
+        """Keep up to `quota` bytes, in chunks of `chunk_bytes` that wait for `flush_after` seconds at most.
+
+        A store out of reach is waited for `patience` seconds, once until it has answered again.
+        """
+        self._patience = patience
+        self._patient_until: float | None = None
         self._store_chunk = store_chunk
         self._clock = clock
         self._masker = masker or Masker()
@@ -87,6 +99,8 @@ class LogPipe:
         self._bytes_out = 0
         self._log_bytes = 0
         self._lost = 0
+        #: What was lost since a line has said so.
+        self._untold = 0
         self._failure: Exception | None = None
         self._said_full = False
         self._totals: LogTotals | None = None
@@ -113,16 +127,17 @@ class LogPipe:
                 self._add(self._finish(stream), stream)
             await self.flush()
             await self._store_tail()
-            await self._say_what_was_lost()
+            unsaid = b"" if await self._say_what_was_lost() else self._loss()
             if self._timer:
                 self._timer.cancel()
             self._totals = LogTotals(
                 bytes_out=self._bytes_out,
-                log_bytes=self._log_bytes,
-                chunks=self._seq,
+                log_bytes=self._log_bytes + len(unsaid),
+                chunks=self._seq + bool(unsaid),
                 left_out=self._quota.left_out,
                 lost=self._lost,
                 failure=self._failure,
+                unsaid=unsaid,
             )
         return self._totals
 
@@ -193,30 +208,49 @@ class LogPipe:
         for piece in tail:
             await self._store(piece.at, piece.stream, piece.data)
 
-    async def _say_what_was_lost(self) -> None:
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            with contextlib.suppress(Exception):
-                await self._say(f"{self._lost:,} bytes could not be stored: {failure}")
-            self._failure = failure
+    async def _say_what_was_lost(self) -> bool:
+        """Store a line about what was lost since the last one; False where that cannot be stored either."""
+        if not self._untold:
+            return True
+        if not await self._stored(self._clock.now(), "system", self._loss()):
+            return False
+        self._untold = 0
+        return True
+
+    def _loss(self) -> bytes:
+        """Return the line about what was lost."""
+        text = f"{self._untold:,} bytes could not be stored here: {self._failure}"
+        return f"[windlass: {self._masker.mask_text(text)}]\n".encode()
 
     async def _say(self, text: str) -> None:
         await self._store(self._clock.now(), "system", f"[windlass: {self._masker.mask_text(text)}]\n".encode())
 
     async def _store(self, at: int, stream: Stream, data: bytes) -> None:
-        if not data:
-            return
-        if self._failure is not None:
+        if data and not (await self._say_what_was_lost() and await self._stored(at, stream, data)):
             self._lost += len(data)
-            return
-        try:
-            await self._store_chunk(self._seq + 1, at, stream, data)
-        except Exception as error:  # noqa: BLE001 - a log that cannot be kept does not stop the step
-            self._failure = error
-            self._lost += len(data)
-        else:
-            self._seq += 1
-            self._log_bytes += len(data)
+            self._untold += len(data)
+
+    async def _stored(self, at: int, stream: Stream, data: bytes) -> bool:
+        """Store one chunk, waiting for a store that is out of reach; return whether it is kept."""
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._store_chunk(self._seq + 1, at, stream, data)
+            except Exception as error:  # noqa: BLE001 - a log that cannot be kept does not stop the step
+                self._failure = error
+                if self._patient_until is None:
+                    self._patient_until = loop.time() + self._patience
+                left = self._patient_until - loop.time()
+                if left <= 0 or not isinstance(error, Unavailable) or isinstance(error, CorruptStore):
+                    return False
+                await asyncio.sleep(min(pause, left))
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                self._patient_until = None
+                self._seq += 1
+                self._log_bytes += len(data)
+                return True
 
 
 def _by_stream(runs: list[_Run]) -> list[_Run]:
