@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.oracle.world import World
+from windlass.engine.log_reading import log_chunks
+from windlass.engine.report import Usage
 from windlass.engine.submission import Submission, submit
 from windlass.errors import Unavailable
-from windlass.model.outcome import Completed, Failed
+from windlass.model.outcome import Completed, Failed, Outcome
 from windlass.store.logs import NewChunk
 from windlass.store.transaction import Transaction
 
@@ -102,6 +105,19 @@ async def test_output_that_does_not_fit_is_refused_and_the_step_can_still_end(sm
     await limit(small, 1_000_000)
     await worker.end(claim, Failed("exit", "no", 1))
     assert (await small.run(run_id))["state"] == "failed"
+
+
+@pytest.mark.parametrize("outcome", [Completed(), Failed("exit", "no", 1)])
+async def test_what_is_missing_in_a_log_is_kept_with_the_end_of_its_attempt(small: World, outcome: Outcome) -> None:
+    run_id = await small.submit(await small.define(steps={"a": {}}))
+    worker = await small.worker()
+    claim = await worker.take_one()
+    said = b"[windlass: 9 bytes could not be stored here: The disk is full.]\n"
+    usage = Usage(bytes_out=9, log_bytes=len(said), chunks=1, unsaid=said)
+    await worker.exchange([replace(worker.report(claim, outcome), usage=usage)])
+    assert (await small.run(run_id))["state"] == ("completed" if outcome == Completed() else "failed")
+    found = [chunk async for chunk in log_chunks(small.engine, run_id)]
+    assert [(chunk["stream"], chunk["data"]) for chunk in found] == [("system", said)]
 
 
 async def test_a_store_that_is_let_go_of_refuses_plainly(kept_world: World, tmp_path: Path) -> None:
