@@ -29,8 +29,12 @@ class FileSecrets:
         reference = f"secret://file/{path}"
         for folder in self._folders:
             for written in (folder / path, Path("/") / path):
-                found = written.resolve()
-                if found.is_relative_to(folder) and found.exists():
+                try:
+                    found = written.resolve()
+                    there = found.is_relative_to(folder) and found.exists()
+                except (OSError, RuntimeError, ValueError) as error:  # no permission, links in a ring, a NUL
+                    raise SecretUnavailable(f"{reference}: the file cannot be found: {error}.") from error
+                if there:
                     return _text(found, reference)
         places = ", ".join(map(str, self._folders)) or "no folder"
         raise SecretUnavailable(f"{reference}: there is no such file below {places} (WINDLASS_SECRET_DIRS).")
@@ -41,10 +45,15 @@ def _text(path: Path, reference: str) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise SecretUnavailable(f"{reference}: the file cannot be read: {error.strerror}.") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise SecretUnavailable(f"{reference}: it is not a regular file.")
-        data = file.read(MAX_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SecretUnavailable(f"{reference}: the file cannot be read: {error.strerror}.") from error
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_BYTES:
         raise SecretUnavailable(f"{reference}: the file is larger than {MAX_BYTES:,} bytes.")
     try:
