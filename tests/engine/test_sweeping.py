@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pytest
+
 from tests.oracle.world import World
+from windlass.engine import node as node_module
 from windlass.engine.node import prepare_folders, start_node
 from windlass.engine.pipeline import Workshop
 from windlass.engine.report import KeptFile
@@ -45,6 +48,35 @@ async def test_what_no_task_kept_is_removed_at_the_next_start(world: World, tmp_
     found = sorted(str(path.relative_to(artifacts)) for path in artifacts.rglob("*") if path.is_file())
     assert found == sorted([f"{id_text(cut)}/known", f"{id_text(other)}/orphan"])
     assert not (artifacts / id_text(empty)).exists()
+
+
+async def test_a_start_that_is_cut_off_itself_leaves_the_rest_to_the_next(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspaces, artifacts = prepare_folders(tmp_path / "files")
+    run_id = await world.submit(await world.define(steps={"a": {}}))
+    await (await world.worker()).take_one()
+    (artifacts / id_text(run_id)).mkdir()
+    (artifacts / id_text(run_id) / "orphan").write_text("x")
+    shop = Workshop(
+        types=StepTypes(),
+        processes=FakeProcesses(),
+        secrets=Secrets({}),
+        clock=world.clock,
+        workspaces=workspaces,
+        artifacts=artifacts,
+    )
+
+    async def killed(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node_module, "sweep_artifacts", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await start_node(dataclasses.replace(world.engine), shop)
+    node = await start_node(dataclasses.replace(world.engine), shop)
+    await node.stop(0)
+    assert not (artifacts / id_text(run_id)).exists()
 
 
 async def test_nothing_is_looked_at_where_no_run_was_cut_off(world: World, tmp_path: Path) -> None:

@@ -86,8 +86,9 @@ async def start_node(
     engine.metrics.begin(await engine.store.read(newest_fact), settings)
     clear_workspaces(workshop.workspaces)
     cut_off = await engine.store.read(held_runs)
-    await engine.store.run(settle_all, engine)
+    # Before they are settled: afterwards nobody would know any more which runs they were.
     await sweep_artifacts(engine, workshop.artifacts, cut_off)
+    await engine.store.run(settle_all, engine)
     face = WorkerFace(
         name=name or f"{socket.gethostname()}-{os.getpid()}",
         host=socket.gethostname(),
