@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from windlass.ids import id_text
 from windlass.model.masking import Masker
 from windlass.model.outcome import Completed, Failed, Outcome, Skipped, Waiting
 from windlass.model.secret_forms import secrets_digest
-from windlass.steps.artifacts import Collected, collect_artifacts
+from windlass.steps.artifacts import collect_artifacts
 from windlass.steps.contract import StepContext, TaskIdentity
 from windlass.steps.log_pipe import LogPipe
 from windlass.store.logs import NewChunk
@@ -100,7 +100,7 @@ class Attempt:
             return (), outcome
         into = self.artifacts / id_text(self.claim.run_id)
         try:
-            found = await asyncio.to_thread(_collect, self.workspace.work, globs, into, offered)
+            found = await asyncio.to_thread(collect_artifacts, self.workspace.work, globs, into, offered=offered)
         except (LimitExceeded, OSError) as error:
             message = f"its artifacts cannot be kept: {error}"
             await self._say(message)
@@ -153,11 +153,6 @@ class Attempt:
     async def remove(self) -> None:
         """Remove the folders of the attempt."""
         await remove_workspace(self.workspace)
-
-
-def _collect(work: Path, globs: Sequence[str], into: Path, offered: Path) -> Collected:
-    into.mkdir(mode=0o700, exist_ok=True)
-    return collect_artifacts(work, globs, into, offered=offered)
 
 
 async def open_attempt(

@@ -57,7 +57,8 @@ def collect_artifacts(
     Links, devices, pipes and files that belong to others are left out and named. `offered` is the folder that a step
     knows as `WINDLASS_ARTIFACTS`. Each copy appears complete or not at all, under the hash of its content.
 
-    Raises LimitExceeded over a limit, with nothing new in `into`; OSError where a copy cannot be written.
+    `into` is made where there is something to keep. Raises LimitExceeded over a limit, with nothing new in `into`;
+    OSError where a copy cannot be written.
     """
     collection = _Collection(into, limits or ArtifactLimits())
     try:
@@ -114,6 +115,8 @@ class _Collection:
         for path in self._made:
             with suppress(OSError):
                 path.unlink()
+        with suppress(OSError):
+            self._into.rmdir()  # where nothing else is in it
 
     def _walk(
         self, folder: int, below: str, globs: PathGlobs, state: frozenset[tuple[int, int]], depth: int
@@ -173,7 +176,7 @@ class _Collection:
             raise LimitExceeded("the artifacts of a task", len(self.artifacts) + 1, self._limits.files)
         digest = hashlib.sha256()
         size = 0
-        target, partial = mkstemp(prefix=".partial-", dir=self._into)
+        target, partial = self._new_file()
         try:
             with os.fdopen(target, "wb", buffering=0) as copy:
                 while block := os.read(source, _BLOCK):
@@ -193,6 +196,13 @@ class _Collection:
         self._size += size
         self._names.add(name)
         self.artifacts.append(Artifact(name, size, digest.hexdigest(), path))
+
+    def _new_file(self) -> tuple[int, str]:
+        """Make a file in the folder of copies, which may be missing: it is made for the first copy only."""
+        while True:
+            self._into.mkdir(mode=0o700, exist_ok=True)
+            with suppress(FileNotFoundError):  # another attempt has just removed the folder, empty as it was
+                return mkstemp(prefix=".partial-", dir=self._into)
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.size:
