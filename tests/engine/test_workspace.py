@@ -83,5 +83,21 @@ def test_a_place_that_somebody_else_has_taken_is_not_used(below: Path, tmp_path:
         make_workspace(below, owner=_ourselves())
 
 
+@pytest.mark.parametrize("foreign", ["link", "open"])
+def test_nothing_is_removed_from_a_place_that_somebody_else_has_taken(
+    below: Path, tmp_path: Path, foreign: str
+) -> None:
+    place = place_of_others(below)
+    real = tmp_path / "elsewhere"
+    (real / place.name / "attempt-1").mkdir(parents=True)
+    if foreign == "link":
+        place.parent.symlink_to(real)
+    else:
+        real.rename(place.parent)
+        place.parent.chmod(0o777)
+    clear_workspaces(below)
+    assert (place / "attempt-1").is_dir()
+
+
 def _ourselves() -> Owner:
     return Owner(os.geteuid(), os.getegid())

@@ -91,11 +91,19 @@ def _made_for_others(place: Path) -> Path:
     """Make a folder that others may pass through and not list."""
     for folder in (place.parent, place):
         folder.mkdir(mode=0o711, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        if not _is_ours_alone(folder):
             raise Refused(f"{folder} is not a folder of this user alone: steps with run_as cannot start; remove it.")
         folder.chmod(0o711)  # whatever the mask is
     return place
+
+
+def _is_ours_alone(folder: Path) -> bool:
+    """Tell whether this is a folder that nobody else could have put something into."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
 async def remove_workspace(workspace: Workspace) -> None:
@@ -105,8 +113,11 @@ async def remove_workspace(workspace: Workspace) -> None:
 
 def clear_workspaces(below: Path) -> None:
     """Remove what attempts of an earlier process have left; only for the owner, once its steps are dead."""
-    for place in (below, place_of_others(below)):
+    shared = place_of_others(below)
+    places = [below, shared] if _is_ours_alone(shared.parent) and _is_ours_alone(shared) else [below]
+    for place in places:
         for left in place.glob(f"{_PREFIX}*"):
             shutil.rmtree(left, ignore_errors=True)
-    with suppress(OSError):
-        place_of_others(below).rmdir()
+    if shared in places:
+        with suppress(OSError):
+            shared.rmdir()
