@@ -272,6 +272,24 @@ async def test_outputs_reach_the_steps_after_and_the_run(world: World) -> None:
     assert (await world.run(run_id))["outputs"] == {"of": "d", "b": True}
 
 
+async def test_the_outputs_of_a_run_are_those_of_the_last_steps_that_gave_any(world: World) -> None:
+    steps: dict[str, Any] = {
+        "tidy": {"dependsOn": ["b", "c"]},
+        "c": {"dependsOn": "a"},
+        "b": {"dependsOn": "a"},
+        "a": {"dependsOn": "first"},
+        "first": {},
+    }
+    run_id = await world.submit(await world.define(steps=steps))
+    worker = await world.worker()
+    await worker.end(await worker.take_one(), Completed({"first": 1}))
+    await worker.end(await worker.take_one(), Completed({"of": "a", "rows": 42}))
+    for claim in await worker.take():
+        await worker.end(claim, Completed({"of": "b"} if claim.step.name == "b" else {}))
+    await worker.end(await worker.take_one(), Completed({}))
+    assert (await world.run(run_id))["outputs"] == {"of": "b", "rows": 42}
+
+
 async def test_a_step_may_read_what_is_further_back(world: World) -> None:
     steps: dict[str, Any] = {"a": {}, "b": {}, "c": {"when": "${{ steps.a.outputs.n > 1 }}"}}
     await world.submit(await world.define(steps=steps))

@@ -152,12 +152,15 @@ def _first_failure(book: Book) -> dict[str, Any] | None:
 
 
 def _outputs(book: Book) -> str | None:
-    """Return the outputs of the steps that nobody waits for, later steps over earlier ones."""
+    """Return the outputs of the last steps that gave any, later steps over earlier ones."""
+    spoke = frozenset(hot.tasks_with_outputs(book.tx, book.run_id))
+    if not spoke:
+        return None
+    first, graph = book.layout.first, book.job.graph
+    said = {step for step in range(len(graph.names)) if first[step] in spoke and len(book.layout.tasks(step)) == 1}
     merged: dict[str, Any] = {}
-    for step in book.job.graph.leaves:
-        if len(book.layout.tasks(step)) != 1:
-            continue
-        result = hot.task_result(book.tx, book.run_id, book.layout.first[step])
+    for step in graph.last_among(said):
+        result = hot.task_result(book.tx, book.run_id, first[step])
         if result is not None and result[1]:
             merged |= orjson.loads(result[1])
     return to_json(merged) if merged else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from windlass.model.definition import Job
@@ -33,6 +33,21 @@ class StepGraph:
     def before(self, steps: Iterable[int]) -> set[int]:
         """Return every step that comes before one of `steps`, directly or not."""
         return _reached(steps, self.predecessors)
+
+    def last_among(self, steps: Container[int]) -> list[int]:
+        """Return those of `steps` that are met first on the ways back from the leaves, in a topological order."""
+        found: set[int] = set()
+        seen = set(self.leaves)
+        waiting = [*seen]
+        while waiting:
+            step = waiting.pop()
+            if step in steps:
+                found.add(step)
+                continue
+            new = [other for other in self.predecessors[step] if other not in seen]
+            seen.update(new)
+            waiting.extend(new)
+        return [step for step in self.order() if step in found] if len(found) > 1 else [*found]
 
     def layers(self) -> list[list[int]]:
         """Return the steps by the longest way from a root, each layer in file order."""

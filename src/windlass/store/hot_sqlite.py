@@ -268,6 +268,12 @@ def task_result(tx: Transaction, run_id: bytes, task: int) -> tuple[str, str | N
     return row
 
 
+def tasks_with_outputs(tx: Transaction, run_id: bytes) -> list[int]:
+    """Return the final tasks of a run that gave outputs."""
+    found = tx.cursor.execute("SELECT task FROM tasks WHERE run_id = ? AND outputs IS NOT NULL", (run_id,))
+    return [row[0] for row in found]
+
+
 def first_failure(tx: Transaction, run_id: bytes) -> tuple[int, str | None, str | None] | None:
     """Return `(task, reason, error)` of the failed task that ended first among those not allowed to fail."""
     row: tuple[int, str | None, str | None] | None = tx.cursor.execute(
