@@ -127,3 +127,37 @@ def test_many_steps_are_checked_in_linear_time() -> None:
     last = Step(name="last", type="shell", config={"run": "echo ${{ steps.s0.state }}"}, depends_on=("s2999",))
     scope = Scope.of(Job(alias="j", steps=(*steps, last)))
     assert check_step(last, CATALOG["shell"], scope.at(last)) == []
+
+
+@pytest.mark.promise("C02")
+def test_a_condition_that_is_a_parameter_of_another_type_is_refused() -> None:
+    parameters = {"n": {"type": "integer", "default": 1}, "on": {"type": "boolean", "default": True}}
+    assert found(shell("true", when="${{ parameters.on }}"), parameters=parameters) == []
+    assert found(shell("true", when="${{ parameters.n > 3 }}"), parameters=parameters) == []
+    assert found(shell("true", when="${{ parameters.n }}"), parameters=parameters) == [
+        (
+            ("when",),
+            "error",
+            "${{ parameters.n }}: `when` must give true or false, and parameters.n is of the type integer",
+        )
+    ]
+
+
+@pytest.mark.promise("C02")
+@pytest.mark.parametrize(
+    ("when", "warned"),
+    [
+        ("parameters.n > 3", True),
+        ("default(parameters.n, 0) > 3", False),
+        ("has(parameters.n) && parameters.n > 3", False),
+        ("parameters.given > 3", False),
+        ("parameters.one > 3", False),
+    ],
+)
+def test_a_parameter_that_need_not_be_given_is_warned_of(when: str, warned: bool) -> None:
+    number = {"type": "integer"}
+    parameters = {"n": number, "given": number | {"required": True}, "one": number | {"default": 1}}
+    said = found(shell("true", when="${{ " + when + " }}"), parameters=parameters)
+    assert [(path, level) for path, level, _ in said] == ([(("when",), "warning")] if warned else [])
+    guarded = shell("true", when="${{ has(parameters.n) }}", env={"N": "${{ parameters.n }}"})
+    assert found(guarded, parameters=parameters) == []

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from windlass.model.finding import Level
     from windlass.model.steptype import StepSpec
 
+_WHEN = ("when",)
 Found = tuple[tuple[str | int, ...], "Level", str]
 
 
@@ -53,9 +54,43 @@ def check_compiled(compiled: CompiledStep, scope: Scope) -> list[Found]:
     if compiled.is_constant and not compiled.problems:
         return []
     found: list[Found] = [(problem.path, problem.level, problem.message) for problem in compiled.problems]
+    asked_for = {(named.expression, named.use.path) for named in compiled.names if named.use.optional}
+    guarded = {named.use.path for named in compiled.names if named.use.optional and named.path == _WHEN}
     for named in compiled.names:
         found.extend(_check_name(named, scope))
+        if (named.expression, named.use.path) not in asked_for and named.use.path not in guarded:
+            found.extend(_check_missing(named, scope))
+        if named.path == _WHEN:
+            found.extend(_check_condition(named, scope))
     return found
+
+
+def _check_missing(named: Named, scope: Scope) -> list[Found]:
+    """Warn of a parameter that need not be given, where the expression fails without it."""
+    schema = _parameter(named, scope)
+    if schema is None or "type" not in schema or "default" in schema or schema.get("required") is True:
+        return []
+    path = named.use.path
+    told = f"{path} need not be given and has no default, and this fails without it: write default({path}, ...), "
+    return [(named.path, "warning", f"{named.expression}: {told}or give the parameter `required: true` or a default")]
+
+
+def _check_condition(named: Named, scope: Scope) -> list[Found]:
+    """Refuse a `when` that is nothing but a parameter of another type than true or false."""
+    schema = _parameter(named, scope)
+    if schema is None or not named.expression.is_path or schema.get("type", "boolean") == "boolean":
+        return []
+    said = f"`when` must give true or false, and {named.use.path} is of the type {schema['type']}"
+    return [(named.path, "error", f"{named.expression}: {said}")]
+
+
+def _parameter(named: Named, scope: Scope) -> Mapping[str, Any] | None:
+    """Return the schema of the parameter that an expression names as a whole; None where it names something else."""
+    match named.use.path.keys:
+        case ("parameters", name) if scope.parameters is not None:
+            found: Mapping[str, Any] | None = scope.parameters.get(name)
+            return found
+    return None
 
 
 def _check_name(named: Named, scope: Scope) -> list[Found]:  # noqa: PLR0911 - one return a root

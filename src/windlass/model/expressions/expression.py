@@ -43,6 +43,11 @@ class Expression:
         """Return the paths that it names, with whether each may be missing."""
         return self._analysis.uses
 
+    @property
+    def is_path(self) -> bool:
+        """True where it is one path and nothing else."""
+        return self._analysis.is_path
+
     def __str__(self) -> str:
         """Return the expression as one writes it in a manifest, shortened where it is long."""
         text = " ".join(self.text.split())
