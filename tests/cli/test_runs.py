@@ -46,7 +46,8 @@ def test_start_prints_the_run_and_returns_at_once(cli: Cli) -> None:
     applied(cli, "start-1")
     run = cli("run", "start", "start-1", "-p", "word=a b", "-p", "count=3", "--priority", "high", "--json").json()
     assert set(run) == RUN_FIELDS
-    assert (run["parameters"], run["priority"], run["state"]) == ({"word": "a b", "count": 3}, 10, "queued")
+    assert (run["parameters"], run["priority"]) == ({"word": "a b", "count": 3}, 10)
+    assert run["state"] in {"queued", "running"}  # a worker may be quicker than the answer
     assert run["trigger"] == {"type": "manual", "by": "tester"}
 
 

@@ -98,7 +98,7 @@ def test_a_secret_that_may_not_be_read_fails_the_step_that_asks_for_it(windlass:
 @pytest.mark.promise("O13", part="environment")
 def test_a_step_sees_nothing_of_the_servers_own_environment(windlass: Windlass) -> None:
     apply(windlass, _ENVIRONMENT)
-    hidden = ("PRIVATE", "AWS_SECRET_ACCESS_KEY", "LD_LIBRARY_PATH", "WINDLASS_TOKEN")
+    hidden = ("PRIVATE", "AWS_SECRET_ACCESS_KEY", "LD_LIBRARY_PATH")
     serve(windlass, **dict.fromkeys(hidden, "/nowhere"))
     run = accepted(windlass, "environment")
     assert ended(windlass, run)["state"] == "completed"

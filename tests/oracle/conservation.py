@@ -81,7 +81,8 @@ def forgotten(run: RunPicture, snapshot: Snapshot) -> Iterator[str]:
             yield f"O8 {name}: it is {row.state}, held by {row.worker_id}, to be looked at {row.wake_at}"
         if row.state not in {"scheduled", "waiting"} and row.wake_at is not None:
             yield f"O8 {name}: it is {row.state} and still has a time to be looked at"
-        if row.state not in {"running", "waiting"} and row.stop is not None:
+        before_clean_up = row.state == "pending" and bool(waits_for)
+        if row.state not in {"running", "waiting"} and row.stop is not None and not before_clean_up:
             yield f"O8 {name}: it is {row.state} and asked to stop"
         if (row.state == "running") > (row.worker_id is not None):
             yield f"O8 {name}: it runs and nobody holds it"

@@ -171,7 +171,7 @@ class Catalogue(RuleBasedStateMachine):
         if job is None:
             self.known[alias] = Known([content], source, protected=bool(content % 2))
             return
-        same = job.contents[-1] == content
+        same = job.contents[-1] == content and not (force and job.live and job.source != source)
         if not (job.live and same and source is None and not force):
             job.source = source
         if not same:

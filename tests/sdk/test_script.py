@@ -40,7 +40,7 @@ asyncio.run(main())
 SAID = """6
 HELLO
 UserError Job "isolated" is to run in a process of its own, which cannot import __main__:isolated: \
-move it to the top level of a module, or use isolation `thread` or `inline`.
+move it from the script into a module that the script imports, or use isolation `thread` or `inline`.
 """
 
 

@@ -211,7 +211,7 @@ async def test_code_that_can_be_imported_needs_no_register(
         ("https://windlass.example", {}, "a server on the network lands later"),
         ("postgresql://x/y", {}, "PostgreSQL has not landed yet"),
         ("jobs.db", {}, "has no scheme: write `sqlite:///FILE`"),
-        ("memory://", {"workers": 0}, "from 1; it is 0"),
+        ("memory://", {"workers": -1}, "it is -1"),
         ("memory://", {"settings": {"leese": "15s"}}, 'There is no setting "leese"; did you mean "lease"?'),
         ("memory://", {"settings": {"lease": "soon"}}, "expected a duration"),
     ],

@@ -111,7 +111,7 @@ WRONG_OPTIONS: list[tuple[list[str], str]] = [
     (["--key", "é"], "--key: an idempotency key has"),
     (["--key", "\x1b[31m"], "--key: an idempotency key has"),
     (["--key", "x" * 201], "An Idempotency-Key has 1 to 200 printable characters of ASCII."),
-    (["--revision", "0"], "0 is not in the range"),
+    (["--revision", "0"], 'Job "ok" has no revision 0; its newest is 1.'),
     (["--revision", "x"], "'x' is not a whole number."),
     (["--revision", "99"], 'Job "ok" has no revision 99; its newest is 1.'),
     (["--revision", "9" * 20], "revision must be at most"),

@@ -67,8 +67,8 @@ STEPS: dict[str, tuple[dict[str, Any], str | None]] = {
         "${{ 1 / parameters.zero > 0 }}: division by zero",
     ),
     "no-boolean": (
-        {"run": "true", "when": "${{ parameters.zero }}"},
-        "${{ parameters.zero }}: `when` must give true or false",
+        {"run": "true", "when": "${{ parameters.zero + 0 }}"},
+        "${{ parameters.zero + 0 }}: `when` must give true or false",
     ),
     "overflow": (
         {"run": "echo ${{ 9223372036854775807 + size([1]) }}"},

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from windlass.api.dispatch import dispatch, encoded
 from windlass.api.message import Answer, Principal, Request, Stream
 from windlass.api.table import RouteTable
+from windlass.cli.interrupts import LOOK
 
 Result = TypeVar("Result")
 
@@ -38,7 +39,8 @@ class LoopThread:
 
         self._loop.call_soon_threadsafe(begin)
         try:
-            ended.acquire()
+            while not ended.acquire(timeout=LOOK):
+                pass
         except BaseException:
             self._loop.call_soon_threadsafe(lambda: tasks[0].cancel())  # noqa: PLW0108 - there may be no task yet
             if not (tasks and tasks[0].done()):  # else the lock may have been taken just before the interrupt came

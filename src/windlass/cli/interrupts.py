@@ -11,6 +11,9 @@ from typing import Any, Final, Self
 
 #: Interrupts that are requests; one more ends the command, whatever still runs.
 PATIENCE: Final = 2
+#: Seconds after which a wait of the main thread looks up. Only that thread acts on signals, between two of its
+#: instructions: one that comes just before a wait without end would be seen only after it.
+LOOK: Final = 0.5
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

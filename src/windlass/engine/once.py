@@ -68,7 +68,10 @@ def _plain(value: Any) -> str:
     """Return a value as text: numbers that are equal are the same text, and a text stands as it is."""
     if isinstance(value, str):
         return value
-    return orjson.dumps(_equal(value), default=repr, option=_SORTED).decode()
+    try:
+        return orjson.dumps(_equal(value), default=repr, option=_SORTED).decode()
+    except (RecursionError, orjson.JSONEncodeError):
+        return ""  # no run takes such a value, so that no key ever stands for it
 
 
 def _equal(value: Any) -> Any:

@@ -94,8 +94,8 @@ async def start_run(engine: Engine, start: Start) -> tuple[dict[str, Any], bool]
     Raises NotFound where there is no such job, Conflict where it is disabled, InvalidDocument with all that is wrong
     with the parameters, UserError where something else is.
     """
-    asked = start.asked()
-    earlier = await earlier_run(engine, start.project, start.idempotency_key, asked)
+    asked = None if start.idempotency_key is None else start.asked()
+    earlier = await earlier_run(engine, start.project, start.idempotency_key, asked or {})
     if earlier is not None:
         return await get_run(engine, earlier), False
     prepared = await engine.store.run(prepare, engine, start.project, start.job, start.revision)

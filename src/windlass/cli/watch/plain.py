@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from windlass.cli.interrupts import LOOK
 from windlass.cli.output import Output
 from windlass.cli.reasons import reason_text
 from windlass.cli.text import between, clean, duration, instant, one_line
@@ -57,7 +58,8 @@ class PlainView:
             self._reader = in_background(lambda: self._read_output(client), "windlass-logs")
         in_background(lambda: self._read_events(client), "windlass-events")
         with self._printing:
-            self._printing.wait_for(lambda: self._over or self._broke is not None)
+            while not (self._over or self._broke is not None):
+                self._printing.wait(LOOK)
         if self._reader is not None and self._broke is None:
             self._reader.join(_PATIENCE)
         if self._broke is not None:
