@@ -171,10 +171,12 @@ class Catalogue(RuleBasedStateMachine):
         if job is None:
             self.known[alias] = Known([content], source, protected=bool(content % 2))
             return
-        same = job.contents[-1] == content and not (force and job.live and job.source != source)
-        if not (job.live and same and source is None and not force):
+        same = job.contents[-1] == content
+        stays = job.live and same and source is None and not force
+        taken = job.live and not stays and job.source != source
+        if not stays:
             job.source = source
-        if not same:
+        if not same or taken:
             job.contents.append(content)
         job.live, job.protected = True, bool(content % 2)
 
