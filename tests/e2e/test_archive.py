@@ -58,3 +58,24 @@ def test_a_server_lets_runs_leave_by_itself(windlass: Windlass, api: Socket, tmp
     assert api("POST", f"archive/{run}/restore")["id"] == run
     assert api("GET", f"runs/{run}")["restoredAt"]
     assert len(list((tmp_path / "cold").rglob("*.jsonl.gz"))) == 1
+
+
+def test_policies_are_stored_listed_and_deleted(windlass: Windlass, api: Socket) -> None:
+    text = "apiVersion: v1\nkind: RetentionPolicy\nmetadata: {name: fast}\nspec: {jobs: note, minAge: 0s, to: delete}\n"
+    (windlass.folder / "policy.yaml").write_text(text)
+    assert windlass("job", "lint", "policy.yaml").code == 0
+    apply(windlass, JOB)
+    applied = windlass("--json", "job", "apply", "policy.yaml")
+    assert applied.json()["created"] == ["RetentionPolicy/fast"]
+    assert windlass("policy", "list").stdout.split()[-5:] == ["fast", "all", "note", "0.00s", "delete"]
+    assert windlass("--json", "policy", "get", "fast").json()["spec"] == {"jobs": ["note"], "minAge": 0, "to": "delete"}
+    serve(windlass)
+    assert [one["name"] for one in api("GET", "policies")["items"]] == ["fast"]
+    run = accepted(windlass, "note")
+    windlass("run", "watch", run)
+    assert windlass("--json", "archive", "run").json()["deleted"] == 1
+    assert windlass("run", "get", run).code == 2
+    assert windlass("--json", "archive", "list").json() == []
+    assert list((windlass.home / "artifacts").iterdir()) == []
+    assert api("DELETE", "policies/fast")["name"] == "fast"
+    assert windlass("policy", "delete", "fast").code == 2

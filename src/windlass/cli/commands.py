@@ -82,6 +82,14 @@ COMMANDS: dict[str, Lazy | Family] = {
             "off": Lazy("windlass.cli.maintenance.off", "Start tasks again."),
         },
     ),
+    "policy": Family(
+        "Look at the policies that `job apply` stored.",
+        {
+            "list": Lazy("windlass.cli.policy.list", "List retention policies."),
+            "get": Lazy("windlass.cli.policy.get", "Show a policy."),
+            "delete": Lazy("windlass.cli.policy.delete", "Delete a policy."),
+        },
+    ),
     "archive": Family(
         "Look after runs that have left the hot store.",
         {

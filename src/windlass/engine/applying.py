@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from windlass.engine.engine import Engine
-from windlass.engine.manifests import Located, Manifests, ManifestText, load_manifests, manifest_limits
+from windlass.engine.manifests import Located, LocatedOther, Manifests, ManifestText, load_manifests, manifest_limits
+from windlass.engine.policies import keep_documents, plan_documents
 from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.model.apply_plan import PROTECTED_LABEL, ApplyPlan, Provenance, Standing, Wanted, plan_apply
 from windlass.model.manifest.load import Document
@@ -89,7 +90,7 @@ async def apply(engine: Engine, texts: Sequence[ManifestText], options: ApplyOpt
     manifests = await asyncio.to_thread(load_manifests, texts, engine.catalog, limits)
     if manifests.errors and not options.per_document:
         raise InvalidDocument(manifests.errors)
-    if not manifests.documents and not manifests.errors:
+    if not manifests.documents and not manifests.others and not manifests.errors:
         raise UserError("There is no job to apply; nothing was changed.")
     if options.dry_run:
         return await engine.store.read(_plan_only, manifests, options)
@@ -114,7 +115,9 @@ def _apply(tx: Transaction, engine: Engine, manifests: Manifests, options: Apply
         made = live_job(tx, options.project, alias)
         if made is not None:
             mark_enabled(tx, made.id, enabled=False)
-    mark_deleted(tx, [standing[alias].id for alias in plan.prune])
+    mark_deleted(tx, [standing[alias].id for alias in plan.prune if alias in standing])
+    provenance = {one.document.alias: _provenance(one, options) for one in manifests.others}
+    keep_documents(tx, engine, options.project, manifests.others, plan, provenance)
     return _applied(manifests, plan, numbers)
 
 
@@ -128,13 +131,18 @@ def _planned(tx: Transaction, manifests: Manifests, options: ApplyOptions) -> tu
         standing = live_jobs(tx, options.project)
     else:
         standing = live_jobs_named(tx, options.project, [document.alias for document in documents])
-    plan = plan_apply(
+    source = None if options.provenance is None else options.provenance.source
+    of_jobs = plan_apply(
         [Wanted(document.alias, document.digest) for document in documents],
         {alias: _standing(job) for alias, job in standing.items()},
-        source=None if options.provenance is None else options.provenance.source,
+        source=source,
         force=options.force,
         prune=options.prune,
     )
+    of_others = plan_documents(
+        tx, options.project, manifests.others, source=source, force=options.force, prune=options.prune
+    )
+    plan = of_jobs + of_others
     if plan.conflicts and not options.per_document:
         raise Conflict("\n".join(plan.conflicts.values()))
     if options.create_only and (there := [alias for alias, verdict in plan.verdicts.items() if verdict == "changed"]):
@@ -193,7 +201,7 @@ def _taken_over(standing: StoredJob, provenance: Mapping[str, str] | None, messa
     return f"{message} ({told})" if message else told
 
 
-def _provenance(located: Located, options: ApplyOptions) -> dict[str, str] | None:
+def _provenance(located: Located | LocatedOther, options: ApplyOptions) -> dict[str, str] | None:
     if options.provenance is None:
         return None
     return replace(options.provenance, path=options.provenance.path or located.file).to_json()
@@ -228,7 +236,7 @@ def _applied(manifests: Manifests, plan: ApplyPlan, numbers: Mapping[str, int]) 
     def under(verdict: str) -> tuple[str, ...]:
         return tuple(alias for alias, found in plan.verdicts.items() if found == verdict)
 
-    places = {located.document.alias: located.place for located in manifests.documents}
+    places = {located.document.alias: located.place for located in manifests.everything}
     return Applied(
         created=under("created"),
         changed=under("changed"),

@@ -12,6 +12,7 @@ import orjson
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import find_job, find_revised, find_revision, split_reference
 from windlass.engine.manifests import Manifests, ManifestText, load_manifests, manifest_limits
+from windlass.engine.policies import diff_documents
 from windlass.errors import InvalidDocument, NotFound
 from windlass.model.diff import Change, diff_jobs
 from windlass.store.jobs import StoredJob, live_jobs, live_jobs_named
@@ -68,13 +69,15 @@ def _diff(tx: Transaction, manifests: Manifests, project: str, source: str | Non
     other = {alias: standing[alias] for alias in wanted if alias in standing}
     other = {alias: job for alias, job in other.items() if job.digest != wanted[alias].digest}
     contents = contents_of(tx, [job.revision_id for job in other.values()])
+    new, changed = diff_documents(tx, project, manifests.others)
     return JobDiff(
-        added=tuple(alias for alias in wanted if alias not in standing),
+        added=(*(alias for alias in wanted if alias not in standing), *new),
         removed=tuple(sorted(alias for alias, job in standing.items() if alias not in wanted and _from(job) == source)),
         modified={
             alias: diff_jobs(orjson.loads(contents[job.revision_id]), wanted[alias].canonical)
             for alias, job in other.items()
-        },
+        }
+        | changed,
     )
 
 

@@ -9,6 +9,7 @@ from windlass.model.catalog import StepCatalog
 from windlass.model.finding import Finding, Position
 from windlass.model.manifest.limits import Limits
 from windlass.model.manifest.load import Document, Loaded, load
+from windlass.model.manifest.other_kinds import OtherDocument
 from windlass.settings import Settings
 
 
@@ -35,6 +36,19 @@ class Located:
 
 
 @dataclass(frozen=True, slots=True)
+class LocatedOther:
+    """A sound document of another kind with the file that it stands in."""
+
+    file: str
+    document: OtherDocument
+
+    @property
+    def place(self) -> Position:
+        """Where the document begins."""
+        return Position(self.file, self.document.line, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifests:
     """What several texts hold together."""
 
@@ -42,6 +56,13 @@ class Manifests:
     documents: tuple[Located, ...]
     errors: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
+    #: Sound documents of other kinds.
+    others: tuple[LocatedOther, ...] = ()
+
+    @property
+    def everything(self) -> list[Located | LocatedOther]:
+        """All sound documents, jobs first."""
+        return [*self.documents, *self.others]
 
 
 def load_manifests(texts: Sequence[ManifestText], catalog: StepCatalog, limits: Limits) -> Manifests:
@@ -56,7 +77,13 @@ def load_manifests(texts: Sequence[ManifestText], catalog: StepCatalog, limits: 
             message = f'job "{alias}" is in this call twice: the first one is at {earlier.place}'
             errors.append(Finding("error", message, located.place))
     warnings = tuple(finding for one in loaded for finding in one.warnings)
-    return Manifests(tuple(first.values()), tuple(errors), warnings)
+    others: dict[str, LocatedOther] = {}
+    for other in (LocatedOther(one.file, document) for one in loaded for document in one.others):
+        earlier_other = others.setdefault(other.document.alias, other)
+        if earlier_other is not other:
+            message = f"{other.document.alias} is in this call twice: the first one is at {earlier_other.place}"
+            errors.append(Finding("error", message, other.place))
+    return Manifests(tuple(first.values()), tuple(errors), warnings, tuple(others.values()))
 
 
 def _documents(loaded: Sequence[Loaded]) -> list[Located]:

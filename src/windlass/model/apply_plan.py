@@ -57,14 +57,29 @@ class ApplyPlan:
     prune: tuple[str, ...]
     warnings: tuple[str, ...]
 
+    def __add__(self, other: ApplyPlan) -> ApplyPlan:
+        """Return both plans as one; they must not be about the same names."""
+        return ApplyPlan(
+            {**self.verdicts, **other.verdicts},
+            {**self.conflicts, **other.conflicts},
+            (*self.prune, *other.prune),
+            (*self.warnings, *other.warnings),
+        )
+
 
 def plan_apply(
-    wanted: Sequence[Wanted], standing: Mapping[str, Standing], *, source: str | None, force: bool, prune: bool
+    wanted: Sequence[Wanted],
+    standing: Mapping[str, Standing],
+    *,
+    source: str | None,
+    force: bool,
+    prune: bool,
+    noun: str = "job",
 ) -> ApplyPlan:
     """Decide what applying `wanted` from `source` (None: by hand) does to the live jobs `standing` of the project.
 
     `force` takes over the jobs of other sources. `prune` deletes the jobs of the same source that are not wanted;
-    `standing` must hold all of them then.
+    `standing` must hold all of them then. `noun` is what sentences call what is applied.
     """
     verdicts: dict[str, Verdict] = {}
     conflicts: dict[str, str] = {}
@@ -75,27 +90,28 @@ def plan_apply(
             verdicts[job.alias] = "created"
             continue
         unchanged = found.digest == job.digest
-        refusal = None if force or (unchanged and source is None) else _refusal(found, source)
+        refusal = None if force or (unchanged and source is None) else _refusal(found, source, noun)
         if refusal is not None:
             conflicts[job.alias] = refusal
             continue
         verdicts[job.alias] = "unchanged" if unchanged else "changed"
         if source is not None and found.source is None:
-            warnings.append(f'job "{job.alias}" was applied by hand; it belongs to source "{source}" now')
+            warnings.append(f'{noun} "{job.alias}" was applied by hand; it belongs to source "{source}" now')
     names = {job.alias for job in wanted}
     gone = sorted(alias for alias, job in standing.items() if prune and job.source == source and alias not in names)
     protected = [alias for alias in gone if standing[alias].protected]
-    warnings += [f'job "{alias}" is protected by its label {PROTECTED_LABEL} and was not pruned' for alias in protected]
+    kept = f"is protected by its label {PROTECTED_LABEL} and was not pruned"
+    warnings += [f'{noun} "{alias}" {kept}' for alias in protected]
     pruned = tuple(alias for alias in gone if not standing[alias].protected)
     return ApplyPlan(verdicts, conflicts, pruned, tuple(warnings))
 
 
-def _refusal(found: Standing, source: str | None) -> str | None:
+def _refusal(found: Standing, source: str | None, noun: str) -> str | None:
     """Say why a job that stands must not be touched from `source`."""
     if found.source is None or found.source == source:
         return None
     other = "by hand" if source is None else f'from source "{source}"'
     return (
-        f'job "{found.alias}" belongs to source "{found.source}" and was not applied {other}: change it there, '
+        f'{noun} "{found.alias}" belongs to source "{found.source}" and was not applied {other}: change it there, '
         "or take it over with --force"
     )

@@ -18,6 +18,7 @@ from windlass.api.routes import (
     jobs,
     many,
     operating,
+    policies,
     revisions,
     runs,
     statistics,
@@ -61,6 +62,7 @@ def route_table() -> RouteTable:
         operating,
         dead_letters,
         archive,
+        policies,
         system,
         figures,
     )

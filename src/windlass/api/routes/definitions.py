@@ -84,7 +84,7 @@ async def lint_definitions(engine: Engine, request: Request) -> Answer:
                     "line": one.document.line,
                     "digest": one.document.digest,
                 }
-                for one in found.documents
+                for one in found.everything
             ],
         }
     )

@@ -54,7 +54,7 @@ def _check(session: Session, files: list[ManifestFile]) -> tuple[list[Finding], 
     loaded = load_manifests(texts, session.program.catalog(), manifest_limits(session.settings))
     documents = [
         {"alias": one.document.alias, "file": one.file, "line": one.document.line, "digest": one.document.digest}
-        for one in loaded.documents
+        for one in loaded.everything
     ]
     return list(loaded.errors), list(loaded.warnings), documents
 

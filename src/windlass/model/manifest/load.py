@@ -22,6 +22,7 @@ from windlass.model.manifest.limits import Limits
 from windlass.model.manifest.lint import lint
 from windlass.model.manifest.locate import locate
 from windlass.model.manifest.normalise import normalise
+from windlass.model.manifest.other_kinds import SPECS, OtherDocument, other_document, read_other
 from windlass.model.manifest.problem import Enough, Notes, Path, Problem
 from windlass.model.manifest.text import decode
 from windlass.model.manifest.written import written
@@ -34,10 +35,10 @@ _FINDINGS_IN_ALL = 2000
 _LONGEST_MESSAGE = 1000
 _BEGINNING = 700
 _END = 200
-#: Kinds of documents that Windlass knows; only jobs are in force.
+#: Kinds of documents that Windlass knows and that are not in force.
 OTHER_KINDS = (
     "Intent", "JobRegistry", "JobBinding", "Component", "Target", "TargetGroup", "Credential", "JobTemplate", "Recipe",
-    "GitSource", "RetentionPolicy", "Calendar", "NotificationChannel", "Policy", "Variable",
+    "GitSource", "Calendar", "NotificationChannel", "Policy", "Variable",
 )  # fmt: skip
 
 
@@ -75,6 +76,8 @@ class Loaded:
     problems: tuple[tuple[int, Problem], ...]
     #: What is not among the problems, because there are too many.
     rest: tuple[str, ...] = ()
+    #: Sound documents of other kinds.
+    others: tuple[OtherDocument, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -131,18 +134,18 @@ def _checked(file: str, text: str, parsed: Parsed, catalog: StepCatalog, limits:
     problems = [(0, problem) for problem in parsed.problems]
     rest: list[str] = []
     documents: list[Document] = []
+    others: list[OtherDocument] = []
     lines: dict[Any, int] = {}
     for number, content in enumerate(parsed.documents):
         if content is None:
             continue
         notes = Notes(limits.findings)
-        draft: Draft | None = None
+        draft: Draft | dict[str, Any] | None = None
         foreign = translated(content, notes) if isinstance(content, dict) else None
         job = content if foreign is None else foreign.document
         try:
-            draft = _job(job, catalog, limits, notes)
-            if draft is not None:
-                _note_twin(draft, lines, parsed.starts[number][0], notes)
+            draft = _draft(job, catalog, limits, notes)
+            _note_twin(draft, lines, parsed.starts[number][0], notes)
         except Enough:
             rest.append(f"checking stopped after {notes.errors:,} errors")
         for one in notes.problems:
@@ -153,20 +156,37 @@ def _checked(file: str, text: str, parsed: Parsed, catalog: StepCatalog, limits:
         if len(problems) >= _FINDINGS_IN_ALL:
             rest.append(f"{len(parsed.documents) - number - 1:,} more documents were not checked")
             break
-        if draft is not None and not notes.errors and not parsed.problems:
-            line = parsed.starts[number][0]
-            documents.append(Document(number, draft.canonical, digest_of(draft.json), line, tuple(notes.problems)))
-    if not problems and not documents:
+        if draft is None or notes.errors or parsed.problems:
+            continue
+        line, warnings = parsed.starts[number][0], tuple(notes.problems)
+        if isinstance(draft, Draft):
+            documents.append(Document(number, draft.canonical, digest_of(draft.json), line, warnings))
+        else:
+            others.append(other_document(number, draft, line, warnings))
+    if not problems and not documents and not others:
         problems.append((0, Problem("error", "the text holds no document", mark=(1, 1))))
-    return Loaded(file, text, tuple(documents), tuple(problems), tuple(rest))
+    return Loaded(file, text, tuple(documents), tuple(problems), tuple(rest), tuple(others))
 
 
-def _note_twin(draft: Draft, lines: dict[Any, int], line: int, notes: Notes) -> None:
-    """Note that an earlier document of the text is the same job; `lines` are those of the jobs before."""
-    alias = draft.canonical["metadata"].get("alias")
-    first = lines.setdefault(alias, line)
-    if alias is not None and first != line:
-        notes.error(("metadata", "alias"), f'the job "{alias}" stands in this text twice, first at line {first}')
+def _draft(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> Draft | dict[str, Any] | None:
+    """Return what could be read of a document: of a job a draft, of another kind that is in force its content."""
+    if isinstance(content, dict) and content.get("kind") in SPECS:
+        return read_other(content, notes)
+    return _job(content, catalog, limits, notes)
+
+
+def _note_twin(draft: Draft | dict[str, Any] | None, lines: dict[Any, int], line: int, notes: Notes) -> None:
+    """Note that an earlier document of the text is the same; `lines` are those of the documents before."""
+    if draft is None:
+        return
+    if isinstance(draft, Draft):
+        field, kind, name = "alias", "job", draft.canonical["metadata"].get("alias")
+    else:
+        field, kind, name = "name", draft["kind"], draft["metadata"]["name"]
+    first = lines.setdefault((kind, name), line)
+    if name is not None and first != line:
+        twice = f'"{name}" stands in this text twice, first at line {first}'
+        notes.error(("metadata", field), f"the job {twice}" if kind == "job" else f"{kind} {twice}")
 
 
 def _job(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> Draft | None:
@@ -176,10 +196,11 @@ def _job(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> Dr
         return None
     kind = content.get("kind")
     if kind in OTHER_KINDS:
-        notes.error(("kind",), f"kind {kind} is known but its engine has not landed yet; only kind Job is in force")
+        in_force = ", ".join(("Job", *SPECS))
+        notes.error(("kind",), f"kind {kind} is known but its engine has not landed yet; in force are {in_force}")
         return None
     if isinstance(kind, str) and kind != "Job":
-        near = suggestion(kind, ("Job", *OTHER_KINDS))
+        near = suggestion(kind, ("Job", *SPECS, *OTHER_KINDS))
         notes.error(("kind",), f'unknown kind "{kind}"{near}')
         if "steps" not in content:
             return None

@@ -1,0 +1,1 @@
+"""`windlass policy ...`, one module for each verb."""

@@ -1,0 +1,23 @@
+"""`windlass policy delete`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from windlass.cli.command import make
+from windlass.cli.session import Session
+
+
+@make(name="delete")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def command(session: Session, *, names: tuple[str, ...]) -> None:
+    """Delete policies. What they sent to the archive stays there."""
+    deleted: list[dict[str, Any]] = []
+    with session.connect() as client:
+        for name in names:
+            deleted.append(client.delete("policies", name, project=session.project))
+            session.out.done(f"Deleted {name}.")
+    if session.out.format != "table":
+        session.out.value(deleted, tuple)
