@@ -24,6 +24,8 @@ from windlass.store.archive.catalogue import NewEntry
 from windlass.store.archive.document import PIECE, Mark, Position, mark_of, read_piece
 from windlass.store.archive.leaving import Leaving
 from windlass.store.archive.open import open_archive
+from windlass.store.garbage import DROPS, PORTION
+from windlass.store.giving_back import give_back
 from windlass.store.retained import forget_files, jobs_with_retention, runs_with_old_files
 from windlass.store.transaction import Transaction
 
@@ -94,6 +96,7 @@ async def sweep(engine: Engine, *, limit: int | None = None) -> Swept:
         if not swept.more:
             await _drop_files(engine)
             await _end(engine, archive, swept)
+            await _tidy(engine)
     return swept
 
 
@@ -273,6 +276,22 @@ async def _end(engine: Engine, archive: Archive, swept: Swept) -> None:
         await engine.store.run(catalogue.drop, ids)
         swept.ended += len(ids)
     await archive.tidy(await engine.store.read(catalogue.places, archive.url))
+
+
+async def _tidy(engine: Engine) -> None:
+    """Remove what nothing points at, and give the disk back what it has taken."""
+    age = max(micros(engine.settings.retention), DAY)  # what is made now may get its first run in a moment
+    more = True
+    while more:
+        begun = time.monotonic()
+        more = await engine.store.run(_tidied, age)
+        await _breathe(begun)
+
+
+def _tidied(tx: Transaction, age: int) -> bool:
+    """Remove a portion of everything, and return whether there may be more."""
+    dropped = [drop(tx, age) for drop in DROPS]
+    return give_back(tx) or PORTION in dropped
 
 
 def _over(tx: Transaction, age: int) -> list[Any]:

@@ -1,0 +1,63 @@
+"""What nothing points at any more: jobs that were deleted, revisions that ran once, workers and events of long ago."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from windlass.store.transaction import Transaction
+
+#: Rows of one kind that one unit of work removes.
+PORTION: Final = 200
+
+_JOBS: Final = (
+    "SELECT j.id FROM jobs j WHERE (j.deleted_at < ? OR (j.listed = 0 AND j.updated_at < ?)) "
+    "AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.job_id = j.id) "
+    "AND NOT EXISTS (SELECT 1 FROM archived_runs a WHERE a.job_id = j.id) LIMIT ?"
+)
+_REVISIONS: Final = (
+    "DELETE FROM revisions WHERE id IN (SELECT v.id FROM revisions v JOIN jobs j ON j.id = v.job_id "
+    "WHERE j.listed = 0 AND v.number < j.revision AND v.created_at < ? "
+    "AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.job_id = v.job_id AND r.revision_id = v.id) "
+    "AND NOT EXISTS (SELECT 1 FROM archived_runs a WHERE a.revision_id = v.id) LIMIT ?)"
+)
+_WORKERS: Final = (
+    "DELETE FROM workers WHERE id IN (SELECT w.id FROM workers w WHERE w.ended_at < ? "
+    "AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.worker_id = w.id) LIMIT ?)"
+)
+_EVENTS: Final = (
+    "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE run_id IS NULL AND at < ? ORDER BY seq LIMIT ?)"
+)
+
+
+def drop_jobs(tx: Transaction, age: int) -> int:
+    """Remove jobs that were deleted, or were never listed, `age` microseconds ago and have no runs; return how many."""
+    before = tx.now - age
+    found = tx.cursor.execute(_JOBS, (before, before, PORTION)).fetchall()
+    for table, column in (("job_tags", "job_id"), ("revisions", "job_id"), ("jobs", "id")):
+        tx.cursor.executemany(f"DELETE FROM {table} WHERE {column} = ?", found)  # noqa: S608 - constants
+    return len(found)
+
+
+def drop_revisions(tx: Transaction, age: int) -> int:
+    """Remove older revisions of jobs that are not listed, which no run has; return how many."""
+    return _dropped(tx, _REVISIONS, age)
+
+
+def drop_workers(tx: Transaction, age: int) -> int:
+    """Remove workers that ended long ago and hold nothing; return how many."""
+    return _dropped(tx, _WORKERS, age)
+
+
+def drop_events(tx: Transaction, age: int) -> int:
+    """Remove events that belong to no run; return how many."""
+    return _dropped(tx, _EVENTS, age)
+
+
+#: All of it; each removes a portion at a time.
+DROPS: Final[tuple[Callable[[Transaction, int], int], ...]] = (drop_jobs, drop_revisions, drop_workers, drop_events)
+
+
+def _dropped(tx: Transaction, statement: str, age: int) -> int:
+    tx.cursor.execute(statement, (tx.now - age, PORTION))
+    return int(tx.cursor.rowcount)
