@@ -22,6 +22,7 @@ ROWS = {
     "latency": True,
     "flow40": True,
     "steps1000": True,
+    "archive": True,
     "spawn": False,
     "lint": False,
     "cold": False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import sys
 import time
@@ -55,6 +56,35 @@ async def drain(options: Options) -> dict[str, Any]:
         await asyncio.to_thread(check_history, options, count)
     first, last = min(jobs.begun), max(jobs.begun)
     return {"rate": (count - 1) / (last - first), "until_durable": count / (durable - first)}
+
+
+async def archive(options: Options) -> dict[str, Any]:
+    """Let many final runs leave for the archive while as many no-ops are drained as without it before."""
+    count, runs = options["count"], options["runs"]
+    async with opened(options, workers=options["workers"]) as app:
+        await app.submit_many(jobs.noop, [None] * runs)
+        await _until_completed(app, runs)
+    alone = await _drained(options, count, archiving=False)
+    beside = await _drained(options, count, archiving=True)
+    return {"alone": alone["drain"], "beside": beside["drain"], "rate": beside["archive"]}
+
+
+async def _drained(options: Options, count: int, *, archiving: bool) -> dict[str, float]:
+    """Drain no-ops, and archive all that is final meanwhile; return the rates of both."""
+    jobs.begun.clear()
+    os.environ["WINDLASS_RETENTION"] = "0s" if archiving else "30d"
+    async with opened(options, queues=["closed"]) as app:
+        await app.submit_many(jobs.noop, [None] * count)
+    async with opened(options, workers=options["workers"]) as app:
+        client = await _client(app)
+        began, moved = time.perf_counter(), 0
+        while archiving and moved < options["runs"]:  # the archiver of the store itself takes its part
+            await asyncio.to_thread(client.post, "archive", "run", body={})
+            moved = (await asyncio.to_thread(client.get, "archive", "figures"))["runs"]
+        took = time.perf_counter() - began
+        await _until_completed(app, count)
+    drained = (count - 1) / (max(jobs.begun) - min(jobs.begun))
+    return {"drain": drained, "archive": moved / took}
 
 
 async def _until_completed(app: Windlass, count: int) -> None:
@@ -222,6 +252,7 @@ def assert_flushed(app: Windlass) -> None:
 
 
 MODES: dict[str, Callable[[Options], Coroutine[Any, Any, dict[str, Any]]]] = {
+    "archive": archive,
     "drain": drain,
     "submit": submit,
     "latency": latency,

@@ -17,6 +17,7 @@ PATIENCE: Final = 150
 OURS: Final[dict[str, dict[str, Any]]] = {
     "drain": {"count": 20_000, "workers": 200, "isolation": "inline"},
     "submit": {"warm_up": 1_000, "one_by_one": 1_000, "bulk": 20_000, "callers": 64},
+    "archive": {"runs": 100_000, "count": 40_000, "workers": 200},
     "latency": {"count": 200, "pause": 0.03, "workers": 4},
     "flow40": {"steps": 40, "number": 10, "runs": 5, "workers": 4},
     "steps1000": {"steps": 1_000, "runs": 3, "workers": 100},
