@@ -9,7 +9,7 @@ import pytest
 from tests.oracle.world import World, always, by_step
 from windlass.engine.dead_letters import list_dead, requeue, requeue_all
 from windlass.engine.starting import retry_run
-from windlass.errors import Conflict, NotFound, UserError
+from windlass.errors import NotFound, UserError
 from windlass.ids import id_text
 from windlass.model.outcome import Completed, Failed, TimedOut
 from windlass.store.dead_letters import DeadFilter, dead_letters
@@ -56,7 +56,7 @@ async def test_queued_again_it_is_a_new_run_linked_to_the_old_one_and_leaves_the
     world.accepted.append(done.new)
     new = await world.run(done.new)
     assert (new["parameters"], new["labels"]) == ({"n": 1}, {"k": "v"})
-    assert new["trigger"] == {"type": "retry", "run": id_text(run_id), "by": "me"}
+    assert new["trigger"] == {"type": "resume", "run": id_text(run_id), "by": "me"}
     assert (await world.run(run_id))["state"] == "failed"
     assert [event.data["run"] for event in await world.events(run_id) if event.type == "run.retried"] == [new["id"]]
     assert await dead(world) == []
@@ -121,23 +121,21 @@ async def test_lists_are_by_queue_and_job_the_newest_first(world: World) -> None
         await list_dead(world.engine, project=None, cursor="x")
 
 
-async def test_all_are_queued_again_but_those_whose_completed_steps_would_run_twice(world: World) -> None:
+async def test_all_are_queued_again_and_what_ended_well_is_kept(world: World) -> None:
     single = await world.define("single", steps={"a": {"matrix": {"n": [1, 2]}}})
-    chain = await world.define("chain", steps={"a": {}, "b": {"dependsOn": "a"}})
+    chain = await world.define("chain", steps={"a": {}, "b": {"dependsOn": "a"}, "c": {"dependsOn": "b"}})
     worker = await world.worker()
     runs = [await world.submit(single) for _ in range(3)]
-    kept = await world.submit(chain)
+    last = await world.submit(chain)
     await worker.work(lambda claim: Completed() if claim.job.alias == "chain" and claim.step.name == "a" else BAD)
     done = await requeue_all(world.engine, project="default", queue=None, job=None, by=None)
-    assert [(one.run_id, one.created, len(one.tasks)) for one in done if one.why is None] == [
-        (run_id, True, 2) for run_id in reversed(runs)
-    ]
-    (refused,) = [one for one in done if one.why is not None]
-    assert refused.run_id == kept
-    assert "steps that completed (a)" in str(refused.why)
-    assert await dead(world) == [("chain", "b")]
-    with pytest.raises(Conflict, match="would run a second time"):
-        await requeue(world.engine, [f"{id_text(kept)}.1"], by=None)
+    expected = [(last, True, 1), *((run_id, True, 2) for run_id in reversed(runs))]
+    assert [(one.run_id, one.created, len(one.tasks)) for one in done] == expected
+    assert await dead(world) == []
+    assert sorted(await worker.work()) == ["a"] * 6 + ["b", "c"]
+    new = done[0].new
+    assert new is not None
+    assert (await world.run(new))["state"] == "completed"
 
 
 async def test_wrong_wishes_change_nothing(world: World) -> None:

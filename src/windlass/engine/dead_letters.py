@@ -12,14 +12,13 @@ from windlass.engine.engine import Engine
 from windlass.engine.executing import QUEUE
 from windlass.engine.jobs import find_run_job
 from windlass.engine.reading import find_run
+from windlass.engine.resuming import Resume, resume_within
 from windlass.engine.shapes import Places, task_shape
-from windlass.engine.starting import retry_within
 from windlass.engine.step_context import task_id
-from windlass.errors import Conflict, NotFound, UserError, WindlassError
+from windlass.errors import NotFound, UserError, WindlassError
 from windlass.ids import id_text, parse_id
 from windlass.model.printable import printable
 from windlass.store import dead_letters as stored
-from windlass.store import runs
 from windlass.store.dead_letters import DeadFilter
 from windlass.store.tasks import TaskRow, tasks_of
 from windlass.store.transaction import Transaction
@@ -96,7 +95,7 @@ async def requeue(engine: Engine, references: Sequence[str], *, by: str | None) 
     """Queue dead letters again, each by the id of its task, or all of a run by the run's: a new run for each old one.
 
     Those that were queued again before give the run that was made then. Raises NotFound, with nothing done, where
-    there is no such run or it has no such dead letter, Conflict where steps of it that completed would run again.
+    there is no such run or it has no such dead letter. What of the old run ended well is kept, and not run again.
     """
     wanted: dict[bytes, set[int] | None] = {}
     for reference in references:
@@ -133,22 +132,8 @@ def _requeue(tx: Transaction, engine: Engine, run_id: bytes, tasks: set[int] | N
         what = f"Task {task_id(run_id, missing[0])}" if missing else f"Run {id_text(run_id)}"
         verb = "is no dead letter" if missing else "has no dead letter"
         raise NotFound(f"{what} {verb}; `windlass queue dead` lists them.")
-    done = stored.completed_steps(tx, run_id)
-    if done:
-        raise Conflict(_would_repeat(tx, engine, run_id, done))
-    accepted = retry_within(tx, engine, run_id, by)
+    accepted = resume_within(tx, engine, Resume(run_id=run_id, only_failed=True, by=by))
     return Requeued(run_id, dead, accepted.run_id, created=True)
-
-
-def _would_repeat(tx: Transaction, engine: Engine, run_id: bytes, done: Sequence[int]) -> str:
-    row = runs.run(tx, run_id)
-    job = None if row is None else compiled(tx, engine.jobs, row.revision_id)
-    places = None if row is None or job is None else Places(job, row.expansion)
-    names = [] if places is None or job is None else [job.job.steps[places.of(task)[0]].name for task in done]
-    return (
-        f"Run {id_text(run_id)} has steps that completed ({', '.join(dict.fromkeys(names))}), and queued again they "
-        "would run a second time: `windlass run resume` keeps them, `windlass run retry` does them again."
-    )
 
 
 async def requeue_all(

@@ -52,11 +52,12 @@ async def resume_run(engine: Engine, resume: Resume) -> tuple[dict[str, Any], bo
     Return the new run, and False where the idempotency key already stood for it.
     Raises NotFound where there is no such run or step, Conflict where the run is not final or nothing is left to do.
     """
-    accepted = await engine.store.run(_resume, engine, resume)
+    accepted = await engine.store.run(resume_within, engine, resume)
     return await get_run(engine, accepted.run_id), accepted.created
 
 
-def _resume(tx: Transaction, engine: Engine, resume: Resume) -> Accepted:
+def resume_within(tx: Transaction, engine: Engine, resume: Resume) -> Accepted:
+    """Resume a run within a unit of work; its dead letters are settled by that. See `resume_run`."""
     row = ended_run(tx, resume.run_id, "it is resumed")
     prepared = prepared_revision(tx, engine, row.revision_id)
     expansion = _expansion(row.expansion)

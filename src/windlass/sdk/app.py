@@ -178,8 +178,8 @@ class Windlass:
     async def requeue(self, *references: str) -> list[Run[Any]]:
         """Queue dead letters again, by the ids of tasks or of runs; return the new runs, one for each old one.
 
-        Those that were queued again before give the run that was made then. Raises NotFound, with nothing done, where
-        one is no dead letter, Conflict where steps that completed would run a second time.
+        What of an old run ended well is kept. Those that were queued again before give the run that was made then.
+        Raises NotFound, with nothing done, where one is no dead letter.
         """
         return [await self.get(run_id) for run_id in await self._open().requeue(references)]
 

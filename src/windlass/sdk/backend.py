@@ -97,7 +97,7 @@ class Backend(Protocol):
     async def requeue(self, references: Sequence[str]) -> list[str]:
         """Queue such tasks again, by their ids or those of their runs; return the ids of the new runs.
 
-        Raises NotFound where one is none, Conflict where completed steps would run again.
+        Raises NotFound where one is none.
         """
         ...
 

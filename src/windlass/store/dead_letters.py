@@ -71,9 +71,3 @@ def settle_dead(tx: Transaction, run_id: bytes, new: bytes) -> int:
     """Note that the dead letters of a run were queued again as another one; return how many those were."""
     done = tx.connection.execute(update(tasks).where(tasks.c.run_id == run_id, _DEAD).values(requeued_as=new))
     return done.rowcount
-
-
-def completed_steps(tx: Transaction, run_id: bytes) -> list[int]:
-    """Return the tasks of a run that completed after they were started, up to a few."""
-    found = select(tasks.c.task).where(tasks.c.run_id == run_id, tasks.c.state == "completed", tasks.c.attempt > 0)
-    return [row.task for row in tx.connection.execute(found.order_by(tasks.c.task).limit(3))]
