@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import orjson
 
 from windlass.engine.engine import Engine
-from windlass.engine.manifests import Located, LocatedOther, Manifests, ManifestText, load_manifests, manifest_limits
+from windlass.engine.manifests import Located, LocatedOther, Manifests, ManifestText
 from windlass.engine.policies import keep_documents, plan_documents
+from windlass.engine.templates import read_manifests
 from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.model.apply_plan import PROTECTED_LABEL, ApplyPlan, Provenance, Standing, Wanted, plan_apply
 from windlass.model.manifest.load import Document
@@ -86,8 +86,7 @@ async def apply(engine: Engine, texts: Sequence[ManifestText], options: ApplyOpt
     Raises InvalidDocument with all findings where a document is bad, Conflict where a job belongs to another source;
     with `per_document` these hold back the document alone. Nothing was changed then.
     """
-    limits = manifest_limits(engine.settings)
-    manifests = await asyncio.to_thread(load_manifests, texts, engine.catalog, limits)
+    manifests = await read_manifests(engine, texts, options.project)
     if manifests.errors and not options.per_document:
         raise InvalidDocument(manifests.errors)
     if not manifests.documents and not manifests.others and not manifests.errors:

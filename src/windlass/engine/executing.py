@@ -11,10 +11,11 @@ from typing import Any, Final
 from windlass.engine.attempt import EXEC
 from windlass.engine.dispatching import maintenance, maintenance_sentence
 from windlass.engine.engine import Engine
-from windlass.engine.manifests import Located, ManifestText, load_manifests, manifest_limits
+from windlass.engine.manifests import Located, ManifestText
 from windlass.engine.reading import get_run
 from windlass.engine.starting import Start, checked, points
 from windlass.engine.submission import Prepared, Submission, submit
+from windlass.engine.templates import read_manifests
 from windlass.engine.unlisted import unlisted
 from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.model.finding import Finding
@@ -36,8 +37,7 @@ async def execute(
     Raises InvalidDocument with all that is wrong with the manifest or the parameters, UserError where the text does not
     hold exactly one job.
     """
-    limits = manifest_limits(engine.settings)
-    manifests = await asyncio.to_thread(load_manifests, [text], engine.catalog, limits)
+    manifests = await read_manifests(engine, [text], start.project)
     if manifests.errors:
         raise InvalidDocument(manifests.errors)
     if len(manifests.documents) != 1:

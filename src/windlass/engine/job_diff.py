@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,9 @@ import orjson
 
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import find_job, find_revised, find_revision, split_reference
-from windlass.engine.manifests import Manifests, ManifestText, load_manifests, manifest_limits
+from windlass.engine.manifests import Manifests, ManifestText
 from windlass.engine.policies import diff_documents
+from windlass.engine.templates import read_manifests
 from windlass.errors import InvalidDocument, NotFound
 from windlass.model.diff import Change, diff_jobs
 from windlass.store.jobs import StoredJob, live_jobs, live_jobs_named
@@ -56,8 +56,7 @@ async def diff_manifests(
     With `prune`, stored jobs from `source` (None: applied by hand) that are not in `texts` count as removed. Raises
     InvalidDocument with all findings where a document is bad.
     """
-    limits = manifest_limits(engine.settings)
-    manifests = await asyncio.to_thread(load_manifests, texts, engine.catalog, limits)
+    manifests = await read_manifests(engine, texts, project)
     if manifests.errors:
         raise InvalidDocument(manifests.errors)
     return await engine.store.read(_diff, manifests, project, source, prune=prune)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from windlass.model.catalog import StepCatalog
 from windlass.model.finding import Finding, Position
+from windlass.model.manifest.filling import Template
 from windlass.model.manifest.limits import Limits
 from windlass.model.manifest.load import Document, Loaded, load
-from windlass.model.manifest.other_kinds import OtherDocument
+from windlass.model.manifest.other_kinds import OtherDocument, template_of
 from windlass.settings import Settings
+
+_NO_TEMPLATES: Mapping[str, Template] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,27 @@ class Manifests:
         return [*self.documents, *self.others]
 
 
-def load_manifests(texts: Sequence[ManifestText], catalog: StepCatalog, limits: Limits) -> Manifests:
-    """Load and check `texts`; of two documents with one name in one call the later one is an error."""
-    loaded = [load(text.data, text.file, catalog, limits) for text in texts]
+def names_template(text: ManifestText) -> bool:
+    """Say whether a text may hold a template, or a job that is made from one: a quick look."""
+    return "template" in text.data if isinstance(text.data, str) else b"template" in text.data
+
+
+def load_manifests(
+    texts: Sequence[ManifestText],
+    catalog: StepCatalog,
+    limits: Limits,
+    stored: Mapping[str, Template] = _NO_TEMPLATES,
+) -> Manifests:
+    """Load and check `texts`; of two documents with one name in one call the later one is an error.
+
+    Jobs may be made from templates among them, and from those that are `stored`.
+    """
+    templates = dict(stored)
+    for text in texts:
+        if _may_hold_template(text):
+            found = load(text.data, text.file, catalog, limits)
+            templates |= {one.name: template_of(one, text.file, found.text) for one in found.others if one.is_template}
+    loaded = [load(text.data, text.file, catalog, limits, templates) for text in texts]
     errors = [finding for one in loaded for finding in one.errors]
     first: dict[str, Located] = {}
     for located in _documents(loaded):
@@ -84,6 +105,10 @@ def load_manifests(texts: Sequence[ManifestText], catalog: StepCatalog, limits: 
             message = f"{other.document.alias} is in this call twice: the first one is at {earlier_other.place}"
             errors.append(Finding("error", message, other.place))
     return Manifests(tuple(first.values()), tuple(errors), warnings, tuple(others.values()))
+
+
+def _may_hold_template(text: ManifestText) -> bool:
+    return "JobTemplate" in text.data if isinstance(text.data, str) else b"JobTemplate" in text.data
 
 
 def _documents(loaded: Sequence[Loaded]) -> list[Located]:

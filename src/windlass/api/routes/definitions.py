@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 import orjson
@@ -15,7 +14,8 @@ from windlass.api.table import MIB, Body, Route
 from windlass.engine.applying import ApplyOptions, apply
 from windlass.engine.engine import Engine
 from windlass.engine.job_diff import diff_manifests
-from windlass.engine.manifests import ManifestText, load_manifests, manifest_limits
+from windlass.engine.manifests import ManifestText
+from windlass.engine.templates import read_manifests
 from windlass.errors import UserError
 from windlass.model.apply_plan import Provenance
 from windlass.model.manifest.schema import job_schema
@@ -72,7 +72,7 @@ async def apply_definitions(engine: Engine, request: Request) -> Answer:
 async def lint_definitions(engine: Engine, request: Request) -> Answer:
     """Check manifests; what is wrong with them is the answer, not an error."""
     texts = manifest_texts(request)
-    found = await asyncio.to_thread(load_manifests, texts, engine.catalog, manifest_limits(engine.settings))
+    found = await read_manifests(engine, texts, request.query["project"])
     return Answer(
         body={
             "errors": [finding_to_json(finding) for finding in found.errors],
@@ -146,6 +146,7 @@ ROUTES: Final = (
         permission="view",
         handler=lint_definitions,
         summary="Check manifests and report every finding.",
+        query=(PROJECT,),
         body=_body(),
     ),
     Route(

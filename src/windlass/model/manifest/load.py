@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from windlass.model.manifest.canonical import digest_of, to_job, to_json
 from windlass.model.manifest.draft import Draft
 from windlass.model.manifest.events import Parsed, parse
 from windlass.model.manifest.fast import parse_fast
+from windlass.model.manifest.filling import Filled, Template, fill, is_from_template
 from windlass.model.manifest.foreign import translated
 from windlass.model.manifest.json_text import as_yaml, parse_json
 from windlass.model.manifest.kinds import described
@@ -29,6 +30,7 @@ from windlass.model.manifest.written import written
 from windlass.model.printable import printable
 
 _LIMITS = Limits()
+_NO_TEMPLATES: Mapping[str, Template] = {}
 #: Findings of one text after which its further documents are not looked at.
 _FINDINGS_IN_ALL = 2000
 #: Characters of a sentence, and how many of its beginning and end are kept of a longer one.
@@ -37,7 +39,7 @@ _BEGINNING = 700
 _END = 200
 #: Kinds of documents that Windlass knows and that are not in force.
 OTHER_KINDS = (
-    "Intent", "JobRegistry", "JobBinding", "Component", "Target", "TargetGroup", "Credential", "JobTemplate", "Recipe",
+    "Intent", "JobRegistry", "JobBinding", "Component", "Target", "TargetGroup", "Credential", "Recipe",
     "GitSource", "Calendar", "NotificationChannel", "Policy", "Variable",
 )  # fmt: skip
 
@@ -110,8 +112,16 @@ class Loaded:
         return tuple(finding for finding in self.findings if finding.level == "warning")
 
 
-def load(data: bytes | str, file: str, catalog: StepCatalog, limits: Limits = _LIMITS) -> Loaded:
+def load(
+    data: bytes | str,
+    file: str,
+    catalog: StepCatalog,
+    limits: Limits = _LIMITS,
+    templates: Mapping[str, Template] = _NO_TEMPLATES,
+) -> Loaded:
     """Read the YAML or JSON of `data`, which `file` names in findings, and check every document in it.
+
+    `templates` are those that jobs may be made from.
 
     Never raises on what is in `data`: all that is wrong is among the findings.
     """
@@ -120,16 +130,23 @@ def load(data: bytes | str, file: str, catalog: StepCatalog, limits: Limits = _L
         return Loaded(file, "", (), ((0, unreadable),))
     json = parse_json(text, limits)
     if json is not None:
-        return _checked(file, as_yaml(text), json, catalog, limits)
+        return _checked(file, as_yaml(text), json, catalog, limits, templates)
     plain = parse_fast(text, limits)
     if plain is not None:
-        loaded = _checked(file, text, plain, catalog, limits)
+        loaded = _checked(file, text, plain, catalog, limits, templates)
         if loaded.ok:
             return loaded
-    return _checked(file, text, parse(text, limits), catalog, limits)
+    return _checked(file, text, parse(text, limits), catalog, limits, templates)
 
 
-def _checked(file: str, text: str, parsed: Parsed, catalog: StepCatalog, limits: Limits) -> Loaded:
+def _checked(
+    file: str,
+    text: str,
+    parsed: Parsed,
+    catalog: StepCatalog,
+    limits: Limits,
+    templates: Mapping[str, Template],
+) -> Loaded:
     """Check every document of a parsed text."""
     problems = [(0, problem) for problem in parsed.problems]
     rest: list[str] = []
@@ -143,13 +160,15 @@ def _checked(file: str, text: str, parsed: Parsed, catalog: StepCatalog, limits:
         draft: Draft | dict[str, Any] | None = None
         foreign = translated(content, notes) if isinstance(content, dict) else None
         job = content if foreign is None else foreign.document
+        filled: Filled | None = None
         try:
-            draft = _draft(job, catalog, limits, notes)
+            filled = fill(job, templates, notes) if is_from_template(job) else None
+            draft = _draft(job if filled is None else filled.document, catalog, limits, notes)
             _note_twin(draft, lines, parsed.starts[number][0], notes)
         except Enough:
             rest.append(f"checking stopped after {notes.errors:,} errors")
-        for one in notes.problems:
-            path = written(job, one.path)
+        for one in _placed(notes.problems, filled, job):
+            path = one.path
             problems.append((number, replace(one, path=path if foreign is None else foreign.original(path))))
         if notes.left_out:
             rest.append(f"{notes.left_out:,} more warnings are not shown")
@@ -168,8 +187,23 @@ def _checked(file: str, text: str, parsed: Parsed, catalog: StepCatalog, limits:
     return Loaded(file, text, tuple(documents), tuple(problems), tuple(rest), tuple(others))
 
 
+def _placed(problems: Sequence[Problem], filled: Filled | None, own: Any) -> Iterator[Problem]:
+    """Yield problems where they were written: in the document, or in the template that it is made from."""
+    for one in problems:
+        if filled is None:
+            yield replace(one, path=written(own, one.path))
+            continue
+        path, theirs = filled.written(written(filled.document, one.path), own)
+        if theirs is not None:
+            place = f"(template {filled.template.name}, {filled.template.told(theirs)})"
+            one = replace(one, message=f"{one.message} {place}")  # noqa: PLW2901 - the same problem, placed
+        yield replace(one, path=path)
+
+
 def _draft(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> Draft | dict[str, Any] | None:
     """Return what could be read of a document: of a job a draft, of another kind that is in force its content."""
+    if is_from_template(content):
+        return None  # why it could not be filled is noted
     if isinstance(content, dict) and content.get("kind") in SPECS:
         return read_other(content, notes)
     return _job(content, catalog, limits, notes)

@@ -39,8 +39,6 @@ def normalise(
     job = JOB.read(document, notes, ())
     if job is INVALID:
         return None
-    if "from" in job:
-        notes.error(("from",), "from is known but job templates have not landed yet; write the steps out", "key")
     metadata = job.pop("metadata", {})
     _lift(job, metadata, notes)
     steps, numbers = _steps(job, metadata, document, catalog, limits, notes)
