@@ -42,7 +42,7 @@ def test_followers_go_on_with_the_next_server_and_nothing_is_doubled_or_lost(
     watch = windlass.start("run", "watch", run, "--logs")
     waiting = windlass.start("run", "watch", run, "--json")
     logs = windlass.start("run", "logs", run, "--follow")
-    before = {process: until(process.stdout, "1:3") for process in (watch, logs)}
+    before = {process: until(process.stdout, "| 1:3") for process in (watch, logs)}
     first = [tail.stdout.readline() for _ in range(4)] if tail.stdout else []
     server.send_signal(number)
     _, errors = server.communicate(timeout=40)
@@ -73,7 +73,7 @@ def test_a_tail_that_saw_nothing_yet_misses_nothing(windlass: Windlass) -> None:
     started(windlass)
     tail = windlass.start("event", "tail", "--type", "run.cancel_requested")
     run = windlass("run", "list", "--json").json()[0]["id"]
-    until(windlass.start("run", "watch", run, "--logs").stdout, "1:3")
+    until(windlass.start("run", "watch", run, "--logs").stdout, "| 1:3")
     server.kill()
     server.communicate()
     until(tail.stderr, "went away")
@@ -93,7 +93,7 @@ def test_a_server_that_stays_away_is_out_of_reach(windlass: Windlass, patience: 
     server = up(windlass)
     run = started(windlass)
     watching = windlass.start("run", "watch", run, "--logs", "--reconnect", patience)
-    until(watching.stdout, "1:3")
+    until(watching.stdout, "| 1:3")
     server.kill()
     server.communicate()
     _, errors = watching.communicate(timeout=40)

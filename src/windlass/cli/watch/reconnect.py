@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from windlass.cli.text import duration
-from windlass.errors import ServerGone
+from windlass.errors import ServerGone, Unavailable
 
 if TYPE_CHECKING:
     from windlass.cli.session import Session
@@ -69,6 +69,16 @@ def follow_through(session: Session, client: Client, work: Callable[[Client], Re
             own.close()
 
 
+def _answers(client: Client) -> bool:
+    """Say whether a server answers: one that is being killed takes connections to the last."""
+    try:
+        client.get("executor", "status")
+    except Unavailable:
+        client.close()
+        return False
+    return True
+
+
 def _next_server(session: Session, patience: float) -> Client:
     if patience <= 0:
         raise ServerGone("The server went away; start `windlass up` and follow again.")
@@ -76,7 +86,7 @@ def _next_server(session: Session, patience: float) -> Client:
     end = time.monotonic() + patience
     while True:
         found = session.program.reach(session.settings)
-        if found is not None:
+        if found is not None and _answers(found):
             session.out.note("windlass: The server is back.")
             return found
         if time.monotonic() > end:
