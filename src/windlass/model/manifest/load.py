@@ -204,7 +204,7 @@ def _draft(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> 
     """Return what could be read of a document: of a job a draft, of another kind that is in force its content."""
     if is_from_template(content):
         return None  # why it could not be filled is noted
-    if isinstance(content, dict) and content.get("kind") in SPECS:
+    if isinstance(content, dict) and isinstance(content.get("kind"), str) and content["kind"] in SPECS:
         return read_other(content, notes)
     return _job(content, catalog, limits, notes)
 
