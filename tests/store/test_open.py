@@ -295,9 +295,9 @@ async def test_what_a_power_cut_spoils_was_told_to_nobody(database: Path) -> Non
 
 
 async def test_a_log_that_was_begun_anew_is_read_up_to_its_own_end(database: Path) -> None:
-    killed(database, 1500)  # more than SQLite keeps in a log
+    killed(database, 2500)  # more than SQLite keeps in a log
     async with await opened(database) as after:
-        assert len(await after.store.read(keys)) == 1500
+        assert len(await after.store.read(keys)) == 2500
 
 
 async def test_flipped_bytes_are_never_taken_for_a_sound_store(database: Path) -> None:

@@ -8,13 +8,16 @@ then transactions are forgotten that were accepted. Format: https://www.sqlite.o
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
 _HEADER: Final = struct.Struct(">IIIIIIII")
 _FRAME: Final = struct.Struct(">IIII")
 _FRAME_SIZE: Final = 24
+#: Place of the size of a page in the header of a database; 1 stands for 65,536.
+_PAGE_SIZE: Final = struct.Struct(">H")
+_PAGE_SIZE_AT: Final = 16
 #: Place of the number of the last good frame in the index of the log, in the machine's own byte order.
 _LAST_GOOD: Final = struct.Struct("@I")
 _LAST_GOOD_AT: Final = 16
@@ -31,19 +34,30 @@ def forgotten_commits(database: Path) -> int:
         index.seek(_LAST_GOOD_AT)
         (last_good,) = _LAST_GOOD.unpack(index.read(_LAST_GOOD.size))
     with database.with_name(f"{database.name}-wal").open("rb") as log:
-        forgotten = sum(number > last_good for number in _commits(log))
+        forgotten = sum(number > last_good for number in _commits(log, lambda: _page_size(database)))
     return forgotten if forgotten > _UNTOLD else 0
 
 
-def _commits(log: BinaryIO) -> Iterator[int]:
-    """Yield the numbers, from 1, of frames that end a transaction since the log was last begun anew."""
+def _page_size(database: Path) -> int:
+    """Return the bytes of a page by the header of the database."""
+    with database.open("rb") as file:
+        file.seek(_PAGE_SIZE_AT)
+        (size,) = _PAGE_SIZE.unpack(file.read(_PAGE_SIZE.size).ljust(_PAGE_SIZE.size, b"\0"))
+    return 1 << 16 if size == 1 else int(size) or 1 << 16
+
+
+def _commits(log: BinaryIO, page_size_otherwise: Callable[[], int]) -> Iterator[int]:
+    """Yield the numbers, from 1, of frames that end a transaction since the log was last begun anew.
+
+    `page_size_otherwise` tells the size of a page where the log's own header is spoilt.
+    """
     header = log.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return
     _, _, page_size, _, *marks = _HEADER.unpack(header)
     if not _is_whole(header):
-        # Any of it may be wrong: the first frame bears the same marks, and pages of ours have the usual size.
-        page_size, marks = 4096, list(_FRAME.unpack(log.read(_FRAME.size).ljust(_FRAME.size, b"\0")))
+        # Any of it may be wrong: the first frame bears the same marks.
+        page_size, marks = page_size_otherwise(), list(_FRAME.unpack(log.read(_FRAME.size).ljust(_FRAME.size, b"\0")))
         marks = [*marks[2:], 0, 0]
     salts = tuple(marks[:2])
     number = 0

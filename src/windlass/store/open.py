@@ -19,7 +19,7 @@ from windlass.errors import Unavailable
 from windlass.store.owner import WAIT, Ownership, own
 from windlass.store.place import store_place
 from windlass.store.soundness import examine
-from windlass.store.sqlite import SqliteStore
+from windlass.store.sqlite import NEW_PRAGMAS, SqliteStore
 from windlass.store.upgrade import APPLICATION_ID, Upgrade, store_id, upgrade
 from windlass.uninterrupted import uninterrupted
 
@@ -135,5 +135,6 @@ def _is_full(path: Path, cause: Exception) -> bool:
 def _mark(path: Path) -> None:
     """Write our mark into an empty database, so that it is known as ours before anything else stands in it."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        for pragma in NEW_PRAGMAS:
+            connection.execute(pragma)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
