@@ -20,6 +20,10 @@ KNOWN = ("dependsOn", "triggerRule", "timeout", "env", "next")
         ("timeuot", "timeout"),
         ("nxet", "next"),
         ("evn", "env"),
+        ("needs", "dependsOn"),
+        ("environment", "env"),
+        ("timeout-minutes", "timeout"),
+        ("script", None),  # what is meant by it is not known here
         ("banana", None),
         ("", None),
         ("x" * 100, None),
