@@ -9,6 +9,7 @@ WindlassError
 │   └── Refused            known, but not allowed
 ├── Unavailable            the store, the owner or a component cannot be reached now
 │   ├── ServerGone         the server that was asked has ended, or was never there
+│   ├── NoRoom             too little room on the disk: nothing new is taken, what runs goes on
 │   └── CorruptStore       the database cannot be trusted: nothing is changed, a person must act
 ├── OutputLost             what a command prints cannot be written
 │   └── ReaderGone         nobody reads it any more
@@ -86,6 +87,12 @@ class Unavailable(WindlassError):
 
 class ServerGone(Unavailable):
     """The server that was asked has ended or does not answer; another may take its place."""
+
+
+class NoRoom(Unavailable):
+    """The disk of the store has too little room: nothing new is taken until it has."""
+
+    status = 507
 
 
 class CorruptStore(Unavailable):

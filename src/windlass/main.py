@@ -232,6 +232,7 @@ async def _owned(settings: Settings, version: str, *, works: bool, alone: bool =
     With `works` runs are worked on: with `alone` only those of `exec`.
     """
     from windlass.engine.executing import serving, until_idle
+    from windlass.engine.services.storekeeper import count
     from windlass.steps.registry import StepTypes
     from windlass.store.open import open_owned, open_store
     from windlass.store.owner import Ownership, own_or_find
@@ -249,6 +250,8 @@ async def _owned(settings: Settings, version: str, *, works: bool, alone: bool =
     types = StepTypes()
     async with opened:
         engine = _engine(opened, settings, types)
+        if settings.disk_quota is not None:
+            await count(engine)
         if works:
             async with _node(serving(engine, alone=alone), opened, types, version, grace=0):
                 yield engine
@@ -261,15 +264,18 @@ async def _owned(settings: Settings, version: str, *, works: bool, alone: bool =
 def _engine(opened: OpenStore, settings: Settings, types: StepTypes) -> Engine:
     from windlass.engine.compiled import JobCache
     from windlass.engine.engine import Engine
+    from windlass.engine.room import room_of
     from windlass.ids import Uuid7Source
     from windlass.model.manifest.canonical import to_job
 
+    settings = replace(settings, home=_files_of(settings, opened))
     return Engine(
         store=opened.store,
         ids=Uuid7Source(),
-        settings=replace(settings, home=_files_of(settings, opened)),
+        settings=settings,
         jobs=JobCache(to_job),
         catalog=types.catalog(),
+        room=room_of(settings, None if opened.ownership is None else opened.ownership.database),
     )
 
 

@@ -232,6 +232,12 @@ class Settings:
     archive_retention: float = _setting(_DURATION, "age at which a run leaves the archive", "365d")
     archive_url: str = _setting(_ARCHIVE, "where runs go that leave the hot store", "database:")
     cleanup_interval: float = _setting(_DURATION, "time between two clean-ups", "1h")
+    disk_reserve: int = _setting(
+        _SIZE,
+        "space of its disks that a store leaves free: below it nothing new is taken; at most a tenth of a disk",
+        "64MiB",
+    )
+    disk_quota: int | None = _setting(_SIZE, "space that database and kept files may take; no limit where not set")
     log_quota: int = _setting(_SIZE, "output kept of one attempt where its step says nothing", "64MiB")
     priority_weight: float = _setting(_DURATION, "waiting time that one point of priority is worth", "10m")
     local_steps: str = _setting(

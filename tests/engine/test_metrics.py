@@ -16,6 +16,7 @@ from windlass.engine.metrics.families import FAMILIES
 from windlass.engine.metrics.text import exposition
 from windlass.engine.reading import list_attempts, list_tasks
 from windlass.engine.services.archiver import Archiver
+from windlass.errors import Unavailable
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome
 from windlass.store.ends import newest_fact
 
@@ -198,7 +199,7 @@ async def test_every_metric_has_a_name_of_its_kind(world: World) -> None:
 async def test_what_left_for_the_archive_is_counted_and_stays_counted(make_world: MakeWorld) -> None:
     world = make_world(retention=60.0)
     archiver = Archiver(world.engine)
-    world.engine.metrics.sources.append(archive_figures(archiver))
+    world.engine.metrics.sources.append(archive_figures(world.engine.swept))
     await begin(world)
     await world.submit(await world.define("job", steps={"a": {}}))
     await (await world.worker()).work()
@@ -210,5 +211,27 @@ async def test_what_left_for_the_archive_is_counted_and_stays_counted(make_world
     left = [value(after, "windlass_archive_runs_total", result=result) or 0 for result in ("archived", "deleted")]
     assert sum(left) == 1
     assert value(after, "windlass_archive_runs_total", result="failed") == 0
+    assert value(before, "windlass_archive_last_success_timestamp_seconds") is None
+    assert value(after, "windlass_archive_last_success_timestamp_seconds") == world.clock.now() / 1_000_000
+    assert value(after, "windlass_archive_sweeps_total", result="done") == 1
+    kept = world.engine.store.kind == "sqlite"
+    assert (value(after, "windlass_archive_runs") == 1) == kept
+    assert (value(after, "windlass_archive_oldest_timestamp_seconds") is not None) == kept
+    assert value(after, "windlass_retention_oldest_timestamp_seconds") is None
+
+    async def broken(*_: object) -> None:
+        raise Unavailable("no")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("windlass.engine.archiving._swept", broken)
+        with pytest.raises(Unavailable):
+            await archiver.turn()
+    await world.submit(await world.define("job", steps={"a": {}}))
+    await (await world.worker("w2")).work()
+    await archiver.turn()
+    later = await scrape(world)
+    assert value(later, "windlass_archive_sweeps_total", result="broken") == 1
+    assert value(later, "windlass_archive_sweeps_total", result="done") == 2
+    assert value(later, "windlass_retention_oldest_timestamp_seconds") == world.clock.now() / 1_000_000
     assert value(after, "windlass_runs_ended_total") == value(before, "windlass_runs_ended_total") == 1
     await world.close()

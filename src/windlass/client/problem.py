@@ -9,6 +9,7 @@ from windlass.errors import (
     Conflict,
     InvalidDocument,
     LimitExceeded,
+    NoRoom,
     NotFound,
     Refused,
     Unavailable,
@@ -30,6 +31,7 @@ _BY_STATUS: Final[Mapping[int, type[WindlassError]]] = {
     502: Unavailable,
     503: Unavailable,
     504: Unavailable,
+    507: NoRoom,
 }
 
 

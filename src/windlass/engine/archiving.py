@@ -8,13 +8,14 @@ import logging
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from windlass.clock import micros
 from windlass.engine.engine import Engine
 from windlass.engine.retaining import DAY, leaving_runs, rules_of
+from windlass.engine.swept import Swept
 from windlass.errors import CorruptStore
 from windlass.ids import id_text
 from windlass.model.retention import FinalRun, RetentionRule
@@ -42,29 +43,6 @@ _LONGEST_BREATH: Final = 0.05
 
 
 @dataclass(slots=True)
-class Swept:
-    """What a sweep did."""
-
-    archived: int = 0
-    #: Runs that a policy deleted.
-    deleted: int = 0
-    #: Runs whose copy did not read back, and which stay.
-    failed: int = 0
-    #: Runs that somebody changed or holds on to since they were found.
-    held: int = 0
-    #: Bytes that the archive took.
-    size: int = 0
-    #: Runs that left the archive.
-    ended: int = 0
-    #: More is to be done.
-    more: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as the API answers."""
-        return asdict(self)
-
-
-@dataclass(slots=True)
 class _Copy:
     """A run's document on its way."""
 
@@ -80,6 +58,20 @@ async def sweep(engine: Engine, *, limit: int | None = None) -> Swept:
 
     It may be killed at any point: what it had copied is copied again, what it had begun to remove is removed.
     """
+    try:
+        swept = await _swept(engine, limit)
+        engine.swept.add(swept, *await engine.store.read(_state))
+    except BaseException:
+        engine.swept.broken += 1
+        raise
+    return swept
+
+
+def _state(tx: Transaction) -> tuple[int, catalogue.Figures, int | None]:
+    return tx.now, catalogue.figures(tx), catalogue.oldest_in_store(tx)
+
+
+async def _swept(engine: Engine, limit: int | None) -> Swept:
     swept = Swept()
     async with engine.archiving:
         await _finish(engine)

@@ -18,17 +18,18 @@ from windlass.engine.compiled import CompiledJob
 from windlass.engine.engine import Engine
 from windlass.engine.queue import Queue
 from windlass.engine.report import Ended, KeptFile, Usage
+from windlass.engine.room import Room
 from windlass.engine.secret import SCHEME, Secrets
 from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import context_file, expression_context, step_environment, task_id
 from windlass.engine.tracing import attempt_trace
 from windlass.engine.workspace import Workspace, give_away, make_workspace, other_user, remove_workspace
-from windlass.errors import ExpressionError, LimitExceeded, Unavailable, WindlassError
+from windlass.errors import ExpressionError, LimitExceeded, NoRoom, Unavailable, WindlassError
 from windlass.ids import id_text
 from windlass.model.masking import Masker
 from windlass.model.outcome import Completed, Failed, Outcome, Skipped, Waiting
 from windlass.model.secret_forms import secrets_digest
-from windlass.steps.artifacts import collect_artifacts
+from windlass.steps.artifacts import ArtifactLimits, collect_artifacts
 from windlass.steps.contract import StepContext, TaskIdentity
 from windlass.steps.log_pipe import LogPipe
 from windlass.store.logs import NewChunk
@@ -70,6 +71,7 @@ class Attempt:
     log: LogPipe
     masker: Masker
     artifacts: Path
+    room: Room
     progress: PacedProgress
 
     async def close(self, outcome: Outcome) -> Ended:
@@ -100,8 +102,11 @@ class Attempt:
             return (), outcome
         into = self.artifacts / id_text(self.claim.run_id)
         try:
-            found = await asyncio.to_thread(collect_artifacts, self.workspace.work, globs, into, offered=offered)
-        except (LimitExceeded, OSError) as error:
+            limits = ArtifactLimits(room=self.room.left(self.artifacts))
+            found = await asyncio.to_thread(
+                collect_artifacts, self.workspace.work, globs, into, offered=offered, limits=limits
+            )
+        except (LimitExceeded, NoRoom, OSError) as error:
             message = f"its artifacts cannot be kept: {error}"
             await self._say(message)
             if isinstance(outcome, Completed):
@@ -227,7 +232,7 @@ async def open_attempt(
         credentials=secrets_digest(known),
         inline=shop.inline,
     )
-    return Attempt(claim, context, config, workspace, log, masker, shop.artifacts, progress)
+    return Attempt(claim, context, config, workspace, log, masker, shop.artifacts, engine.room, progress)
 
 
 @contextmanager
@@ -271,7 +276,7 @@ def _choices(job: CompiledJob, step: int) -> tuple[str, ...]:
 def open_log(engine: Engine, queue: Queue, shop: Shop, claim: Claim, masker: Masker) -> LogPipe:
     """Return the log of an attempt; nothing is stored before something is written."""
     quota = claim.step.log_quota or engine.settings.log_quota
-    return LogPipe(_Chunks(queue, claim), clock=shop.clock, masker=masker, quota=quota)
+    return LogPipe(_Chunks(queue, claim, engine.room), clock=shop.clock, masker=masker, quota=quota)
 
 
 @dataclass(slots=True)
@@ -280,9 +285,11 @@ class _Chunks:
 
     queue: Queue
     claim: Claim
+    room: Room
 
     async def __call__(self, seq: int, at: int, stream: Stream, data: bytes) -> None:
         claim = self.claim
+        self.room.require()
         chunk = NewChunk(claim.queue_id, claim.fence, claim.run_id, claim.task, claim.attempt, seq, at, stream, data)
         await self.queue.append([chunk])
 

@@ -27,7 +27,7 @@ LIMIT = 20
 #: Seconds after its time at which work counts as stuck.
 PATIENCE = 60
 #: Parts of which more is said than that they are unwell.
-_SAID_APART = frozenset({"workers", "timer", "disk"})
+_SAID_APART = frozenset({"workers", "timer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ async def examine(engine: Engine, *, version: str) -> list[Diagnosis]:
     )
     return [
         versions,
-        *(_of_part(part) for part in await health(engine) if part.status != "ok" and part.name not in _SAID_APART),
+        *(_of_part(part) for part in await health(engine) if part.status != "ok" and not _said_apart(part)),
         *await engine.store.read(_examine, engine),
         *(_of_trouble(trouble) for trouble in await troubles(engine)),
     ]
@@ -62,6 +62,11 @@ def _of_trouble(trouble: Trouble) -> Diagnosis:
     hint = "" if trouble.repair is None else f"; `windlass doctor --repair` {trouble.repair}"
     level: Literal["error", "warning"] = "error" if trouble.error else "warning"
     return Diagnosis(level, trouble.check, trouble.message + hint, trouble.repair)
+
+
+def _said_apart(part: Part) -> bool:
+    """Say whether more is said of a part elsewhere; that a disk is nearly full the command itself says."""
+    return part.name in _SAID_APART or (part.name == "disk" and part.status != "down")
 
 
 def _of_part(part: Part) -> Diagnosis:

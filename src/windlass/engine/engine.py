@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from windlass.engine.compiled import JobCache
 from windlass.engine.fan import FanCache
 from windlass.engine.metrics.metrics import Metrics
+from windlass.engine.room import Room
+from windlass.engine.swept import SweepTotals
 from windlass.engine.tracing import Tracer
 from windlass.ids import IdSource
 from windlass.model.catalog import StepCatalog
@@ -34,6 +36,10 @@ class Engine:
     metrics: Metrics = field(default_factory=Metrics)
     #: Held by whoever moves runs to the archive or back.
     archiving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: Room on the disks of the store; always enough in memory.
+    room: Room = field(default_factory=Room)
+    #: What the archiver did since this engine was made.
+    swept: SweepTotals = field(default_factory=SweepTotals)
     #: Makes spans of runs, where somebody wants them.
     tracer: Tracer | None = None
 

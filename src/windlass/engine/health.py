@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from windlass.clock import SECOND, micros, to_text
 from windlass.engine.engine import Engine
+from windlass.engine.room import look_at
 from windlass.errors import WindlassError
+from windlass.model.room import amount
 from windlass.store import stuck, workers
 from windlass.store.transaction import Transaction
 
@@ -18,10 +19,12 @@ Status = Literal["ok", "degraded", "down"]
 
 #: Bytes below which a disk is nearly full.
 SCARCE: Final = 512 * 1024 * 1024
+#: A small disk is nearly full where less than one part of so many is free.
+_TENTH: Final = 10
 #: Seconds after its time at which something due counts as late.
 LATE: Final = 10
 #: Parts without which nothing can be accepted.
-_NEEDED: Final = frozenset({"store", "writer"})
+_NEEDED: Final = frozenset({"store", "writer", "disk"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,7 @@ class Part:
 
 async def health(engine: Engine) -> list[Part]:
     """Look at every part; none of them can make this fail."""
-    store, writer, disk = await asyncio.gather(
-        _store(engine), _writer(engine), asyncio.to_thread(_disk, engine.settings.home)
-    )
+    store, writer, disk = await asyncio.gather(_store(engine), _writer(engine), asyncio.to_thread(_disk, engine))
     return [*store, writer, *_parts(engine), disk]
 
 
@@ -114,10 +115,15 @@ def _parts(engine: Engine) -> list[Part]:
     return found
 
 
-def _disk(home: Any) -> Part:
+def _disk(engine: Engine) -> Part:
+    """Say how much room there is; `down` only where nothing new is taken any more."""
+    short = engine.room.shortage()
+    if short is not None:
+        return Part("disk", "down", short.sentence)
+    home = engine.settings.home
     try:
-        free = shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.exists())).free
+        disk = look_at(home)
     except OSError as error:
         return Part("disk", "degraded", f"{home} cannot be looked at: {error.strerror}")
-    told = f"{free // (1024 * 1024):,} MiB are free below {home}"
-    return Part("disk", "degraded" if free < SCARCE else "ok", told)
+    scarce = disk.free < min(SCARCE, disk.size // _TENTH)
+    return Part("disk", "degraded" if scarce else "ok", f"{amount(disk.free)} are free below {home}")

@@ -13,6 +13,7 @@ from windlass.clock import Clock, SystemClock
 from windlass.engine.engine import Engine
 from windlass.engine.heartbeat import Heartbeat
 from windlass.engine.metrics.archive import archive_figures
+from windlass.engine.metrics.disk import disk_figures
 from windlass.engine.pipeline import Pipeline, Workshop
 from windlass.engine.queue import StoreQueue, WorkerFace
 from windlass.engine.recovery import settle_all
@@ -21,6 +22,7 @@ from windlass.engine.services.archiver import Archiver
 from windlass.engine.services.doorkeeper import Doorkeeper
 from windlass.engine.services.reconciler import Reconciler
 from windlass.engine.services.rescuer import Rescuer
+from windlass.engine.services.storekeeper import Storekeeper
 from windlass.engine.services.tallier import Tallier
 from windlass.engine.services.timer import Timer
 from windlass.engine.sweeping import sweep_artifacts
@@ -110,9 +112,17 @@ async def start_node(
     reconciler = Service(Reconciler(engine, lambda: (queue.worker_id,), worker.unknown))
     rescuer = Service(Rescuer(engine, lambda: (queue.worker_id,)))
     doorkeeper = Service(Doorkeeper(engine))
-    archiver = Archiver(engine)
-    engine.metrics.sources.append(archive_figures(archiver))
-    services = [timer, rescuer, reconciler, doorkeeper, Service(Tallier(engine)), Service(archiver)]
+    engine.metrics.sources += [archive_figures(engine.swept), disk_figures(engine.room)]
+    storekeepers = [] if engine.room.quota is None else [Service(Storekeeper(engine))]
+    services = [
+        timer,
+        rescuer,
+        reconciler,
+        doorkeeper,
+        Service(Tallier(engine)),
+        Service(Archiver(engine)),
+        *storekeepers,
+    ]
     engine.store.on_hint("wake", timer.hint)
     engine.store.on_hint("places", doorkeeper.hint)
     for service in services:

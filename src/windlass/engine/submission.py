@@ -90,7 +90,8 @@ class Prepared:
 async def submit(engine: Engine, prepared: Prepared, submissions: Sequence[Submission]) -> list[Accepted]:
     """Accept runs of one job, all or none; return what became of each, in order.
 
-    Raises UserError where an idempotency key was used for something else, or a fan-out is wrong.
+    Raises UserError where an idempotency key was used for something else, or a fan-out is wrong; NoRoom where the disk
+    has too little room for what is not part of a run already.
     """
     expanded = [expansion_of(engine, prepared.job, submission) for submission in submissions]
     return await engine.store.run(accept, engine, prepared, submissions, expanded)
@@ -220,6 +221,8 @@ def _run(
     expansion: Expansion | None,
     run_id: bytes,
 ) -> NewRun:
+    if submission.parent_id is None:  # children are part of what runs
+        engine.room.require()
     job = prepared.job
     definition = job.job
     trigger = with_trace(submission.trigger, submission.traceparent)

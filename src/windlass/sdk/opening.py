@@ -86,6 +86,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
     from windlass.engine.metrics.program import program_figures
     from windlass.engine.node import prepare_folders, start_node
     from windlass.engine.pipeline import Workshop
+    from windlass.engine.room import room_of
     from windlass.engine.telemetry.telemetry import start_telemetry
     from windlass.ids import Uuid7Source
     from windlass.model.manifest.canonical import to_job
@@ -96,10 +97,16 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(opened)
         types = ApplicationSteps(registry)
+        settings = replace(settings, home=_files(opened, settings, stack))
         engine = Engine(
-            store=opened.store, ids=Uuid7Source(), settings=settings, jobs=JobCache(to_job), catalog=types.catalog()
+            store=opened.store,
+            ids=Uuid7Source(),
+            settings=settings,
+            jobs=JobCache(to_job),
+            catalog=types.catalog(),
+            room=room_of(settings, None if opened.ownership is None else opened.ownership.database),
         )
-        workspaces, artifacts = prepare_folders(_files(opened, settings, stack))
+        workspaces, artifacts = prepare_folders(settings.home)
         lock = None if opened.ownership is None else opened.ownership.steps_lock
         supervisor = Supervisor(instance=opened.id, lock=lock)
         stack.push_async_callback(supervisor.close)

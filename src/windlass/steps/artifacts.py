@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import Final
 
-from windlass.errors import LimitExceeded
+from windlass.errors import LimitExceeded, NoRoom
 from windlass.model.path_globs import PathGlobs
 
 _BLOCK: Final = 1024 * 1024
@@ -47,6 +47,8 @@ class ArtifactLimits:
     #: Bytes of all files together.
     size: int = 1024 * 1024 * 1024
     depth: int = 64
+    #: Bytes for which there is room on the disk; None where nobody counts.
+    room: int | None = None
 
 
 def collect_artifacts(
@@ -57,8 +59,8 @@ def collect_artifacts(
     Links, devices, pipes and files that belong to others are left out and named. `offered` is the folder that a step
     knows as `WINDLASS_ARTIFACTS`. Each copy appears complete or not at all, under the hash of its content.
 
-    `into` is made where there is something to keep. Raises LimitExceeded over a limit, with nothing new in `into`;
-    OSError where a copy cannot be written.
+    `into` is made where there is something to keep. Raises LimitExceeded over a limit and NoRoom without room, with
+    nothing new in `into`; OSError where a copy cannot be written.
     """
     collection = _Collection(into, limits or ArtifactLimits())
     try:
@@ -207,6 +209,8 @@ class _Collection:
     def _check_size(self, size: int) -> None:
         if size > self._limits.size:
             raise LimitExceeded("the artifacts of a task in bytes", size, self._limits.size)
+        if self._limits.room is not None and size > self._limits.room:
+            raise NoRoom(f"there is room for {self._limits.room:,} bytes on the disk (WINDLASS_DISK_RESERVE)")
 
     def _leave_out(self, name: str, why: str) -> None:
         # Named once each, and no more than can be read.

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from windlass.errors import CorruptStore, Unavailable
+from windlass.errors import CorruptStore, NoRoom, Unavailable
 from windlass.model.log_quota import LogQuota, Piece
 from windlass.model.masking import Masker
 
@@ -62,9 +62,9 @@ class _Run:
 class LogPipe:
     """A LogSink over a store. Writing waits while a full chunk is being stored: that is the back-pressure on a step.
 
-    What cannot be masked is dropped with a visible line. A store that is out of reach, or full, is waited for; where
-    it stays so, output is counted and dropped until something can be stored again, and a line says so at that place: a
-    full disk never stops a step, and no log is cut without a word.
+    What cannot be masked is dropped with a visible line. A store that is out of reach is waited for, one without room
+    is not; where it stays so, output is counted and dropped until something can be stored again, and a line says so at
+    that place: a full disk never stops a step, and no log is cut without a word.
     """
 
     def __init__(
@@ -242,7 +242,8 @@ class LogPipe:
                 if self._patient_until is None:
                     self._patient_until = loop.time() + self._patience
                 left = self._patient_until - loop.time()
-                if left <= 0 or not isinstance(error, Unavailable) or isinstance(error, CorruptStore):
+                waits = isinstance(error, Unavailable) and not isinstance(error, CorruptStore | NoRoom)
+                if left <= 0 or not waits:
                     return False
                 await asyncio.sleep(min(pause, left))
                 pause = min(2 * pause, _LONGEST_PAUSE)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from windlass.engine.archiving import Swept, sweep
+from windlass.engine.archiving import sweep
 from windlass.engine.engine import Engine
 
 _log = logging.getLogger(__name__)
@@ -20,10 +20,9 @@ _SHORTEST: Final = 1.0
 
 @dataclass(slots=True)
 class Archiver:
-    """The duty of everything with an age. It counts what it did since it was made."""
+    """The duty of everything with an age."""
 
     engine: Engine
-    total: Swept = field(default_factory=Swept)
     name: str = "archiver"
     _begun: bool = False
 
@@ -34,11 +33,6 @@ class Archiver:
             self._begun = True
             return min(interval, _FIRST)
         swept = await sweep(self.engine)
-        self.total.archived += swept.archived
-        self.total.deleted += swept.deleted
-        self.total.failed += swept.failed
-        self.total.size += swept.size
-        self.total.ended += swept.ended
         if swept.archived or swept.deleted or swept.ended:
             told = "%d runs went to the archive (%d bytes), %d were deleted, %d left the archive"
             _log.info(told, swept.archived, swept.size, swept.deleted, swept.ended)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, case, delete, func, select, update
 
 from windlass.store.archive_tables import archived_runs
-from windlass.store.tables import jobs, revisions
+from windlass.store.tables import jobs, revisions, runs
 from windlass.store.transaction import Transaction
 
 
@@ -138,3 +138,9 @@ def figures(tx: Transaction) -> Figures:
     found = select(func.count(), func.coalesce(func.sum(table.c.size), 0), func.min(table.c.finished_at), restored)
     row = tx.connection.execute(found.where(table.c.archive != "")).one()
     return Figures(*row)
+
+
+def oldest_in_store(tx: Transaction) -> int | None:
+    """Return when that final run ended which was created before all others of the hot tables; None without any."""
+    found = select(runs.c.finished_at).where(runs.c.finished_at.is_not(None)).order_by(runs.c.id).limit(1)
+    return tx.connection.execute(found).scalar_one_or_none()

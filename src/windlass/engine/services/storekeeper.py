@@ -1,0 +1,49 @@
+"""Counts what a store takes of its disk, where it has a quota."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from windlass.engine.engine import Engine
+from windlass.store import upkeep
+
+#: Seconds between two counts, and how many times as long as counting took.
+PERIOD: Final = 5.0
+_SHARE: Final = 20
+
+
+@dataclass(slots=True)
+class Storekeeper:
+    """The duty of knowing how large a store is."""
+
+    engine: Engine
+    name: str = "storekeeper"
+
+    async def turn(self) -> float:
+        """Count once; return the seconds until the next count."""
+        begun = time.monotonic()
+        await count(self.engine)
+        return max(PERIOD, _SHARE * (time.monotonic() - begun))
+
+
+async def count(engine: Engine) -> None:
+    """Note how many bytes the database, without what is empty in it, and the files of runs take."""
+    pages = await engine.store.read(upkeep.pages)
+    files = await asyncio.to_thread(lambda: sum(_sizes(engine.settings.home / "artifacts")))
+    engine.room.used = files + (0 if pages is None else pages.size - pages.free)
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    """Yield the sizes of all files below a folder; what is removed meanwhile counts nothing."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                yield Path(place, name).lstat().st_size
+            except OSError:
+                continue
