@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.oracle.world import World, always
+from tests.oracle.world import World, always, by_step
 from windlass.clock import to_text
 from windlass.engine.health import health, health_shape, ready
+from windlass.engine.services.tallier import Tallier
 from windlass.engine.statistics import Asked, jobs_health, statistics
-from windlass.engine.tallying import HOUR, tally, tally_all
+from windlass.engine.tallying import tally, tally_all
 from windlass.errors import NotFound, Unavailable
-from windlass.model.outcome import Failed
+from windlass.model.outcome import Completed, Failed
 from windlass.store.jobs import JobFilter
+from windlass.store.run_hours import HOUR, counted_to
 
 pytestmark = pytest.mark.promise("H09")
 BAD = always(Failed("exit", "no"))
@@ -102,6 +104,31 @@ async def test_a_count_that_is_cut_off_is_taken_up_where_it_was(
     await tally_all(kept_world.engine)
     await kept_world.reopen()
     assert (await figures(kept_world))["runs"] == 7
+
+
+async def test_starts_are_counted_of_every_task_and_times_of_runs_that_began(world: World) -> None:
+    retried = await world.define("r", steps={"only": {"retry": {"attempts": 3, "delay": "1s", "jitter": False}}})
+    chain = await world.define("c", steps={"one": {}, "two": {"dependsOn": "one"}})
+    await world.submit(retried)
+    await world.submit(chain)
+    never = await world.submit(retried, delay=3600)
+    worker = await world.worker()
+    for _ in range(3):
+        await worker.work(by_step(only=Failed("exit", "no"), one=Completed(), two=Completed()))
+        await world.tick(60)
+    await world.cancel(never)
+    found = await figures(world)
+    assert found["counts"] == {"failed": 1, "completed": 1, "cancelled": 1}
+    assert found["attempts"] == 3 + 2
+    assert (await figures(world, states=("cancelled",)))["durations"] == {"p50": None, "p95": None}
+
+
+async def test_the_next_count_waits_unless_there_is_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("windlass.engine.tallying.PAGE", 6)
+    tallier = Tallier(world.engine)
+    await ended(world, await world.define("a", steps={"only": {}}), 3)  # three facts each
+    assert [await tallier.turn() < 1, await tallier.turn() < 1] == [True, False]
+    assert await world.engine.store.read(counted_to) == 9
 
 
 async def test_counting_adds_nothing_to_the_way_of_a_run(world: World) -> None:

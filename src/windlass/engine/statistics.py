@@ -9,13 +9,13 @@ from typing import Any, Final
 from windlass.clock import to_text
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import find_job, read_cursor, write_cursor
-from windlass.engine.tallying import HOUR, tally_all
+from windlass.engine.tallying import tally_all
 from windlass.ids import id_text
 from windlass.model.health import LOOKED_AT, job_health
 from windlass.model.histogram import Histogram, quantile
 from windlass.store import jobs as stored
 from windlass.store.jobs import JobFilter, StoredJob
-from windlass.store.run_hours import HourFilter, hours, last_ends, live_states, summed
+from windlass.store.run_hours import HOUR, HourFilter, hours, last_ends, live_states, summed
 from windlass.store.transaction import Transaction
 
 #: Hours that figures of a project, and of one job, go back unless said otherwise.

@@ -7,8 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
+from windlass.clock import SECOND
 from windlass.model.event import RUN_ENDED
 from windlass.model.histogram import Histogram, added, from_pairs, to_pairs
 from windlass.model.state import RUN_FINAL, RUN_MOVES
@@ -18,8 +33,15 @@ from windlass.store.transaction import Transaction
 
 #: Stands for all jobs of a project together: what is asked of a whole project is read from few rows.
 ALL_JOBS: Final = bytes(16)
+#: Microseconds of an hour.
+HOUR: Final = 3600 * SECOND
 #: Where it is kept how far the events were counted.
 _KEY: Final = "run_hours_seq"
+#: The fact that ends a run of one task; without data it was its first attempt.
+_AT_ONCE: Final = "task.completed,run.completed"
+#: Facts of almost every run that end none: told apart without a search in their text.
+_BEGINNINGS: Final = ("run.created,run.queued,task.queued", "run.started,task.started", "task.started")
+_ENDS: Final = tuple(events.c.types.contains(name) for name in sorted(RUN_ENDED))
 
 
 class Key(NamedTuple):
@@ -61,36 +83,45 @@ def counted_to(tx: Transaction) -> int:
     return 0 if found is None else int(found)
 
 
-def ended_after(tx: Transaction, seq: int, limit: int) -> tuple[int, list[Row[Any]]]:
-    """Return the runs that ended by the next `limit` facts after `seq`, and the number of the last of these facts.
+def ended_after(tx: Transaction, seq: int, limit: int) -> tuple[int, bool, list[Row[Any]]]:
+    """Look at `limit` facts after `seq`: return the last one's number, whether there were so many, and what ended.
 
-    That is `seq` itself where there is none yet.
+    The number is `seq` itself where there is none yet. A row stands for all runs of a job that ended in one hour in one
+    state: `job_id, state, hour, project, runs, attempts`, and how long each took and waited for its start, in
+    microseconds with commas between. That is one text, and so one row, because with every row that is fetched the
+    threads of a worker wait for each other.
     """
     page = select(events.c.seq).where(events.c.seq > seq).order_by(events.c.seq).limit(limit).subquery()
-    last = tx.connection.execute(select(func.max(page.c.seq))).scalar_one_or_none()
+    last, count = tx.connection.execute(select(func.max(page.c.seq), func.count()).select_from(page)).one()
     if last is None:
-        return seq, []
-    attempts = select(func.coalesce(func.sum(tasks.c.attempt), 0)).where(tasks.c.run_id == runs.c.id)
+        return seq, False, []
+    attempts = select(func.coalesce(func.sum(tasks.c.attempt), 0)).where(tasks.c.run_id == runs.c.id).scalar_subquery()
+    at_once = and_(events.c.types == _AT_ONCE, events.c.data.is_(None))
     found = (
         select(
-            runs.c.project,
             runs.c.job_id,
             runs.c.state,
-            runs.c.created_at,
-            runs.c.queued_at,
-            runs.c.started_at,
-            runs.c.finished_at,
-            attempts.scalar_subquery().label("attempts"),
+            (runs.c.finished_at // literal_column(str(HOUR), BigInteger)).label("hour"),
+            func.min(runs.c.project).label("project"),
+            func.count().label("runs"),
+            func.sum(case((at_once, 1), else_=attempts)).label("attempts"),
+            _joined(runs.c.finished_at - runs.c.started_at).label("durations"),
+            _joined(runs.c.started_at - func.coalesce(runs.c.queued_at, runs.c.created_at)).label("waits"),
         )
         .select_from(events.join(runs, runs.c.id == events.c.run_id))
         .where(
             events.c.seq > seq,
             events.c.seq <= last,
-            or_(*(events.c.types.contains(name) for name in sorted(RUN_ENDED))),
+            or_(events.c.types == _AT_ONCE, and_(events.c.types.not_in(_BEGINNINGS), or_(*_ENDS))),
             runs.c.finished_at.is_not(None),
         )
+        .group_by(runs.c.job_id, runs.c.state, "hour")
     )
-    return int(last), list(tx.connection.execute(found))
+    return int(last), count == limit, list(tx.connection.execute(found))
+
+
+def _joined(lengths: ColumnElement[int]) -> ColumnElement[str]:
+    return func.aggregate_strings(cast(lengths, Text), ",")
 
 
 def keep(tx: Transaction, before: int, last: int, figures: Mapping[Key, Figures]) -> bool:

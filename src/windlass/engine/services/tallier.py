@@ -21,5 +21,5 @@ class Tallier:
     name: str = "tallier"
 
     async def turn(self) -> float:
-        """Count one page; return the seconds until the next."""
+        """Count one page; return the seconds until the next: soon only where this one was full."""
         return _BREATH if await tally(self.engine) else _PAUSE
