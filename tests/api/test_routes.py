@@ -258,7 +258,7 @@ async def test_runs_are_started_once_a_key_and_read_back(api: Api) -> None:
         ("runs?project=%27%20OR%201=1", 200),
         ("runs?label=a%22%27%24.b%3Dc", 200),
         ("jobs?text=%25%27_%5C", 200),
-        ("events?type=nothing", 422),
+        ("events?type=run.nothing", 422),
         ("events?run=nothing", 404),
         ("events?after=x", 422),
         ("runs/nothing/logs", 404),

@@ -31,7 +31,6 @@ def test_each_thing_is_named_once_with_its_first_place() -> None:
             },
             {"name": "t", "type": "container.docker", "config": {"image": "x"}, "cache": {}},
             {"name": "u", "type": "container.docker", "config": {"image": "x"}, "kueue": {}},
-            {"name": "v", "type": "wait", "config": {"event": {"type": "x"}}},
         ],
     }
     content["parameters"] = {"a": {"type": "string"}, **{name: {"type": "string", "secret": True} for name in "bc"}}
@@ -42,6 +41,5 @@ def test_each_thing_is_named_once_with_its_first_place() -> None:
         (("steps", 0, "env", "A"), "secret://vault"),
         (("steps", 1, "type"), "container.docker"),
         (("steps", 1, "cache"), "cache"),
-        (("steps", 3, "config", "event"), "wait for an event"),
     ]
     assert not_acted_on(content) == [(("metadata", "kueue"), "kueue"), (("steps", 0, "replaySafe"), "replaySafe")]

@@ -14,6 +14,7 @@ from tests.sdk import sample
 from tests.sdk.conftest import MakeApp
 from windlass import Progress, RetryPolicy, RunNotCompleted, Windlass
 from windlass import job as as_job
+from windlass.errors import UserError
 
 pytestmark = pytest.mark.promise("H08")
 SECONDS = 20.0
@@ -122,3 +123,13 @@ async def test_applications_are_told_the_same_each_at_its_own_pace(make_app: Mak
         late += await until(slow, "run.completed")
     assert late == told
     assert len(told) == 12
+
+
+async def test_an_application_tells_events_of_its_own(sdk: Windlass) -> None:
+    told = sdk.subscribe(["deploy.*", "run.completed"])
+    seq = await sdk.send_event("deploy.done", {"env": "prod"}, source="ci")
+    (event,) = await until(told, "deploy.done")
+    assert (event["seq"], event["source"], event["data"]) == (seq, "ci", {"env": "prod"})
+    with pytest.raises(UserError, match=r"a type of Windlass's own"):
+        await sdk.send_event("run.completed")
+    await told.aclose()

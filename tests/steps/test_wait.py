@@ -40,10 +40,16 @@ async def test_a_timeout_that_comes_first_fails_it(wait: Any) -> None:
     )
 
 
-async def test_events_are_not_in_force_yet(wait: Any) -> None:
-    outcome = await wait({"event": {"type": "x"}})
-    assert isinstance(outcome, Failed)
-    assert outcome.reason == "not_in_force"
+async def test_an_event_is_waited_for_for_seven_days_unless_said(wait: Any) -> None:
+    said = {"type": "deploy.*", "filter": {"env": "prod", "n": 3}}
+    outcome = await wait({"event": said})
+    assert outcome == Waiting(
+        NOW + 7 * 24 * 3600 * SECOND,
+        "for event deploy.* with env=prod, n=3",
+        "failed",
+        event={"type": "deploy.*", "filter": {"env": "prod", "n": "3"}},
+    )
+    assert (await wait({"event": said, "timeout": "1h"})).until == NOW + 3600 * SECOND
 
 
 @pytest.mark.parametrize("config", [{"duration": "soon"}, {"until": "tomorrow"}, {"duration": 5, "timeout": "later"}])

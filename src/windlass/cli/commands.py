@@ -50,10 +50,11 @@ COMMANDS: dict[str, Lazy | Family] = {
         },
     ),
     "event": Family(
-        "Look at what happened.",
+        "Look at what happened, and tell what happened elsewhere.",
         {
             "list": Lazy("windlass.cli.event.list", "List past events."),
             "tail": Lazy("windlass.cli.event.tail", "Print events as they come."),
+            "send": Lazy("windlass.cli.event.send", "Tell an event that steps wait for."),
         },
     ),
     "queue": Family(

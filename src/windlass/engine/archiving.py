@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from windlass.clock import micros
 from windlass.engine.engine import Engine
+from windlass.engine.listening import settle_all
 from windlass.engine.retaining import DAY, leaving_runs, rules_of
 from windlass.engine.swept import Swept
 from windlass.errors import CorruptStore
@@ -205,12 +206,19 @@ async def _leave(engine: Engine, ready: Sequence[Leaving], swept: Swept) -> int:
     for start in range(0, len(ready), _TOGETHER):
         part = ready[start : start + _TOGETHER]
         begun = time.monotonic()
-        left = await engine.store.run(leaving.leave, part)
+        left = await engine.store.run(_left, engine, part)
         gone += len(left)
         swept.held += len(part) - len(left)
         await _breathe(begun)
     await _finish(engine)
     return gone
+
+
+def _left(tx: Transaction, engine: Engine, part: Sequence[Leaving]) -> list[bytes]:
+    """Let runs leave, once whoever waits for one of their events has it."""
+    while settle_all(tx, engine):
+        pass
+    return leaving.leave(tx, part)
 
 
 async def _finish(engine: Engine) -> None:

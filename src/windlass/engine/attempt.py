@@ -146,8 +146,14 @@ class Attempt:
             return replace(outcome, message=text(outcome.message), reason=reason)
         return self._masked_wait(outcome) if isinstance(outcome, Waiting) else outcome
 
-    def _masked_wait(self, outcome: Waiting) -> Waiting:
-        """Return a wait without secrets; a child run is given them, and it is told which of its parameters they are."""
+    def _masked_wait(self, outcome: Waiting) -> Outcome:
+        """Return a wait without secrets; a child run is given them, and it is told which of its parameters they are.
+
+        What of an event is waited for is stored: with a secret in it the step fails.
+        """
+        if outcome.event is not None and self.masker.mask_json(dict(outcome.event)) != outcome.event:
+            text = "a secret stands in `event`, which would be stored in the open: wait for something else of it"
+            return Failed("error", text, reason="secret_in_event", may_retry=False)
         child = outcome.child
         if child is not None:
             masked = self.masker.mask_json(dict(child.parameters))

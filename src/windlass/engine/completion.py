@@ -11,6 +11,7 @@ from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.cancellation import cancel_runs
 from windlass.engine.children import start_child
 from windlass.engine.engine import Engine
+from windlass.engine.event_waits import begin_event_wait
 from windlass.engine.following import Consequences, end_if_done, fill, follow
 from windlass.engine.report import Report
 from windlass.engine.setting_aside import set_aside
@@ -181,6 +182,9 @@ def _wait(book: Book, row: Held, report: Report, outcome: Waiting) -> None:
     detail: dict[str, Any] = {"atEnd": outcome.at_end, "worker": report.worker, "outputs": dict(outcome.outputs)}
     if outcome.child is not None and outcome.child_id is not None:
         detail |= {"child": id_text(outcome.child_id), "cascade": outcome.child.cascade}
+    if outcome.event is not None:
+        detail["event"] = dict(outcome.event)
+        begin_event_wait(book, row, outcome)
     hot.wait(tx, row.id, until=outcome.until, reason=outcome.reason, detail=to_json(detail))
     consequences = Consequences()
     fill(book, consequences)

@@ -20,6 +20,7 @@ from windlass.model.state import RUN_FINAL
 from windlass.model.why import Place, RunFacts, TaskFacts, explain_run, explain_step
 from windlass.store import places, workers
 from windlass.store import runs as stored
+from windlass.store.event_waits import waits_of
 from windlass.store.places import QueuePlace
 from windlass.store.tasks import TaskRow, tasks_of
 from windlass.store.transaction import Transaction
@@ -62,11 +63,14 @@ def _facts(tx: Transaction, engine: Engine, row: Any, job: CompiledJob, step: in
     span = (0, layout.size - 1) if step is None else (layout.first[step], layout.first[step + 1] - 1)
     found = {} if row.state in RUN_FINAL else _places(tx, engine, row.id, (0, layout.size - 1), span)
     last = places.last_outcomes(tx, row.id)
+    waits = {} if row.state in RUN_FINAL else waits_of(tx, row.id)
     tasks = []
     for one in tasks_of(tx, row.id):
         number = one.task if fan is None else fan.step_number(one.task)
         cell = None if fan is None else fan.cell(one.task)
-        tasks.append(_task(one, number, "" if cell is None else cell.key, job, last, found.get(one.task)))
+        tasks.append(
+            _task(one, number, "" if cell is None else cell.key, job, last, found.get(one.task), waits.get(one.task))
+        )
     error = {} if row.error is None else orjson.loads(row.error)
     asked = places.cancel_request(tx, row.id) if row.cancel_requested_at is not None else None
     return RunFacts(
@@ -98,7 +102,15 @@ def _waits_for(tx: Transaction, engine: Engine, row: Any, depth: int) -> list[Ca
     return waits_for(told, row.reason, behind)
 
 
-def _task(row: TaskRow, step: int, key: str, job: CompiledJob, last: dict[int, str], place: Place | None) -> TaskFacts:
+def _task(
+    row: TaskRow,
+    step: int,
+    key: str,
+    job: CompiledJob,
+    last: dict[int, str],
+    place: Place | None,
+    event: str | None,
+) -> TaskFacts:
     definition = job.job.steps[step]
     return TaskFacts(
         task=row.task,
@@ -118,6 +130,7 @@ def _task(row: TaskRow, step: int, key: str, job: CompiledJob, last: dict[int, s
         stop=row.stop,
         on_worker_lost=definition.on_worker_lost,
         retried=definition.retry.on,
+        event=None if event is None else orjson.loads(event),
         last_outcome=last.get(row.task),
         place=place,
     )

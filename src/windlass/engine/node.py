@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from windlass.clock import Clock, SystemClock
@@ -20,6 +21,7 @@ from windlass.engine.recovery import settle_all
 from windlass.engine.service import Service
 from windlass.engine.services.archiver import Archiver
 from windlass.engine.services.doorkeeper import Doorkeeper
+from windlass.engine.services.listener import Listener
 from windlass.engine.services.reconciler import Reconciler
 from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.services.storekeeper import Storekeeper
@@ -112,6 +114,8 @@ async def start_node(
     reconciler = Service(Reconciler(engine, lambda: (queue.worker_id,), worker.unknown))
     rescuer = Service(Rescuer(engine, lambda: (queue.worker_id,)))
     doorkeeper = Service(Doorkeeper(engine))
+    listens = Listener(engine)
+    listener = Service(listens)
     engine.metrics.sources += [archive_figures(engine.swept), disk_figures(engine.room)]
     storekeepers = [] if engine.room.quota is None else [Service(Storekeeper(engine))]
     services = [
@@ -119,12 +123,15 @@ async def start_node(
         rescuer,
         reconciler,
         doorkeeper,
+        listener,
         Service(Tallier(engine)),
         Service(Archiver(engine)),
         *storekeepers,
     ]
     engine.store.on_hint("wake", timer.hint)
     engine.store.on_hint("places", doorkeeper.hint)
+    engine.store.on_hint("listen", partial(listens.begun, listener.hint))
+    engine.store.on_hint("events", partial(listens.told, listener.hint))
     for service in services:
         engine.parts[service.name] = _trouble_of(service)
         await service.start()

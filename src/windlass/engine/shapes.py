@@ -140,7 +140,10 @@ def artifact_shape(run_id: bytes, row: ArtifactRow, job: CompiledJob, places: Pl
 
 
 def event_shape(event: Event) -> dict[str, Any]:
-    """Return an event."""
+    """Return an event; one from outside says besides where it comes from."""
+    if event.run_id is None and "project" in event.data:
+        told = {"seq": event.seq, "type": event.type, "runId": None, "taskId": None, "at": to_text(event.at)}
+        return {**told, **event.data}
     return {
         "seq": event.seq,
         "type": event.type,

@@ -14,10 +14,12 @@ from windlass.engine.compiled import compiled
 from windlass.engine.completion import record_final
 from windlass.engine.engine import Engine
 from windlass.engine.entering import arrive
+from windlass.engine.listening import settle_one
 from windlass.engine.relating import settle_awaited
 from windlass.engine.report import Report
 from windlass.engine.setting_aside import set_aside
 from windlass.model.ending import Ending
+from windlass.model.event_wait import EventPattern
 from windlass.model.outcome import Completed
 from windlass.store import hot_sqlite as hot
 from windlass.store import timed
@@ -80,6 +82,10 @@ def _end_wait(tx: Transaction, engine: Engine, row: Held) -> None:
     if end_child_wait(tx, engine, row):
         return
     detail = orjson.loads(row.detail) if row.detail else {}
+    event = detail.get("event")
+    if event is not None and settle_one(tx, engine, row):
+        return
+    what = "What it waited for" if event is None else f"An event {EventPattern.read(event)}"
     completed = detail.get("atEnd") != "failed"
     report = Report(
         queue_id=row.id,
@@ -101,7 +107,7 @@ def _end_wait(tx: Transaction, engine: Engine, row: Held) -> None:
             "failed",
             "wait_timeout",
             book.step(row.task).allow_failure,
-            message="What it waited for did not come in time.",
+            message=f"{what} did not come in time.",
         )
     )
     record_final(book, engine, row, report, ending)

@@ -20,8 +20,6 @@ TRIGGERS: Final = ("cron", "http", "event")
 SECRET_SOURCES: Final = ("store", "vault", "k8s")
 #: What `secret: true` of a parameter asks for beside hiding its value.
 SEALED: Final = "sealed storage of secret parameters"
-#: Fields of a step's config whose engine has not landed, by step type.
-CONFIG_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {"wait": ("event",)}
 #: Step types whose engine has not landed say so in their spec: `in_force=False`.
 
 #: Fields of other systems that are read, kept, and mean nothing here.
@@ -88,9 +86,6 @@ def _asked_by_step(step: Mapping[str, Any], catalog: Mapping[str, StepSpec]) -> 
     for name in STEP_FIELDS:
         if name in step:
             yield (name,), name
-    for name in CONFIG_FIELDS.get(kind, ()):
-        if name in step.get("config", ()):
-            yield ("config", name), f"{kind} for an {name}"
     for part in ("env", "config"):
         if part in step:
             for name, value in step[part].items():

@@ -76,7 +76,8 @@ class Waiting:
     """The attempt gives its slot back and the task waits.
 
     At `until` (microseconds) the task ends as `at_end` says. This is how `wait` holds no slot. With a `child` the
-    engine starts that run, whose end ends the attempt, and sets the time itself.
+    engine starts that run, whose end ends the attempt, and sets the time itself. With an `event` the first one that
+    fits ends the attempt.
     """
 
     until: int
@@ -86,6 +87,8 @@ class Waiting:
     child: ChildRun | None = None
     #: The run that the engine started for it.
     child_id: bytes | None = None
+    #: `{type, source, filter}` of the event that is waited for.
+    event: Mapping[str, Any] | None = None
 
 
 Outcome = Completed | Failed | TimedOut | Cancelled | Skipped | Waiting

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from windlass.clock import to_text
 from windlass.model.cause import SHOWN, Cause, cause, first_few
+from windlass.model.event_wait import EventPattern
 from windlass.model.graph import StepGraph
 from windlass.model.state import RUN_FINAL, TASK_FINAL
 
@@ -65,6 +66,8 @@ class TaskFacts:
     on_worker_lost: str = "fail"
     #: What `retry.on` of its step names.
     retried: Sequence[str] = ()
+    #: `{type, source, filter}` of the event that it waits for.
+    event: Mapping[str, Any] | None = None
     #: How the attempt before ended, of a task that is to be tried again.
     last_outcome: str | None = None
     place: Place | None = None
@@ -247,6 +250,9 @@ class _Reader:
 
     def waiting(self, task: TaskFacts) -> list[Cause]:
         until = _time(task.wake_at)
+        if task.event is not None:
+            wanted = f"It waits for an event {EventPattern.read(task.event)}, until {until} at the latest."
+            return [cause("event", wanted, event=dict(task.event), until=until)]
         what = f" ({task.reason})" if task.reason else ""
         return [cause("waiting", f"It gave its slot back and waits{what}, until {until} at the latest.", until=until)]
 

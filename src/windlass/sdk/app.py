@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 from windlass.errors import Unavailable, UserError
 from windlass.model.did_you_mean import suggestion
 from windlass.model.durations import LONGEST
+from windlass.model.event_types import read_event_types
 from windlass.model.state import RUN_MOVES
 from windlass.sdk.opening import open_backend, read_settings
 from windlass.sdk.registry import Registry
 from windlass.sdk.run import Family, Run
-from windlass.sdk.subscription import Subscription, event_types
+from windlass.sdk.subscription import Subscription
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -189,14 +190,21 @@ class Windlass:
         """Return the events from now on, to be gone over with `async for`.
 
         `types` are names or globs such as `run.*`, none for all; `run` is the only run to follow; `after` is the `seq`
-        of the last event seen, to go on behind it. Raises UserError where there is no such type.
+        of the last event seen, to go on behind it. Raises UserError where there can be no such type.
         """
-        wanted = event_types([types] if isinstance(types, str) else types)
+        wanted = read_event_types([types] if isinstance(types, str) else types)
         run_id = run.id if isinstance(run, Run) else run
         found = Subscription(self._open(), wanted, run_id, after)
         self._beginning.add(found.begun)
         found.begun.add_done_callback(self._beginning.discard)
         return found
+
+    async def send_event(self, name: str, /, data: Mapping[str, Any] | None = None, *, source: str = "") -> int:
+        """Tell an event, such as `deploy.done`, with what it says; steps that wait for one like it go on.
+
+        Return its `seq`. Raises UserError where `name` or `source` cannot be one, LimitExceeded where it says too much.
+        """
+        return await self._open().send_event(name, {} if data is None else data, source)
 
     async def statistics(
         self,

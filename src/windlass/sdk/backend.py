@@ -117,6 +117,10 @@ class Backend(Protocol):
         """Return how each part is."""
         ...
 
+    async def send_event(self, name: str, data: Mapping[str, Any], source: str) -> int:
+        """Tell an event from outside; return its `seq`. Raises UserError where it cannot be one."""
+        ...
+
     async def newest(self) -> int:
         """Return the cursor after which only events of the future come."""
         ...

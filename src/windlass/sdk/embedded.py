@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import fields, replace
 from typing import Any, Final
@@ -21,6 +21,7 @@ from windlass.engine.manifests import ManifestText
 from windlass.engine.node import Node
 from windlass.engine.once import earlier_run, request
 from windlass.engine.reading import find_run, get_run, list_runs
+from windlass.engine.sending import send_event
 from windlass.engine.shapes import event_shape
 from windlass.engine.starting import checked_each, dependencies, parentage, prepare
 from windlass.engine.statistics import Asked, statistics
@@ -182,6 +183,11 @@ class Embedded:
     async def health(self) -> dict[str, Any]:
         """Return how each part is; see `Backend.health`."""
         return health_shape(await health(self._engine))
+
+    async def send_event(self, name: str, data: Mapping[str, Any], source: str) -> int:
+        """Tell an event; see `Backend.send_event`."""
+        told = await send_event(self._engine, self._project, name, data, source=source)
+        return int(told["seq"])
 
     async def newest(self) -> int:
         """Return the newest cursor; see `Backend.newest`."""

@@ -187,6 +187,12 @@ class Remote:
         found: dict[str, Any] = await self._ask(self._client.get, "health")
         return found
 
+    async def send_event(self, name: str, data: Mapping[str, Any], source: str) -> int:
+        """Tell an event; see `Backend.send_event`."""
+        body = {"type": name, "data": dict(data), "source": source}
+        told = await self._ask(lambda: self._client.post("events", body=body, project=self._project))
+        return int(told["seq"])
+
     async def newest(self) -> int:
         """Return the newest cursor; see `Backend.newest`."""
         newest = 0

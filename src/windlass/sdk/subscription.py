@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable
-from fnmatch import fnmatchcase
+from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING, Any, Self
 
-from windlass.errors import Unavailable, UserError
-from windlass.model.did_you_mean import suggestion
-from windlass.model.event import EVENT_TYPES
+from windlass.errors import Unavailable
 
 if TYPE_CHECKING:
     from windlass.sdk.backend import Backend
@@ -53,17 +50,3 @@ class Subscription:
 
 async def _begin(backend: Backend, after: int | None) -> int:
     return await backend.newest() if after is None else after
-
-
-def event_types(wanted: Iterable[str]) -> frozenset[str]:
-    """Return the event types that names and globs stand for.
-
-    Raises UserError where one stands for none.
-    """
-    found: set[str] = set()
-    for name in wanted:
-        fitting = {known for known in EVENT_TYPES if fnmatchcase(known, name)}
-        if not fitting:
-            raise UserError(f'There is no event type "{name[:80]}"{suggestion(name, EVENT_TYPES) or "."}')
-        found |= fitting
-    return frozenset(found)

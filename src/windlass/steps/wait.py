@@ -1,12 +1,13 @@
-"""The step type `wait`: the task waits for a time, and no slot is held meanwhile."""
+"""The step type `wait`: the task waits for a time or an event, and no slot is held meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from windlass.clock import from_text, micros, to_text
 from windlass.model.durations import parse_duration
+from windlass.model.event_wait import EventPattern
 from windlass.model.outcome import Cancelled, Completed, Failed, Waiting
 from windlass.model.steptypes.control import WAIT
 
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from windlass.model.steptype import StepSpec
     from windlass.steps.contract import StepContext
 
+#: Seconds that a wait for an event takes at most, unless its step says otherwise.
+LONGEST: Final = 7 * 24 * 3600
+
 
 class Wait:
-    """Says until when to wait; a `timeout` that comes first ends the wait as a failure."""
+    """Says until when, or for what, to wait; a `timeout` that comes first ends the wait as a failure."""
 
     spec: StepSpec = WAIT
 
@@ -25,11 +29,12 @@ class Wait:
         """Return at once: the engine does the waiting."""
         if context.cancelled.is_set():
             return Cancelled()
-        if "event" in config:
-            text = "waiting for an event is not yet in force; use `duration` or `until`"
-            return Failed("error", text, reason="not_in_force", may_retry=False)
         now = context.clock.now()
         try:
+            if "event" in config:
+                pattern = EventPattern.read(config["event"])
+                longest = _seconds(config.get("timeout", LONGEST), "timeout")
+                return Waiting(now + micros(longest), f"for event {pattern}", "failed", event=pattern.to_json())
             until = _end(config, now)
             deadline = now + micros(_seconds(config["timeout"], "timeout")) if "timeout" in config else until
         except ValueError as error:

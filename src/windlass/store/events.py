@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import orjson
+from sqlalchemy import insert
 
-from windlass.model.event import Event, Fact, expand, fact_of
+from windlass.model.event import EVENT_TYPES, Event, Fact, expand, fact_of
+from windlass.store.tables import events
 from windlass.store.transaction import Transaction
 
 #: Events that stand in a fact's data rather than among its types, and under which key.
@@ -39,21 +41,27 @@ def before_last(
     None given are all types; `project` and `job` leave out the runs of others. It goes backwards from the newest and so
     reads as far as it must: where there are fewer, to the beginning.
     """
+    if not count:
+        return newest(tx)
     where: list[str] = []
     values: list[object] = []
     if types:
         choices = []
         for name in types:
+            if name not in EVENT_TYPES:  # a glob on events from outside
+                choices.append("(e.run_id IS NULL AND e.types LIKE ? ESCAPE '!')")
+                values.append(_like(name))
+                continue
             choices.append("instr(',' || e.types || ',', ?) > 0")
             values.append(f",{name},")
             if name in _IN_DATA:
                 choices.append("instr(e.data, ?) > 0")
                 values.append(f'"{_IN_DATA[name]}":')
         where.append(f"({' OR '.join(choices)})")
-    joined = "" if project is None and job is None else " JOIN runs r ON r.id = e.run_id"
+    joined = "" if project is None and job is None else " LEFT JOIN runs r ON r.id = e.run_id"
     if project is not None:
-        where.append("r.project = ?")
-        values.append(project)
+        where.append("(r.project = ? OR (e.run_id IS NULL AND instr(e.data, ?) = 1))")
+        values += [project, f'{{"project":"{project}",']
     if job is not None:
         where.append("r.job_id IN (SELECT id FROM jobs WHERE alias = ?)")
         values.append(job)
@@ -63,6 +71,19 @@ def before_last(
         (*values, count),
     ).fetchall()
     return (rows[-1][0] << 20) - 1 if len(rows) == count else 0
+
+
+def told_outside(tx: Transaction, name: str, data: str) -> int:
+    """Keep an event that belongs to no run; return the number of its fact."""
+    kept = insert(events).values(types=name, at=tx.now, data=data).returning(events.c.seq)
+    tx.hints.add("events")
+    return int(tx.connection.execute(kept).scalar_one())
+
+
+def _like(glob: str) -> str:
+    """Return a glob as LIKE has it, which takes a few more."""
+    escaped = "".join(f"!{sign}" if sign in "!%_" else sign for sign in glob.partition("[")[0])
+    return escaped.replace("*", "%").replace("?", "_") + ("%" if "[" in glob else "")
 
 
 def newest(tx: Transaction) -> int:

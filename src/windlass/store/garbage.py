@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from windlass.store.event_waits import forget_ended
 from windlass.store.transaction import Transaction
 
 #: Rows of one kind that one unit of work removes.
@@ -26,7 +27,8 @@ _WORKERS: Final = (
     "AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.worker_id = w.id) LIMIT ?)"
 )
 _EVENTS: Final = (
-    "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE run_id IS NULL AND at < ? ORDER BY seq LIMIT ?)"
+    "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE run_id IS NULL AND at < ? "
+    "AND seq <= coalesce((SELECT min(after) >> 20 FROM event_waits), seq) ORDER BY seq LIMIT ?)"
 )
 
 
@@ -50,7 +52,8 @@ def drop_workers(tx: Transaction, age: int) -> int:
 
 
 def drop_events(tx: Transaction, age: int) -> int:
-    """Remove events that belong to no run; return how many."""
+    """Remove events that belong to no run and that nobody who waits has yet to look at; return how many."""
+    forget_ended(tx)
     return _dropped(tx, _EVENTS, age)
 
 

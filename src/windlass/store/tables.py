@@ -367,6 +367,24 @@ events = Table(
 )
 """What happened, written with the change itself; one row may stand for several events (`model.event`)."""
 
+event_waits = Table(
+    "event_waits",
+    metadata,
+    Column("run_id", Id, nullable=False),
+    Column("task", Integer, nullable=False),
+    #: The claim that began the wait: rows of an earlier attempt mean nothing.
+    Column("fence", Integer, nullable=False),
+    Column("project", Text, nullable=False),
+    #: The events up to this `seq` are none that end it.
+    Column("after", BigInteger, nullable=False),
+    Column("until", Time, nullable=False),
+    #: `{type, source, filter}` as the step says it.
+    Column("pattern", Json, nullable=False),
+    PrimaryKeyConstraint("run_id", "task"),
+    sqlite_with_rowid=False,
+)
+"""Tasks that wait for an event: only those cost anything."""
+
 log_chunks = Table(
     "log_chunks",
     metadata,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -12,40 +11,63 @@ import orjson
 from windlass.api.message import EVENT_STREAM, Answer, Request, Stream
 from windlass.api.query import Query
 from windlass.api.routes.runs import run_id_of
-from windlass.api.routes.shared import LIST_PROJECT, ROOT, listed_project, page
+from windlass.api.routes.shared import LIST_PROJECT, PROJECT, ROOT, listed_project, page
 from windlass.api.sse import Sent, server_sent
-from windlass.api.table import Route
+from windlass.api.table import Body, Route
 from windlass.engine.engine import Engine
 from windlass.engine.log_reading import Cursor, log_chunks
 from windlass.engine.reading import find_run
+from windlass.engine.sending import send_event
 from windlass.engine.shapes import event_shape
 from windlass.engine.watching import cursor_before_last, events, newest_cursor
 from windlass.errors import UserError
-from windlass.model.did_you_mean import suggestion
-from windlass.model.event import EVENT_TYPES, Event
+from windlass.model.event import Event
+from windlass.model.event_types import EventTypes, read_event_types
 from windlass.store import runs as stored
 
 #: Attempts up to which the id of an event names how far each was read.
 _MOST_IN_ID: Final = 64
 #: Runs whose project and job a stream of events remembers.
 _MOST_KNOWN: Final = 10_000
-#: What a glob may stand for.
-_THERE_ARE: Final = f"; there are {', '.join(sorted(EVENT_TYPES))}."
 #: Events of one page.
 _PAGE: Final = 1000
 _TEXT: Final = "text/plain; charset=utf-8"
+_EVENT: Final = Body(
+    schema={
+        "type": "object",
+        "properties": {
+            "type": {
+                "type": "string",
+                "description": "such as deploy.done; run. and task. begin Windlass's own",
+            },
+            "source": {"type": "string", "description": "where it comes from"},
+            "data": {"type": "object", "description": "what it says"},
+        },
+        "required": ["type"],
+        "additionalProperties": False,
+    }
+)
 
 
 async def get_events(engine: Engine, request: Request) -> Stream:
     """Stream events of all runs, those after `Last-Event-ID` or of the future."""
     query = request.query
-    types = event_types(query.get("type", ()))
+    types = read_event_types(query.get("type", ()))
     run = query.get("run")
     run_id = None if run is None else await find_run(engine, run)
     after = await _begin(engine, request, types)
     found = events(engine, after, run_id=run_id, types=types, follow=query["follow"])
     chosen = _chosen(engine, found, project=listed_project(request), job=query.get("job"))
     return Stream(chunks=server_sent(_sent(chosen)))
+
+
+async def send_one(engine: Engine, request: Request) -> Answer:
+    """Store an event from outside."""
+    said = request.data
+    event = await send_event(
+        engine, request.query["project"], said["type"], said.get("data", {}), source=said.get("source", "")
+    )
+    return Answer(status=201, body=event)
 
 
 async def get_run_events(engine: Engine, request: Request) -> Answer:
@@ -82,21 +104,7 @@ async def get_logs(engine: Engine, request: Request) -> Stream:
     return Stream(chunks=_log_text(first, chunks), media=_TEXT)
 
 
-def event_types(wanted: Sequence[str]) -> frozenset[str]:
-    """Return the event types that names and globs stand for; none given are all.
-
-    Raises UserError where one stands for none.
-    """
-    found: set[str] = set()
-    for name in wanted:
-        fitting = {known for known in EVENT_TYPES if fnmatchcase(known, name)}
-        if not fitting:
-            raise UserError(f'There is no event type "{name[:80]}"{suggestion(name, EVENT_TYPES) or _THERE_ARE}')
-        found |= fitting
-    return frozenset(found)
-
-
-async def _begin(engine: Engine, request: Request, types: frozenset[str]) -> int:
+async def _begin(engine: Engine, request: Request, types: EventTypes) -> int:
     """Return the cursor after which a stream of events begins."""
     given = request.headers.get("last-event-id") or request.query.get("after")
     if given is not None:
@@ -121,7 +129,7 @@ async def _chosen(
     runs: dict[bytes, tuple[str, str]] = {}
     async for event in found:
         if event.run_id is None:
-            if project is None and job is None:
+            if project in {None, event.data.get("project")} and job is None:
                 yield event
             continue
         if event.run_id not in runs:
@@ -204,6 +212,15 @@ ROUTES: Final = (
             Query("follow", "wait for more at the end", "boolean", default=True),
         ),
         answers=EVENT_STREAM,
+    ),
+    Route(
+        method="POST",
+        path=f"{ROOT}/events",
+        permission="operate",
+        handler=send_one,
+        summary="Tell an event from outside: steps that wait for one like it go on.",
+        query=(PROJECT,),
+        body=_EVENT,
     ),
     Route(
         method="GET",

@@ -26,11 +26,15 @@ WAIT = StepSpec(
                 "required": ["type"],
                 "properties": {
                     "type": {**f.TEXT, "description": "a glob on the event's type"},
-                    "source": f.TEXT,
-                    "filter": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "source": {**f.TEXT, "description": "where it comes from; Windlass's own have `windlass`"},
+                    "filter": {
+                        "type": "object",
+                        "additionalProperties": {"type": ["string", "number", "boolean"]},
+                        "description": "texts that must stand in the event, by dotted path",
+                    },
                 },
             },
-            "timeout": {**f.DURATION, "description": "the longest wait; 7 days unless said"},
+            "timeout": {**f.DURATION, "description": "the longest wait; of an event 7 days unless said"},
         },
         one_of=("duration", "until", "event"),
     ),
