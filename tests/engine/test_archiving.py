@@ -236,7 +236,7 @@ async def test_a_run_that_changes_while_it_is_copied_stays_for_the_next_time(pla
     inner, changed = plain.engine.store.run, []
 
     async def run(unit: Any, *args: Any, **more: Any) -> Any:
-        if unit.__name__ == "leave" and not changed:
+        if unit.__name__ == "_left" and not changed:
             changed.append(1)
             await inner(lambda tx: tx.cursor.execute("UPDATE runs SET note = 'new' WHERE id = ?", (run_id,)))
         return await inner(unit, *args, **more)
@@ -320,6 +320,6 @@ async def test_files_are_plain_for_other_programs(tmp_path: Path) -> None:
 
 def test_no_table_with_rows_of_runs_is_forgotten() -> None:
     """Whoever adds a table says here what becomes of its rows when their run goes to the archive."""
-    elsewhere = {"queue", "run_labels", "idempotency_keys", "archived_runs", "archive_parts"}
+    elsewhere = {"queue", "event_waits", "run_labels", "idempotency_keys", "archived_runs", "archive_parts"}
     of_runs = {table.name for table in metadata.sorted_tables if "run_id" in table.columns}
     assert of_runs - elsewhere == {part.table for part in PARTS} - {"runs"}

@@ -27,7 +27,8 @@ async def send_event(
 ) -> dict[str, Any]:
     """Store an event of type `name` from outside and return it; what waits for it in the project goes on.
 
-    Raises UserError where its type or source cannot be one, LimitExceeded where it says too much.
+    Raises UserError where its type or source cannot be one, LimitExceeded where it says too much,
+    NoRoom where the store has none for it.
     """
     wrong = outside_type(name)
     if wrong is not None:
@@ -43,8 +44,9 @@ async def send_event(
         raise UserError("The data of an event is JSON: texts, numbers, booleans, lists and objects.") from None
     if size > MOST_DATA:
         raise LimitExceeded("Bytes of the data of an event", size, MOST_DATA)
-    return event_shape(await engine.store.run(_store, name, said))
+    return event_shape(await engine.store.run(_store, engine, name, said))
 
 
-def _store(tx: Transaction, name: str, said: Mapping[str, Any]) -> Event:
+def _store(tx: Transaction, engine: Engine, name: str, said: Mapping[str, Any]) -> Event:
+    engine.room.require()
     return Event(told_outside(tx, name, to_json(said)) << 20, name, None, None, tx.now, said)

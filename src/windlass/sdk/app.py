@@ -204,6 +204,7 @@ class Windlass:
 
         Return its `seq`. Raises UserError where `name` or `source` cannot be one, LimitExceeded where it says too much.
         """
+        await self._until_subscribed()
         return await self._open().send_event(name, {} if data is None else data, source)
 
     async def statistics(
@@ -238,14 +239,18 @@ class Windlass:
 
     async def _submit(self, job: Any, contexts: Sequence[Any], options: Options) -> list[Run[Any]]:
         backend, family = self._open(), self._family()
-        if self._beginning:  # whoever subscribed before this sees what becomes of it
-            await asyncio.wait(set(self._beginning))
+        await self._until_subscribed()
         known = self._registry.named(job) if isinstance(job, str) else self._registry.add(job)
         wanted: Definition | str = job if known is None else known
         ids = await backend.submit(wanted, contexts, options)
         if isinstance(wanted, str):
             return [Run(family, run_id, wanted, dict) for run_id in ids]
         return [Run(family, run_id, wanted.alias, wanted.result) for run_id in ids]
+
+    async def _until_subscribed(self) -> None:
+        """Return once whoever subscribed before this sees what comes of it."""
+        if self._beginning:
+            await asyncio.wait(set(self._beginning))
 
     def _family(self) -> Family:
         return Family(self._open(), self._run, self._submit)
