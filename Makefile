@@ -7,7 +7,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint check test bench promises docs picture lock
+.PHONY: help setup demo lint check test faults bench promises docs picture lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ check: lint ## Linters and the quick tests: before every commit
 
 test: setup ## The whole suite; keeps its result for `make promises`
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --results .promises/results.json $(ARGS)
+
+faults: setup ## Let owners die under a mixed load; make faults ROUNDS=200, and SEED=... plays the same again
+	WINDLASS_CRASH_ROUNDS=$(or $(ROUNDS),200) WINDLASS_CRASH_SEED=$(SEED) $(BIN)/pytest -q -x -rA $(ARGS) \
+		tests/faults/test_f03_crash_loops.py
 
 bench: setup bench/__main__.py ## Measure against peers; make bench ROW=drain STORE=sqlite
 	$(BIN)/python -m bench $(if $(ROW),--row $(ROW)) $(if $(STORE),--store $(STORE)) $(ARGS)

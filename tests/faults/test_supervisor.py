@@ -23,6 +23,7 @@ def own_groups(worker: FakeWorker) -> list[Path]:
     return [Path(folder) for folder in folders if "/windlass." in folder]
 
 
+@pytest.mark.fault("F1")
 @pytest.mark.promise("H06")
 @pytest.mark.parametrize("groups", ["auto", "v1", "off"])
 async def test_a_killed_worker_takes_all_its_processes_along(fake_worker: Start, tmp_path: Path, groups: str) -> None:

@@ -1,29 +1,29 @@
-"""`windlass up` in a process of its own that is killed again and again, and a user who does not give up."""
+"""`windlass up` in a process of its own that is killed again and again."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import random
 import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.fixtures.program import PROGRAM, program_environment
+from tests.oracle.beside import check_folders, double_keys, lost_files, torn_logs
 from tests.oracle.history import check_history
 from tests.oracle.ledger import Ledger
 from windlass.client.client import Client
 from windlass.client.unix import UnixTransport
 from windlass.engine.compiled import JobCache
 from windlass.engine.engine import Engine
-from windlass.errors import Unavailable
-from windlass.ids import Uuid7Source, parse_id
+from windlass.ids import Uuid7Source
 from windlass.model.catalog import StepCatalog
 from windlass.model.manifest.canonical import to_job
 from windlass.model.state import RUN_FINAL, RUN_MOVES
@@ -36,6 +36,8 @@ from windlass.supervisor.procfs import processes
 
 #: Seconds within which what must happen has to.
 PATIENCE: Final = 60.0
+#: A program that is `windlass`, and ends at a moment that has a name.
+DOOMED: Final = Path(__file__).with_name("doomed.py")
 #: Seconds between two looks at a condition that tells nobody when it comes true.
 _PACE: Final = 0.005
 
@@ -68,16 +70,29 @@ class Victim:
 
     def start(self) -> Client:
         """Start the owner; return a client of it once it is ready."""
+        client, line = self._begin([PROGRAM, "up"], {})
+        assert client is not None, f"it said {line!r}"
+        return client
+
+    def start_doomed(self, **more: str) -> Client | None:
+        """Start an owner with the variables of `tests.oracle.doomed`; None where it has ended before it was ready."""
+        return self._begin([sys.executable, DOOMED, "up"], more)[0]
+
+    def _begin(self, command: list[str | Path], more: dict[str, str]) -> tuple[Client | None, str]:
         self._process = subprocess.Popen(
-            [PROGRAM, "up"], env=self._env, cwd=self._folder, stdout=subprocess.PIPE, stderr=self._stderr, text=True
+            command, env=self._env | more, cwd=self._folder, stdout=subprocess.PIPE, stderr=self._stderr, text=True
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line.startswith("ready "), f"it said {line!r}"
         owner = find_owner(self.database)
-        assert owner is not None
-        assert owner.socket is not None
-        return Client(UnixTransport(owner.socket))
+        if not line.startswith("ready ") or owner is None or owner.socket is None:
+            return None, line
+        return Client(UnixTransport(owner.socket)), line
+
+    @property
+    def lives(self) -> bool:
+        """Whether the owner has not ended yet."""
+        return self._process is not None and self._process.poll() is None
 
     def apply(self, *manifests: Path) -> None:
         """Store jobs by the command line."""
@@ -138,7 +153,8 @@ class Victim:
     def problems(self, accepted: list[bytes], *, at_rest: bool = False) -> list[str]:
         """Return what the oracle finds in a copy of the store; nobody may own the store meanwhile."""
         with self._copy() as path:
-            return [*asyncio.run(_examine(path, accepted, self.ledger, at_rest=at_rest)), *self.ledger.problems()]
+            found = asyncio.run(_examine(path, self.home, accepted, self.ledger, at_rest=at_rest))
+        return [*found, *self.ledger.problems(), *check_folders(self.home, at_rest=at_rest)]
 
     @contextmanager
     def _copy(self) -> Iterator[Path]:
@@ -165,74 +181,22 @@ def _runs_supervisor(pid: int) -> bool:
         return False
 
 
-async def _examine(path: Path, accepted: list[bytes], ledger: Ledger, *, at_rest: bool) -> list[str]:
+async def _examine(path: Path, home: Path, accepted: list[bytes], ledger: Ledger, *, at_rest: bool) -> list[str]:
     store = SqliteStore(str(path))
     settings = Settings(home=path.parent)
     engine = Engine(store=store, ids=Uuid7Source(), settings=settings, jobs=JobCache(to_job), catalog=StepCatalog())
     effects = {(one.run_id, one.task, one.attempt) for one in ledger.read()}
     try:
         found = list((await store.read(check_now)).problems)
+        found += await store.read(torn_logs)
+        found += await store.read(double_keys)
+        found += await store.read(lost_files, home)
         return found + await check_history(engine, accepted=accepted, effects=effects, at_rest=at_rest)
     finally:
         await store.close()
-
-
-class User:
-    """Starts and cancels runs, and asks again under the same key where there was no answer."""
-
-    def __init__(self, jobs: list[str], dice: random.Random) -> None:
-        """Know the aliases of jobs that may be started."""
-        self._jobs = jobs
-        self._dice = dice
-        self._unanswered: list[tuple[str, str, dict[str, Any]]] = []
-        self._keys = 0
-        #: Runs that were answered for.
-        self.accepted: list[bytes] = []
-
-    def act(self, client: Client) -> None:
-        """Do one thing; an owner that is gone meanwhile is no surprise."""
-        try:
-            if self._unanswered:
-                self._ask(client)
-            elif self.accepted and self._dice.random() < 0.2:
-                client.post("runs", _text(self._dice.choice(self.accepted)), "cancel")
-            else:
-                self._keys += 1
-                self._unanswered.append((self._dice.choice(self._jobs), f"key-{self._keys}", {}))
-                self._ask(client)
-        except (Unavailable, OSError):
-            return
-        except Exception as error:
-            if getattr(error, "status", None) != _CONFLICT:
-                raise
-
-    def _ask(self, client: Client) -> None:
-        job, key, body = self._unanswered[-1]
-        run = client.call("POST", ("jobs", job, "run"), body=body, headers={"Idempotency-Key": key})
-        run_id = parse_id(run["id"])
-        assert run_id is not None
-        self.accepted.append(run_id)
-        self._unanswered.pop()
-
-    def finish(self, client: Client) -> None:
-        """Get the last answers, and cancel what does not end by itself."""
-        while self._unanswered:
-            self._ask(client)
-        for run_id in self.accepted:
-            run = client.get("runs", _text(run_id))
-            if run["state"] not in RUN_FINAL and run["job"] == "endless":
-                client.post("runs", _text(run_id), "cancel")
 
 
 def open_runs(client: Client) -> list[str]:
     """Return the runs that are not final, as `job state`."""
     states = sorted(set(RUN_MOVES) - RUN_FINAL)
     return [f"{run['job']} {run['state']}" for run in client.pages("runs", state=states)]
-
-
-_CONFLICT: Final = 409
-
-
-def _text(run_id: bytes) -> str:
-    digits = run_id.hex()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -1,0 +1,70 @@
+"""What lies beside the states: logs have no gap, a key stands for one run, files are those that rows speak of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from windlass.store.transaction import Transaction
+
+
+def torn_logs(tx: Transaction) -> list[str]:
+    """Return which attempts have a gap in their output, or less of it than they say they left."""
+    said = {
+        (row[0], row[1], row[2]): row[3]
+        for row in tx.cursor.execute(
+            "SELECT run_id, task, attempt, log_bytes FROM tasks WHERE outcome IS NOT NULL AND kept_from IS NULL "
+            "UNION ALL SELECT run_id, task, number, log_bytes FROM attempts"
+        )
+    }
+    found = []
+    for run_id, task, attempt, first, last, count, size in tx.cursor.execute(
+        "SELECT run_id, task, attempt, min(seq), max(seq), count(*), sum(length(data)) FROM log_chunks GROUP BY 1, 2, 3"
+    ).fetchall():
+        name = f"O7 run {run_id.hex()[-8:]}, task {task}, attempt {attempt}"
+        if (first, last) != (1, count):
+            found.append(f"{name}: {count} chunks are numbered {first} to {last}")
+        told = said.pop((run_id, task, attempt), None)
+        if told is not None and told != size:
+            found.append(f"{name}: it left {told} bytes of output, {size} are there")
+    found += [
+        f"O7 run {run_id.hex()[-8:]}, task {task}, attempt {attempt}: it left {told} bytes of output, none are there"
+        for (run_id, task, attempt), told in said.items()
+        if told
+    ]
+    return found
+
+
+def double_keys(tx: Transaction) -> list[str]:
+    """Return which idempotency keys stand for more than one run."""
+    rows = tx.cursor.execute(
+        "SELECT idempotency_key, count(*) FROM runs WHERE idempotency_key IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
+    )
+    return [f"O3 the key {key} stands for {count} runs" for key, count in rows]
+
+
+def lost_files(tx: Transaction, home: Path) -> list[str]:
+    """Return which artifacts are not on the disk as their rows say."""
+    return [
+        f"O1 run {run_id.hex()[-8:]}: its artifact {name} is not there whole"
+        for run_id, name, digest, path in tx.cursor.execute("SELECT run_id, name, sha256, path FROM artifacts")
+        if _digest(home / "artifacts" / path) != digest
+    ]
+
+
+def check_folders(home: Path, *, at_rest: bool) -> Iterator[str]:
+    """Yield what lies about in the folders of a store at rest: half copies, and folders of attempts."""
+    if not at_rest:
+        return
+    for path in (home / "attempts").glob("*"):
+        yield f"O8 the folder {path.name} of an attempt is left"
+    for path in (home / "artifacts").glob("*/.partial-*"):
+        yield f"O8 the half copy {path} of an artifact is left"
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None

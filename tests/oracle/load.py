@@ -1,0 +1,202 @@
+"""A mixed load: jobs of every kind whose steps keep the ledger, and a user who does not give up."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Container
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from tests.oracle.crash import Victim
+from windlass.client.client import Client
+from windlass.errors import Conflict, NotFound, Unavailable, UserError
+from windlass.ids import id_text, parse_id
+from windlass.model.state import RUN_FINAL, RUN_MOVES
+
+_PAUSE: Final = "read -r _ < /dev/null; sleep 0.05"
+#: Leaves children behind that hide: in a session of their own, deaf to signals, with no environment.
+_CHILDREN: Final = (
+    'sleep "98765.$TOKEN" & setsid sleep "98765.$TOKEN" & nohup sleep "98765.$TOKEN" > /dev/null 2>&1 & '
+    '(trap "" TERM HUP; env -i setsid sleep "98765.$TOKEN" &) '
+)
+#: What the job `talk` says on standard output.
+TALK: Final = "".join(f"line {number}\n" for number in range(1, 3001)).encode()
+#: Jobs that end only when they are cancelled.
+ENDLESS: Final = frozenset({"endless", "boss"})
+
+_CONDITIONS: Final = ("success", "always", "failure")
+
+Fields = dict[str, Any]
+
+
+def step(script: str, **fields: Any) -> Fields:
+    """Return a step that says in the ledger when it begins and ends."""
+    return {"run": f'. "$EFFECTS"; begin; {script}; say end', **fields}
+
+
+JOBS: Final[dict[str, dict[str, Fields]]] = {
+    "chain": {name: step(_PAUSE, onWorkerLost="retry") for name in ("a", "b", "c", "d")},
+    "fragile": {"a": step(_PAUSE), "b": step("sleep 0.3"), "sweep": step(":", triggerRule="always")},
+    "fan": {
+        "split": step(":", onWorkerLost="retry"),
+        "work": step("sleep 0.1", matrix={"n": [1, 2, 3, 4]}, onWorkerLost="retry"),
+        "join": step(":", triggerRule="all_done"),
+    },
+    "flaky": {
+        "a": step(
+            '[ "$WINDLASS_ATTEMPT" -ge 3 ] || { say end; exit 75; }',
+            retry={"attempts": 3, "delay": 0.1, "on": ["exit:75"]},
+            onWorkerLost="retry",
+        ),
+        "b": step(":"),
+    },
+    "later": {"wait": {"type": "wait", "config": {"duration": "1s"}}, "a": step(":", onWorkerLost="retry")},
+    "parents": {"a": step(f"{_CHILDREN}; sleep 0.2", onWorkerLost="retry"), "b": step(_CHILDREN)},
+    "endless": {"a": step(f"{_CHILDREN}; exec sleep 98765.$TOKEN"), "sweep": step(":", triggerRule="always")},
+    "choosy": {
+        "pick": step("echo '##windlass::branch right'", branch=True, next=["left", "right"], onWorkerLost="retry"),
+        "left": step(":"),
+        "right": step(":", onWorkerLost="retry"),
+    },
+    "family": {
+        "child": {"uses": {"job": "chain"}},
+        "many": {"uses": {"job": "flaky"}, "matrix": {"n": [1, 2]}},
+        "tell": step(":", triggerRule="all_done"),
+    },
+    "boss": {"child": {"uses": {"job": "endless"}}, "sweep": step(":", triggerRule="always")},
+    "alone": {"a": step(_PAUSE, onWorkerLost="retry"), "b": step(":")},
+    "newest": {"a": step("sleep 0.2"), "sweep": step(":", triggerRule="always")},
+    "paired": {"a": step(_PAUSE), "b": step("sleep 0.1", matrix={"n": [1, 2, 3]}, onWorkerLost="retry")},
+    "files": {
+        "make": step(
+            "for n in 1 2 3; do echo $n $WINDLASS_ATTEMPT > $n.txt; done; echo '##windlass::output {\"n\": 3}'",
+            artifacts=["*.txt"],
+            onWorkerLost="retry",
+        ),
+        "use": step(': "${{ steps.make.outputs.n }}"'),
+    },
+    "talk": {"a": step("i=1; while [ $i -le 3000 ]; do echo line $i; i=$((i+1)); done", onWorkerLost="retry")},
+    "code": {
+        "call": {"type": "python", "config": {"function": "json:loads", "arguments": {"s": "7"}}},
+        "then": step(":", triggerRule="all_done"),
+    },
+}
+#: What else the manifests of some jobs say.
+_MORE: Final[dict[str, Fields]] = {
+    "alone": {"concurrency": {"limit": 1}},
+    "newest": {"concurrency": {"limit": 1, "strategy": "replace"}},
+    "paired": {"concurrency": {"limit": 2}, "maxParallelTasks": 2},
+}
+
+
+def apply_load(victim: Victim, folder: Path) -> None:
+    """Store all jobs of the load, by the command line."""
+    files = []
+    for alias, steps in JOBS.items():
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "Job",
+            "metadata": {"alias": alias},
+            "defaults": {"env": victim.ledger.environment()},
+            **_MORE.get(alias, {}),
+            "steps": [{"name": name, **fields} for name, fields in steps.items()],
+        }
+        files.append(folder / f"{alias}.yaml")
+        files[-1].write_text(json.dumps(manifest))
+    victim.apply(*files)
+
+
+class Crowd:
+    """Starts runs in every way, cancels and repeats them; what was not answered is asked again under its key."""
+
+    def __init__(self, dice: random.Random) -> None:
+        """Act as `dice` say."""
+        self._dice = dice
+        self._unanswered: list[tuple[tuple[str, ...], str, Fields]] = []
+        self._keys = 0
+        #: Runs that were answered for.
+        self.accepted: list[bytes] = []
+
+    def act(self, client: Client) -> None:
+        """Do one thing; an owner that is gone meanwhile is no surprise."""
+        try:
+            if self._unanswered:
+                self._ask(client)
+            elif self.accepted and self._dice.random() < 0.25:
+                self._meddle(client)
+            else:
+                self.start(client, self._dice.choice(sorted(JOBS)), **self._when())
+        except (Unavailable, OSError):
+            return
+        except UserError as error:
+            if isinstance(error, NotFound):  # whatever it acts on was answered for
+                raise
+
+    def look(self, client: Client) -> None:
+        """Ask for something, as often as not in vain."""
+        with suppress(Unavailable, OSError):
+            client.get("runs", limit=1)
+
+    def start(self, client: Client, job: str, **body: Any) -> None:
+        """Start a run of a job."""
+        self._wish(client, ("jobs", job, "run"), body)
+
+    def _when(self) -> Fields:
+        """Return when a run is to begin: mostly at once."""
+        chance = self._dice.random()
+        if chance < 0.2:
+            return {"delay": self._dice.choice([0.2, 0.7])}
+        if chance < 0.4 and self.accepted:
+            others = self._dice.sample(self.accepted, min(2, len(self.accepted)))
+            return {"dependsOn": [f"{id_text(other)}:{self._dice.choice(_CONDITIONS)}" for other in others]}
+        return {}
+
+    def _meddle(self, client: Client) -> None:
+        """Do something to a run that is there."""
+        run = id_text(self._dice.choice(self.accepted))
+        what = self._dice.choice(["cancel", "cancel", "retry", "resume", "note"])
+        if what in {"retry", "resume"}:
+            self._wish(client, ("runs", run, what), {})
+        elif what == "note":
+            client.call("PUT", ("runs", run, "note"), body={"note": "seen"})
+        else:
+            client.post("runs", run, what)
+
+    def _wish(self, client: Client, path: tuple[str, ...], body: Fields) -> None:
+        self._keys += 1
+        self._unanswered.append((path, f"key-{self._keys}", body))
+        self._ask(client)
+
+    def _ask(self, client: Client) -> None:
+        path, key, body = self._unanswered[-1]
+        try:
+            run = client.call("POST", path, body=body, headers={"Idempotency-Key": key})
+        except UserError:  # such as to resume what is not final
+            self._unanswered.pop()
+            raise
+        run_id = parse_id(run["id"])
+        assert run_id is not None
+        if run_id not in self.accepted:
+            self.accepted.append(run_id)
+        self._unanswered.pop()
+
+    def again(self, client: Client) -> None:
+        """Ask again whatever was not answered."""
+        while self._unanswered:
+            with suppress(UserError):
+                self._ask(client)
+
+    def cancel(self, client: Client, jobs: Container[str]) -> None:
+        """Cancel all runs of some jobs that are not final."""
+        states = sorted(set(RUN_MOVES) - RUN_FINAL)
+        for run in list(client.pages("runs", state=states)):
+            if run["job"] in jobs:
+                with suppress(Conflict):  # it has ended meanwhile
+                    client.post("runs", run["id"], "cancel")
+
+    def finish(self, client: Client) -> None:
+        """Get the last answers, and cancel what does not end by itself."""
+        self.again(client)
+        self.cancel(client, ENDLESS)
