@@ -22,6 +22,9 @@ Api = Callable[..., Coroutine[Any, Any, Answer]]
 ROUTES = list(route_table())
 
 
+CALLBACK = {"type": "notification", "on": ["failed"], "configuration": {"url": "https://chat.example/hook"}}
+
+
 def manifest(alias: str, **more: Any) -> dict[str, Any]:
     steps = [{"name": "one", "run": "echo 1"}, {"name": "two", "run": "echo 2", "dependsOn": ["one"]}]
     return {"apiVersion": "v1", "kind": "Job", "metadata": {"alias": alias}, "steps": steps} | more
@@ -221,11 +224,11 @@ async def test_a_delay_is_a_duration(api: Api, when: dict[str, Any], told: str) 
 
 
 async def test_runs_are_started_once_a_key_and_read_back(api: Api) -> None:
-    await api("POST", "jobdefs/apply", {"definitions": [manifest("a", sla={"duration": "5m"})]})
+    await api("POST", "jobdefs/apply", {"definitions": [manifest("a", callbacks=[CALLBACK])]})
     started = await api("POST", "jobs/a/run", {"note": "n", "labels": {"k": "v"}, "priority": 12}, idempotency_key="x")
     run = started.body
     assert (started.status, started.headers["location"]) == (201, f"/api/v1/runs/{run['id']}")
-    assert (run["priority"], run["note"], run["warnings"]) == (12, "n", ["not yet in force: sla"])
+    assert (run["priority"], run["note"], run["warnings"]) == (12, "n", ["not yet in force: callbacks"])
     again = await api("POST", "jobs/a/run", {"note": "n", "labels": {"k": "v"}, "priority": 12}, idempotency_key="x")
     assert (again.status, again.body["id"]) == (200, run["id"])
     other = await api("POST", "jobs/a/run", {}, idempotency_key="x")

@@ -21,7 +21,9 @@ steps:
     env: {WORD: "${{ parameters.word }}"}
   - {name: after, dependsOn: say, run: "exit CODE"}
 """
+_CALLBACK = "callbacks: [{type: notification, on: failed, configuration: {url: 'https://chat.example/hook'}}]\n"
 RUN_FIELDS = {
+    "sla",
     "id", "project", "job", "revision", "state", "reason", "priority", "queue", "parameters", "labels", "note",
     "trigger", "parentId", "rootId", "planChecksum", "correlationId", "idempotencyKey", "scheduledAt", "createdAt",
     "queuedAt", "startedAt", "finishedAt", "deadline", "cancelRequestedAt", "waitingFor", "progress", "counts",
@@ -177,10 +179,10 @@ def test_an_unknown_run_is_one_sentence(cli: Cli) -> None:
 
 
 def test_a_field_without_an_engine_warns_again_at_the_start(cli: Cli) -> None:
-    Path("job.yaml").write_text(JOB.replace("ALIAS", "warned").replace("CODE", "0") + "sla: {duration: 5m}\n")
-    assert "not yet in force: sla" in cli("job", "apply", "job.yaml").stderr
+    Path("job.yaml").write_text(JOB.replace("ALIAS", "warned").replace("CODE", "0") + _CALLBACK)
+    assert "not yet in force: callbacks" in cli("job", "apply", "job.yaml").stderr
     said = cli("run", "start", "warned", "--json")
-    assert said.stderr == "warning: not yet in force: sla\n"
+    assert said.stderr == "warning: not yet in force: callbacks\n"
     assert set(said.json()) == RUN_FIELDS
 
 

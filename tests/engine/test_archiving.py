@@ -320,6 +320,14 @@ async def test_files_are_plain_for_other_programs(tmp_path: Path) -> None:
 
 def test_no_table_with_rows_of_runs_is_forgotten() -> None:
     """Whoever adds a table says here what becomes of its rows when their run goes to the archive."""
-    elsewhere = {"queue", "event_waits", "run_labels", "idempotency_keys", "archived_runs", "archive_parts"}
+    elsewhere = {
+        "queue",
+        "event_waits",
+        "step_cache",
+        "run_labels",
+        "idempotency_keys",
+        "archived_runs",
+        "archive_parts",
+    }
     of_runs = {table.name for table in metadata.sorted_tables if "run_id" in table.columns}
     assert of_runs - elsewhere == {part.table for part in PARTS} - {"runs"}

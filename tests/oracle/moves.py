@@ -25,7 +25,7 @@ _RUN_STATES: Final = {
     **{f"run.{state}": state for state in RUN_FINAL},
 }
 #: Events that may follow the end of a run: they change nothing.
-_AFTER_THE_END: Final = {"task.late", "run.retried"}
+_AFTER_THE_END: Final = {"task.late", "run.retried", "run.sla_missed"}
 
 
 def illegal_moves(run: RunPicture) -> Iterator[str]:

@@ -13,6 +13,7 @@ from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.engine import Engine
 from windlass.engine.entering import arrive
 from windlass.engine.following import Consequences, unstarted
+from windlass.engine.punctuality import promise
 from windlass.engine.setting_aside import set_aside
 from windlass.errors import LimitExceeded, NotFound, UserError
 from windlass.ids import id_text
@@ -122,6 +123,8 @@ def release(book: Book, engine: Engine, scheduled_at: int | None) -> None:
     state = "queued" if at is None else "scheduled"
     if not relations.release_run(tx, book.run_id, state=state, deadline=(at or tx.now) + micros(allowed)):
         return
+    if book.job.job.sla is not None:
+        promise(tx, book.job, [(book.run_id, at or tx.now)])
     data = None if at is None else to_json({"at": at})
     hot.insert_facts(tx, [NewFact(f"run.{state}", book.run_id, None, tx.now, data)])
     if at is None and not arrive(tx, engine, book.run_id, book.job):

@@ -84,6 +84,7 @@ def _facts(tx: Transaction, engine: Engine, row: Any, job: CompiledJob, step: in
         cancelled_at=row.cancel_requested_at,
         cancelled_by=None if asked is None else orjson.loads(asked).get("by"),
         waits_for=_waits_for(tx, engine, row, depth) if row.state == "waiting" else (),
+        sla={} if row.sla is None else orjson.loads(row.sla),
         graph=job.graph,
         tasks=tasks,
     )

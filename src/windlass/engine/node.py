@@ -19,6 +19,7 @@ from windlass.engine.pipeline import Pipeline, Workshop
 from windlass.engine.queue import StoreQueue, WorkerFace
 from windlass.engine.recovery import settle_all
 from windlass.engine.service import Service
+from windlass.engine.services.alerter import Alerter
 from windlass.engine.services.archiver import Archiver
 from windlass.engine.services.doorkeeper import Doorkeeper
 from windlass.engine.services.listener import Listener
@@ -117,6 +118,7 @@ async def start_node(
     listens = Listener(engine)
     listener = Service(listens)
     engine.metrics.sources += [archive_figures(engine.swept), disk_figures(engine.room)]
+    alerter = Service(Alerter(engine, clock or SystemClock()))
     storekeepers = [] if engine.room.quota is None else [Service(Storekeeper(engine))]
     services = [
         timer,
@@ -124,11 +126,13 @@ async def start_node(
         reconciler,
         doorkeeper,
         listener,
+        alerter,
         Service(Tallier(engine)),
         Service(Archiver(engine)),
         *storekeepers,
     ]
     engine.store.on_hint("wake", timer.hint)
+    engine.store.on_hint("sla", alerter.hint)
     engine.store.on_hint("places", doorkeeper.hint)
     engine.store.on_hint("listen", partial(listens.begun, listener.hint))
     engine.store.on_hint("events", partial(listens.told, listener.hint))

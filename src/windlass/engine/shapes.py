@@ -61,6 +61,7 @@ def run_shape(
         "deadline": _time(row.deadline),
         "cancelRequestedAt": _time(row.cancel_requested_at),
         "restoredAt": _time(row.restored_at),
+        "sla": _sla(row.sla),
         "waitingFor": _waiting_for(row, awaits),
         "progress": {
             "percent": _percent(shown_counts) if said is None or row.state == "completed" else said,
@@ -150,7 +151,7 @@ def event_shape(event: Event) -> dict[str, Any]:
         "runId": _id(event.run_id),
         "taskId": None if event.run_id is None or event.task is None else task_id(event.run_id, event.task),
         "at": to_text(event.at),
-        "data": {name: _time(value) if name in {"at", "until"} else value for name, value in event.data.items()},
+        "data": {name: _time(value) if name in {"at", "until", "due"} else value for name, value in event.data.items()},
     }
 
 
@@ -186,6 +187,17 @@ def _waiting_for(row: Any, awaits: Sequence[Any]) -> Any:
         return noted
     runs = [{"id": id_text(one.id), "job": one.job, "state": one.state, "condition": one.condition} for one in awaits]
     return {**(noted or {}), "runs": runs}
+
+
+def _sla(text: str | None) -> dict[str, Any] | None:
+    """Return by when a run should have ended, and what of that it missed; None where its job promises nothing."""
+    if text is None:
+        return None
+    times = {"due", "missedAt"}
+    return {
+        name: {"missedAt": None} | {key: to_text(value) if key in times else value for key, value in one.items()}
+        for name, one in orjson.loads(text).items()
+    }
 
 
 def _percent(counts: Mapping[str, int]) -> float:

@@ -14,6 +14,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.entering import Entry, enter, entered, waiting_time
 from windlass.engine.keeping import take_over
 from windlass.engine.once import request, run_under_key, stand_for
+from windlass.engine.punctuality import promise
 from windlass.engine.tracing import with_trace
 from windlass.errors import Conflict, NotFound, UserError
 from windlass.ids import id_text
@@ -194,12 +195,22 @@ def _accept(
     if entry is not None:
         facts = [entered(tx, runs[0], len(tasks), entry) or facts[0]]
     hot.insert_facts(tx, facts)
+    _promise(tx, prepared.job, runs, tied)
     tx.hints.add("ready")
     if any(run.state == "scheduled" or run.deadline < soon for run in runs):
         tx.hints.add("wake")
     if tied:
         _tie(tx, engine, prepared, tied)
     return accepted
+
+
+def _promise(
+    tx: Transaction, job: CompiledJob, runs: Sequence[NewRun], tied: Sequence[tuple[bytes, Submission]]
+) -> None:
+    """Note by when new runs should end; those that wait for other runs are promised nothing before their release."""
+    if job.job.sla is not None:
+        held = {run_id for run_id, submission in tied if submission.depends_on}
+        promise(tx, job, [(run.id, _due(run)) for run in runs if run.id not in held])
 
 
 def _tie(tx: Transaction, engine: Engine, prepared: Prepared, tied: Sequence[tuple[bytes, Submission]]) -> None:
@@ -280,7 +291,7 @@ def _add_tasks(
     tasks: list[NewTask],
     kept: frozenset[int],
 ) -> None:
-    due = run.created_at if run.scheduled_at is None else max(run.scheduled_at, run.created_at)
+    due = _due(run)
     rank = engine.rank(due, run.priority)
     waiting = run.state == "waiting"
     for step, before in enumerate(prepared.job.graph.predecessors):
@@ -298,6 +309,11 @@ def _add_tasks(
         )  # fmt: skip
     if prepared.job.job.max_parallel_tasks:
         _hold_back(tasks, run.id, prepared.job.job.max_parallel_tasks)
+
+
+def _due(run: NewRun) -> int:
+    """Return when a run could begin: when it was accepted, or at its not-before time."""
+    return run.created_at if run.scheduled_at is None else max(run.scheduled_at, run.created_at)
 
 
 def _hold_back(tasks: list[NewTask], run_id: bytes, most: int) -> None:

@@ -13,6 +13,7 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 | `run.cancel_requested` | somebody asked to stop it | `by`, `again` |
 | `run.progress` | a step reported how far it is | `percent`, `message` |
 | `run.retried` | a final run was run again as another one | `run`, `by` |
+| `run.sla_missed` | it did not end when its job's `sla` promises; nothing is stopped | `sla`, `due` |
 | `run.repaired` | something of it that nobody would have moved was put right | `repairs` |
 | `run.completed` `run.failed` `run.cancelled` `run.timeout` | it ended | `reason` |
 | `task.queued` | its predecessors are final, it may be taken | |
@@ -47,6 +48,7 @@ RUN_EVENTS = frozenset(
         "run.progress",
         "run.retried",
         "run.repaired",
+        "run.sla_missed",
         "run.completed",
         "run.failed",
         "run.cancelled",

@@ -11,7 +11,7 @@ from windlass.model.steptype import StepSpec
 Path = tuple[str | int, ...]
 
 #: Fields of a job whose engine has not landed.
-JOB_FIELDS: Final = ("callbacks", "rateLimits", "sla")
+JOB_FIELDS: Final = ("callbacks", "rateLimits")
 #: Fields of a step whose engine has not landed.
 STEP_FIELDS: Final = ("targets", "cache", "rateLimit")
 #: Types of triggers that start nothing yet.

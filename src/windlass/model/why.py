@@ -88,6 +88,8 @@ class RunFacts:
     cancelled_by: str | None = None
     #: What a waiting run waits for: finished causes.
     waits_for: Sequence[Cause] = ()
+    #: By when it should have ended (`model.sla`).
+    sla: Mapping[str, Any] = field(default_factory=dict)
     graph: StepGraph
     tasks: Sequence[TaskFacts]
 
@@ -98,7 +100,7 @@ def explain_run(run: RunFacts) -> dict[str, Any]:
         "subject": {"run": run.id, "job": run.job},
         "state": run.state,
         "reason": run.reason,
-        "because": _of_run(_Reader(run)),
+        "because": [*_of_run(_Reader(run)), *_late(run)],
     }
 
 
@@ -129,6 +131,20 @@ def _of_run(reader: _Reader) -> list[Cause]:
         asked = [_cancelled(run, "Somebody asked")] if run.cancelled_at is not None else []
         return asked + reader.behind(task for task in run.tasks if task.state not in TASK_FINAL | {"pending"})
     return _of_end(reader)
+
+
+def _late(run: RunFacts) -> list[Cause]:
+    """Return the promises of its job that a run has missed."""
+    missed = [(name, one) for name, one in run.sla.items() if one.get("missedAt") is not None]
+    return [
+        cause(
+            "sla_missed",
+            f"It is late: by the sla of its job ({name}) it should have ended by {_time(one['due'])}.",
+            sla=name,
+            due=_time(one["due"]),
+        )
+        for name, one in missed
+    ]
 
 
 def _of_end(reader: _Reader) -> list[Cause]:

@@ -43,6 +43,8 @@ class RunFilter:
     until: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     parent_id: bytes | None = None
+    #: Only runs that missed what their job's `sla` promises; False takes all.
+    sla_missed: bool = False
     #: Only runs before this one in the list: the cursor of the page before.
     before: bytes | None = None
     limit: int = 50
@@ -67,7 +69,7 @@ def page_of(tx: Transaction, filters: RunFilter) -> Select[tuple[Any]]:
     """
     if filters.labels:
         return _labelled(filters)
-    if filters.parent_id is not None:
+    if filters.parent_id is not None or filters.sla_missed:
         return _newest(filters, lookup=False)
     projects = _projects(tx, filters)
     if not projects:
@@ -138,6 +140,8 @@ def _conditions(filters: RunFilter, *, lookup: bool = True) -> list[ColumnElemen
         conditions.append(runs.c.created_at < filters.until)
     if filters.parent_id is not None:
         conditions.append(runs.c.parent_id == filters.parent_id)
+    if filters.sla_missed:
+        conditions.append(runs.c.sla_missed == literal_column("1"))  # the very words of its index
     return conditions
 
 

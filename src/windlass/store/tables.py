@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
 from windlass.store import archive_tables as _archive_tables  # noqa: F401 - tables of the same schema
+from windlass.store import cache_tables as _cache_tables  # noqa: F401 - tables of the same schema
 from windlass.store.columns import Id, Json, Serial, Time, every_table
 from windlass.store.columns import one_of as _one_of
 from windlass.store.columns import partial as _partial
@@ -206,6 +207,11 @@ runs = Table(
     #: What the run is counted under by its job's `concurrency`, and its place among those that wait for that.
     Column("limit_key", Text),
     Column("limit_rank", BigInteger),
+    #: When it should have ended by its job's `sla`, and what of that was missed (`model.sla`); the next such time that
+    #: somebody must look at; 1 once one was missed.
+    Column("sla", Json),
+    Column("sla_at", Time),
+    Column("sla_missed", SmallInteger, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("id"),
     CheckConstraint(_one_of("state", set(RUN_MOVES)), name="state"),
     CheckConstraint(f"{_one_of('state', RUN_FINAL)} = (finished_at IS NOT NULL)", name="finished"),
@@ -216,6 +222,8 @@ runs = Table(
     _partial("ix_runs_ended_badly", "job_id", "state", "id", where=ENDED_BADLY),
     _partial("ix_runs_awaited", "id", where="awaited = 1 AND finished_at IS NOT NULL"),
     _partial("ix_runs_limit", "limit_key", "state", "limit_rank", "id", where=LIMITED),
+    _partial("ix_runs_sla", "sla_at", where="sla_at IS NOT NULL"),
+    _partial("ix_runs_sla_missed", "id", where="sla_missed = 1"),
     sqlite_with_rowid=False,
 )
 

@@ -171,6 +171,7 @@ async def get_runs(engine: Engine, request: Request) -> Answer:
         since=query.get("since"),
         until=query.get("until"),
         labels=pairs(query.get("label", ()), "label"),
+        sla_missed=query.get("slaMissed", False),
         before=id_cursor(request),
         limit=query["limit"],
     )
@@ -275,6 +276,7 @@ _RUN: Final = f"{ROOT}/runs/{{run}}"
 _FILTERS: Final = (
     LIST_PROJECT,
     Query("state", "states of the runs", "texts", choices=tuple(RUN_MOVES)),
+    Query("slaMissed", "only runs that missed what the `sla` of their job promises", "boolean"),
     Query("since", "created at this time or later", "time"),
     Query("until", "created before this time", "time"),
     LABELS,

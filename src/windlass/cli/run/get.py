@@ -72,6 +72,15 @@ def note_lacking(session: Session, run: Mapping[str, Any]) -> None:
         session.out.note(f"Run {run['id']} waits for {lacks}")
 
 
+def sla_text(sla: Mapping[str, Any] | None) -> str:
+    """Return by when a run should have ended, in one line, and what of that it missed."""
+    said = []
+    for name, one in (sla or {}).items():
+        zone = f" {plain(one['zone'])}" if "zone" in one else ""
+        said.append(f"{name} by {local_time(one['due'])}{zone}{', missed' if one['missedAt'] else ''}")
+    return "; ".join(said)
+
+
 def _attempt(task: Mapping[str, Any]) -> str:
     if not task["attempt"]:
         return ""
@@ -174,6 +183,7 @@ def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output)
             ("took", duration(between(run["startedAt"], run["finishedAt"]))),
             ("cancel asked", local_time(run["cancelRequestedAt"])),
             ("restored", local_time(run["restoredAt"])),
+            ("sla", sla_text(run["sla"])),
             ("deadline", "" if run["finishedAt"] else local_time(run["deadline"])),
             ("allowed failures", plain(run["allowedFailures"] or None)),
             ("outputs", plain(run["outputs"])),

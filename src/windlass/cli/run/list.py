@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from windlass.cli.command import make
@@ -12,6 +15,14 @@ from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column
 from windlass.cli.text import ago, between, duration, minute, plain, short_id
 from windlass.model.state import RUN_MOVES
+
+
+def _reason(run: Mapping[str, Any]) -> str:
+    """Return what is to be said beside the state of a run."""
+    reason = "" if run["reason"] == run["state"] else plain(run["reason"])
+    late = "sla missed" if any(one["missedAt"] for one in (run["sla"] or {}).values()) else ""
+    return ", ".join(filter(None, (reason, late)))
+
 
 _COLUMNS = (
     Column("RUN", lambda row: row["id"], narrow=lambda row: short_id(row["id"])),
@@ -30,9 +41,7 @@ _COLUMNS = (
         right=True,
         drops=True,
     ),
-    Column(
-        "REASON", lambda row: "" if row["reason"] == row["state"] else plain(row["reason"]), shrinks=True, drops=True
-    ),
+    Column("REASON", _reason, shrinks=True, drops=True),
     Column("PARAMETERS", lambda row: plain(row["parameters"]), shrinks=True, drops=True),
 )
 
@@ -40,6 +49,7 @@ _EXAMPLES = """
 windlass run list --job orders --state failed --since 1d
 windlass run list --state running --state queued
 windlass run list -l team=data --json
+windlass run list --sla-missed --since 7d
 """
 
 
@@ -58,6 +68,7 @@ windlass run list -l team=data --json
 )
 @click.option("--until", metavar="TIME", help="Only runs created before this time, or longer ago than this.")
 @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="Only runs with this label.")
+@click.option("--sla-missed", is_flag=True, help="Only runs that did not end when the sla of their job promises.")
 @limit_option(20)
 def command(
     session: Session,
@@ -67,6 +78,7 @@ def command(
     since: str | None,
     until: str | None,
     label: tuple[str, ...],
+    sla_missed: bool,
     limit: int,
 ) -> None:
     """List runs, newest first. With --project '*' those of all projects."""
@@ -81,8 +93,9 @@ def command(
                 since=past(since, "--since"),
                 until=past(until, "--until"),
                 label=label,
+                slaMissed="true" if sla_missed else None,
             )
         )
-    asked = any((job, state, since, until, label))
+    asked = any((job, state, since, until, label, sla_missed))
     nothing = "No run fits." if asked else "There are no runs; `windlass run start JOB` starts one."
     session.out.rows(runs, _COLUMNS, nothing)

@@ -20,6 +20,12 @@ HISTORY: Final = (
     Family(
         "windlass_runs_repaired_total", "counter", "Runs that nobody would have moved, and were put right", ("job",)
     ),
+    Family(
+        "windlass_runs_sla_missed_total",
+        "counter",
+        "Times that a run did not end when the `sla` of its job promises",
+        ("job",),
+    ),
     Family("windlass_attempts_started_total", "counter", "Attempts that were started", ("job",)),
     Family("windlass_attempts_ended_total", "counter", "Attempts that ended, by their outcome", ("job", "outcome")),
     Family("windlass_output_bytes_total", "counter", "Bytes that steps wrote, of attempts that ended", ("job",)),

@@ -165,6 +165,8 @@ def _count_event(history: History, job_id: bytes | None, name: str, number: int)
         history.count("windlass_runs_ended_total", job_id, name.removeprefix("run."), by=number)
     elif name == "run.repaired":
         history.count("windlass_runs_repaired_total", job_id, by=number)
+    elif name == "run.sla_missed":
+        history.count("windlass_runs_sla_missed_total", job_id, by=number)
     elif name == "task.started":
         history.count("windlass_attempts_started_total", job_id, by=number)
     elif name in _TASK_ENDED:

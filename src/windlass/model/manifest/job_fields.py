@@ -44,8 +44,12 @@ RATE_LIMIT = Record(
 SLA = Record(
     "sla",
     {
-        "duration": Field(DURATION, "a run that takes longer raises an alert"),
-        "completedBy": Field(Text("a time of day such as 06:00", pattern=r"([01]\d|2[0-3]):[0-5]\d"), "UTC"),
+        "duration": Field(DURATION, "a run that has not ended so long after it could begin raises an alert"),
+        "completedBy": Field(
+            Text("a time of day such as 06:00", pattern=r"([01]\d|2[0-3]):[0-5]\d"),
+            "a run that has not ended by then raises an alert; in the zone of the job's first cron trigger that names "
+            "one, else UTC",
+        ),
     },
 )
 RETENTION = Record(
