@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from uuid import uuid4
 
 SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,21 +32,64 @@ class SystemClock:
         return time.time_ns() // 1000
 
 
+class Clocks(NamedTuple):
+    """The wall clock, which people and programs set, beside one that nobody can set; in microseconds."""
+
+    #: When the other clock began; it goes on over the end of a process.
+    boot: str
+    #: Since then, sleep included.
+    up: int
+    wall: int
+
+
+def read_clocks() -> Clocks:
+    """Return what the clocks of this machine say, all at the same moment."""
+    return Clocks(_boot(), time.clock_gettime_ns(_STEADY) // 1000, time.time_ns() // 1000)
+
+
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+@cache
+def _boot() -> str:
+    """Return a text that is another one after each boot; where the system tells none, of each process."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return uuid4().hex
+
+
 class ManualClock:
     """A clock for tests: it stands still until it is moved."""
 
     def __init__(self, start: int = 1_750_000_000 * SECOND) -> None:
         """Start at `start` microseconds."""
         self._now = start
+        self._up = 0
+        self._boots = 0
 
     def now(self) -> int:
         """Return the time that was set."""
         return self._now
 
     def advance(self, seconds: float) -> int:
-        """Move by `seconds` (backwards if negative) and return the new time."""
+        """Let `seconds` pass, or set the time back if negative; return the new time."""
+        self._up += max(0, round(seconds * SECOND))
+        return self.set_by(seconds)
+
+    def set_by(self, seconds: float) -> int:
+        """Set the time forward or back while none passes; return the new time."""
         self._now += round(seconds * SECOND)
         return self._now
+
+    def reboot(self) -> None:
+        """Begin to count anew what passes."""
+        self._boots += 1
+        self._up = 0
+
+    def readings(self) -> Clocks:
+        """Return this time beside what has passed since the last boot."""
+        return Clocks(f"boot {self._boots}", self._up, self._now)
 
 
 def micros(seconds: float) -> int:

@@ -66,6 +66,7 @@ class World:
             jobs=JobCache(to_job),
             catalog=CATALOG,
             chance=lambda: 0.0,
+            clocks=self.clock.readings,
         )
 
     def _store(self) -> SqliteStore:

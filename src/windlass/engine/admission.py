@@ -11,6 +11,7 @@ from windlass.clock import SECOND, micros
 from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.compiled import compiled
 from windlass.engine.engine import Engine
+from windlass.engine.rating import forget_starts
 from windlass.engine.setting_aside import set_aside
 from windlass.ids import id_text
 from windlass.model.concurrency import as_ranges, free_places
@@ -74,6 +75,7 @@ def admit_all(tx: Transaction, engine: Engine) -> int:
     aside because nothing could be read of them.
     """
     run_limits.drop_unused_keys(tx, tx.now - _UNUSED)
+    forget_starts(tx, engine)
     return sum(admit(tx, engine, key) for key in run_limits.keys_waited_for(tx))
 
 

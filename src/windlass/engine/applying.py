@@ -15,6 +15,7 @@ from windlass.engine.templates import read_manifests
 from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.model.apply_plan import PROTECTED_LABEL, ApplyPlan, Provenance, Standing, Wanted, plan_apply
 from windlass.model.manifest.load import Document
+from windlass.model.rates import other_limit, stated_in
 from windlass.store.jobs import (
     StoredJob,
     deleted_jobs_named,
@@ -26,6 +27,7 @@ from windlass.store.jobs import (
     mark_enabled,
     update_job,
 )
+from windlass.store.rates import keep_stated, stated_by_others
 from windlass.store.revisions import insert_revision
 from windlass.store.transaction import Transaction
 
@@ -148,10 +150,24 @@ def _planned(tx: Transaction, manifests: Manifests, options: ApplyOptions) -> tu
         raise Conflict(
             "\n".join(f'job "{alias}" is there with other content: take it over with --overwrite' for alias in there)
         )
+    plan = replace(plan, warnings=(*plan.warnings, *_other_limits(tx, manifests, options.project)))
     if plan.prune and (plan.conflicts or manifests.errors):
         warning = "nothing was pruned, because documents were held back"
         plan = replace(plan, prune=(), warnings=(*plan.warnings, warning))
     return plan, standing
+
+
+def _other_limits(tx: Transaction, manifests: Manifests, project: str) -> list[str]:
+    """Return warnings about resources to which jobs that are stored, and not in this call, give another limit."""
+    names = [located.document.alias for located in manifests.documents]
+    found = []
+    for located in manifests.documents:
+        for name, rate in stated_in(located.document.canonical).items():
+            others = stated_by_others(tx, project, name, names)
+            differing = next(((alias, other) for alias, other in others if other != rate), None)
+            if differing is not None:
+                found.append(f"{located.place}: warning: {other_limit(name, rate, *differing)}")
+    return found
 
 
 def _standing(job: StoredJob) -> Standing:
@@ -165,11 +181,13 @@ def _apply_one(
     document = located.document
     labels = document.canonical["metadata"].get("labels", {})
     provenance = _provenance(located, options)
+    limits = stated_in(document.canonical)
     if standing is None:
         job_id, number = engine.ids.new(), 1
         insert_job(
             tx, job_id=job_id, project=options.project, alias=document.alias, labels=labels, provenance=provenance
         )
+        keep_stated(tx, job_id, options.project, limits)
     else:
         changed = standing.digest != document.digest
         kept = provenance == standing.provenance or (provenance is None and not options.force)
@@ -180,6 +198,7 @@ def _apply_one(
             options = replace(options, message=_taken_over(standing, provenance, options.message))
         job_id, number = standing.id, standing.revision + (changed or taken)
         update_job(tx, job_id, revision=number, labels=labels, provenance=provenance)
+        keep_stated(tx, job_id, options.project, limits)
         if not (changed or taken):
             return number
     add_revision(tx, engine, job_id, number, document, provenance, options)

@@ -8,6 +8,7 @@ from typing import Any
 
 from windlass.engine.compiled import CompiledJob
 from windlass.model.definition import Step
+from windlass.model.rates import NOTHING, Takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ class Claim:
         """The step that the task stands for."""
         return self.job.job.steps[self.step_number]
 
+    @property
+    def takes(self) -> Takes:
+        """What its start takes of limited resources."""
+        return NOTHING if self.job.takes is None else self.job.takes[self.step_number]
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -67,3 +73,5 @@ class Exchange:
     stops: list[tuple[int, int, str]]
     #: How many tasks the worker may hold; None where nobody says.
     slots: int | None = None
+    #: Seconds after which there is more to take; None where nobody knows.
+    again: float | None = None

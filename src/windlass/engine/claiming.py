@@ -11,6 +11,7 @@ from windlass.engine.claim import Claim, StepResult
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
 from windlass.engine.fan import Fan
+from windlass.engine.rating import note_starts
 from windlass.engine.serving import Serving
 from windlass.engine.setting_aside import set_aside
 from windlass.store import hot_sqlite as hot
@@ -21,11 +22,16 @@ _NO_VALUES: Mapping[str, Any] = {}
 _NO_RESULTS: Mapping[str, StepResult] = {}
 
 
-def take(tx: Transaction, engine: Engine, worker_id: int, worker: str, serving: Serving, capacity: int) -> list[Claim]:
-    """Claim up to `capacity` tasks, lowest rank first, and start what needs no decision before its start."""
-    rows = serving.ready(tx, capacity)
+def take(
+    tx: Transaction, engine: Engine, worker_id: int, worker: str, serving: Serving, capacity: int
+) -> tuple[list[Claim], float | None]:
+    """Claim up to `capacity` tasks, lowest rank first, and start what needs no decision before its start.
+
+    Return the claims, and the seconds after which there is more to take, where that is known.
+    """
+    rows, again = serving.ready(tx, engine, capacity)
     if not rows:
-        return []
+        return [], again
     claims: list[Claim] = []
     starting: list[Ready] = []
     held: list[Ready] = []
@@ -42,7 +48,9 @@ def take(tx: Transaction, engine: Engine, worker_id: int, worker: str, serving: 
     if starting:
         hot.claim_and_start(tx, worker_id, starting)
         _tell(tx, worker, starting)
-    return claims
+        if serving.known.takes:
+            note_starts(tx, engine, (claim for claim in claims if claim.started_at is not None))
+    return claims, again
 
 
 def _claims(tx: Transaction, engine: Engine, rows: Sequence[Ready]) -> list[tuple[Ready, Claim]]:
@@ -64,7 +72,7 @@ def _claims(tx: Transaction, engine: Engine, rows: Sequence[Ready]) -> list[tupl
     return [one for one in found if one[0].run_id not in unreadable]
 
 
-def start(tx: Transaction, claim: Claim, worker: str) -> bool:
+def start(tx: Transaction, engine: Engine, claim: Claim, worker: str) -> bool:
     """Start a claimed task; False where the claim no longer stands.
 
     Asked again, because the answer was lost, it says the same.
@@ -74,6 +82,8 @@ def start(tx: Transaction, claim: Claim, worker: str) -> bool:
         return row is not None and (row.fence, row.attempt, row.state) == (claim.fence, claim.attempt, "running")
     claim.started_at = tx.now
     claim.first_started_at = claim.first_started_at or tx.now
+    if claim.takes:
+        note_starts(tx, engine, [claim])
     flags = hot.run_flags(tx, claim.run_id)
     first = flags is not None and flags.state == "queued"
     if first:

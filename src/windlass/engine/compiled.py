@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from windlass.errors import NotFound, WindlassError
 from windlass.model.catalog import StepCatalog
 from windlass.model.definition import Job, TriggerRule
 from windlass.model.graph import StepGraph, step_graph
+from windlass.model.rates import Rate, Takes, stated, takes_of
 from windlass.model.rendering import CompiledStep, compile_step
 from windlass.store.revisions import revision
 from windlass.store.transaction import Transaction
@@ -36,6 +37,9 @@ class CompiledJob:
     graph: StepGraph
     #: Trigger rule of each step, by its place in the file.
     rules: tuple[TriggerRule, ...]
+    #: What a start of each step takes of limited resources; None where none takes anything. The limits that it states.
+    takes: Sequence[Takes] | None = None
+    stated: Mapping[str, Rate] = field(default_factory=dict)
     #: Steps compiled for rendering, made when they are first needed.
     _steps: dict[int, CompiledStep] = field(default_factory=dict, repr=False)
     #: Numbers of steps by name, made when they are first needed.
@@ -123,6 +127,8 @@ class JobCache:
             job=job,
             graph=graph,
             rules=tuple(step.trigger_rule for step in job.steps),
+            takes=takes_of(job),
+            stated=stated(job),
         )
 
     def _drop(self, revision_id: int) -> None:

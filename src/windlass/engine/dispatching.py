@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from windlass.clock import to_text
 from windlass.engine.engine import Engine
+from windlass.engine.holding_back import limits_now
 from windlass.errors import NotFound, UserError
 from windlass.model.did_you_mean import suggestion
 from windlass.model.printable import printable
@@ -62,7 +63,8 @@ def list_queues(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
         found["limit"] = found["limit"] if said.slots is None else said.slots
         if said.paused_at is not None:
             found["paused"] = {"since": to_text(said.paused_at), "by": said.paused_by, "why": said.paused_why}
-    return [queues[name] for name in sorted(queues)]
+    limits = limits_now(tx, engine)
+    return [queues[name] | {"rateLimits": limits.rates_of_queue(name)} for name in sorted(queues)]
 
 
 def maintenance(tx: Transaction) -> dict[str, Any]:

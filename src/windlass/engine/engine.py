@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from windlass.clock import Clocks, read_clocks
 from windlass.engine.compiled import JobCache
 from windlass.engine.fan import FanCache
 from windlass.engine.metrics.metrics import Metrics
@@ -33,6 +34,8 @@ class Engine:
     parts: dict[str, Callable[[], str | None]] = field(default_factory=dict)
     #: Numbers in [0, 1) that spread retries.
     chance: Callable[[], float] = field(default=random.random)
+    #: The clock of the store beside one that nobody sets.
+    clocks: Callable[[], Clocks] = read_clocks
     metrics: Metrics = field(default_factory=Metrics)
     #: Held by whoever moves runs to the archive or back.
     archiving: asyncio.Lock = field(default_factory=asyncio.Lock)

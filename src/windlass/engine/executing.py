@@ -13,7 +13,7 @@ from windlass.engine.dispatching import maintenance, maintenance_sentence
 from windlass.engine.engine import Engine
 from windlass.engine.manifests import Located, ManifestText
 from windlass.engine.reading import get_run
-from windlass.engine.starting import Start, checked, points
+from windlass.engine.starting import Start, checked, points, routed
 from windlass.engine.submission import Prepared, Submission, submit
 from windlass.engine.templates import read_manifests
 from windlass.engine.unlisted import unlisted
@@ -66,7 +66,7 @@ def _prepare(tx: Transaction, engine: Engine, located: Located, project: str, by
     if said["on"]:
         raise Conflict(f"{maintenance_sentence(said).capitalize()}; `windlass maintenance off` ends it.")
     job = unlisted(tx, engine, located.document, project=project, author=by)
-    return Prepared(job, workers.route_id(tx, QUEUE, engine.settings.pool, {}), QUEUE)
+    return routed(tx, job, engine.settings.pool, {}, QUEUE)
 
 
 def _digest(text: ManifestText) -> str:

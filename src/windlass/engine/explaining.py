@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import orjson
 
-from windlass.clock import micros
 from windlass.engine.book import plain_layout
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
+from windlass.engine.holding_back import limits_now
+from windlass.engine.present import served_by, working
 from windlass.engine.reading import read_run
 from windlass.errors import NotFound
 from windlass.ids import id_text, parse_id
@@ -18,7 +19,7 @@ from windlass.model.cause import SHOWN, Cause, waits_for
 from windlass.model.did_you_mean import suggestion
 from windlass.model.state import RUN_FINAL
 from windlass.model.why import Place, RunFacts, TaskFacts, explain_run, explain_step
-from windlass.store import places, workers
+from windlass.store import places
 from windlass.store import runs as stored
 from windlass.store.event_waits import waits_of
 from windlass.store.places import QueuePlace
@@ -142,28 +143,29 @@ def _places(tx: Transaction, engine: Engine, run_id: bytes, *spans: tuple[int, i
     found = {place for span in spans for place in places.places_of(tx, run_id, *span, _PLACES)}
     if not found:
         return {}
-    after = tx.now - micros(engine.settings.lease)
-    live = [
-        (worker, workers.served_routes(tx, pool=worker.pool, labels=_read(worker.labels), queues=_read(worker.queues)))
-        for worker in workers.live(tx)
-        if worker.heartbeat_at > after
-    ]
-    return {place.task: _place(tx, place, live) for place in found}
+    there = [(worker, served_by(tx, [worker])) for worker in working(tx, engine)]
+    limits = limits_now(tx, engine)
+    return {place.task: _place(tx, place, there, limits.of(place.route_id, place.revision_id)) for place in found}
 
 
-def _place(tx: Transaction, place: QueuePlace, live: Sequence[tuple[Any, list[int]]]) -> Place:
-    serving = [(worker, routes) for worker, routes in live if place.route_id in routes]
+def _place(
+    tx: Transaction, place: QueuePlace, there: Sequence[tuple[Any, set[int]]], held_back: Sequence[Cause]
+) -> Place:
+    serving = [(worker, routes) for worker, routes in there if place.route_id in routes]
     routes = sorted({route for _, found in serving for route in found} or {place.route_id})
     ahead = places.ahead_of(tx, place, routes, _MOST_AHEAD)
+    taking = [worker for worker, _ in serving if not worker.draining]
     return Place(
         queue=place.queue,
         pool=place.pool,
         labels=_read(place.labels),
         ahead=ahead,
         more=ahead >= _MOST_AHEAD,
-        workers=len(serving),
-        slots=sum(worker.slots for worker, _ in serving),
-        busy=sum(worker.busy for worker, _ in serving),
+        workers=len(taking),
+        draining=len(serving) - len(taking),
+        slots=sum(worker.slots for worker in taking),
+        busy=sum(worker.busy for worker in taking),
+        held_back=held_back,
     )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from windlass.clock import SECOND, micros, to_text
+from windlass.clock import SECOND, to_text
 from windlass.engine.engine import Engine
+from windlass.engine.present import working
 from windlass.engine.room import look_at
 from windlass.errors import WindlassError
 from windlass.model.room import amount
-from windlass.store import stuck, workers
+from windlass.store import stuck
 from windlass.store.transaction import Transaction
 
 Status = Literal["ok", "degraded", "down"]
@@ -71,25 +72,25 @@ async def _store(engine: Engine) -> list[Part]:
     try:
         return [
             Part("store", "ok", f"{engine.store.kind} can be read"),
-            *await engine.store.read(_in_store, micros(engine.settings.lease)),
+            *await engine.store.read(_in_store, engine),
         ]
     except WindlassError as error:
         return [Part("store", "down", str(error))]
 
 
-def _in_store(tx: Transaction, lease: int) -> list[Part]:
-    alive = [row for row in workers.live(tx) if row.heartbeat_at > tx.now - lease]
+def _in_store(tx: Transaction, engine: Engine) -> list[Part]:
+    alive = working(tx, engine)
     slots, busy = sum(row.slots for row in alive), sum(row.busy for row in alive)
     if alive:
-        working = Part("workers", "ok", f"{len(alive)} with {busy} of {slots} slots busy")
+        at_work = Part("workers", "ok", f"{len(alive)} with {busy} of {slots} slots busy")
     else:
-        working = Part("workers", "down", "nobody works on runs: `windlass up` does")
+        at_work = Part("workers", "down", "nobody works on runs: `windlass up` does")
     late = stuck.overdue_tasks(tx, tx.now - LATE * SECOND, 1)
     if late:
         timer = Part("timer", "down", f"a task that was due at {to_text(late[0].since)} was not moved")
     else:
         timer = Part("timer", "ok", "nothing is overdue")
-    return [working, timer]
+    return [at_work, timer]
 
 
 async def _writer(engine: Engine) -> Part:

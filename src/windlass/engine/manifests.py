@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from windlass.model.catalog import StepCatalog
@@ -11,6 +11,7 @@ from windlass.model.manifest.filling import Template
 from windlass.model.manifest.limits import Limits
 from windlass.model.manifest.load import Document, Loaded, load
 from windlass.model.manifest.other_kinds import OtherDocument, template_of
+from windlass.model.rates import Rate, other_limit, stated_in
 from windlass.settings import Settings
 
 _NO_TEMPLATES: Mapping[str, Template] = {}
@@ -97,7 +98,7 @@ def load_manifests(
         if earlier is not located:
             message = f'job "{alias}" is in this call twice: the first one is at {earlier.place}'
             errors.append(Finding("error", message, located.place))
-    warnings = tuple(finding for one in loaded for finding in one.warnings)
+    warnings = (*(finding for one in loaded for finding in one.warnings), *_other_limits(list(first.values())))
     others: dict[str, LocatedOther] = {}
     for other in (LocatedOther(one.file, document) for one in loaded for document in one.others):
         earlier_other = others.setdefault(other.document.alias, other)
@@ -105,6 +106,17 @@ def load_manifests(
             message = f"{other.document.alias} is in this call twice: the first one is at {earlier_other.place}"
             errors.append(Finding("error", message, other.place))
     return Manifests(tuple(first.values()), tuple(errors), warnings, tuple(others.values()))
+
+
+def _other_limits(documents: Sequence[Located]) -> Iterator[Finding]:
+    """Warn of jobs that give a resource another limit than a job before them."""
+    known: dict[str, tuple[str, Rate]] = {}
+    for located in documents:
+        alias = located.document.alias
+        for name, rate in stated_in(located.document.canonical).items():
+            other, theirs = known.setdefault(name, (alias, rate))
+            if theirs != rate:
+                yield Finding("warning", other_limit(name, rate, other, theirs), located.place)
 
 
 def _may_hold_template(text: ManifestText) -> bool:

@@ -106,11 +106,11 @@ class StoreQueue:
         """Take the place of the worker that was lost, unless that was done by another exchange."""
         async with self._joining:
             if self.worker_id == lost:
-                self.worker_id = await self._engine.store.run(_register, self._face)
+                self.worker_id = await self._engine.store.run(_register, self._face, lost)
 
     async def start(self, claim: Claim) -> bool:
         """Start a task that was only claimed; see `Queue.start`."""
-        return await self._engine.store.run(start, claim, self._face.name)
+        return await self._engine.store.run(start, self._engine, claim, self._face.name)
 
     async def append(self, chunks: Sequence[NewChunk]) -> int:
         """Keep output; see `Queue.append`."""
@@ -135,9 +135,10 @@ class StoreQueue:
         if slots is None:
             return None
         claims: list[Claim] = []
+        again = None
         if capacity > 0 and slots > 0:
-            claims = take(tx, self._engine, worker_id, self._face.name, self._served(tx), capacity)
-        return Exchange(claims, hot.asked_to_stop(tx, worker_id), slots)
+            claims, again = take(tx, self._engine, worker_id, self._face.name, self._served(tx), capacity)
+        return Exchange(claims, hot.asked_to_stop(tx, worker_id), slots, again)
 
     def _served(self, tx: Transaction) -> Serving:
         """Return what this worker serves; asked anew whenever something of that has changed."""
@@ -145,7 +146,12 @@ class StoreQueue:
         if self._serving is None or changes != self._known_changes:
             face = self._face
             self._serving = what_to_serve(
-                tx, self._engine.settings, pool=face.pool, labels=dict(face.labels), queues=list(face.queues)
+                tx,
+                self._engine.settings,
+                pool=face.pool,
+                labels=dict(face.labels),
+                queues=list(face.queues),
+                worker_id=self.worker_id,
             )
             self._known_changes = changes
         return self._serving
@@ -155,15 +161,18 @@ class StoreQueue:
         settle_worker(tx, self._engine, self.worker_id, self._face.name)
 
 
-def _register(tx: Transaction, face: WorkerFace) -> int:
+def _register(tx: Transaction, face: WorkerFace, lost: int | None = None) -> int:
+    """Note a worker; one that was lost under another number keeps what was said of it meanwhile."""
+    slots, draining = (None if lost is None else workers.said_of(tx, lost)) or (face.slots, 0)
     return workers.register(
         tx,
+        draining=draining,
         name=face.name,
         host=face.host,
         pid=face.pid,
         pool=face.pool,
         labels=dict(face.labels),
         queues=list(face.queues),
-        slots=face.slots,
+        slots=slots,
         version=face.version,
     )

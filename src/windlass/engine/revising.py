@@ -12,7 +12,9 @@ from windlass.engine.job_shapes import full_job_shape
 from windlass.engine.jobs import find_job, find_revision, split_reference
 from windlass.errors import Conflict, NotFound, UserError
 from windlass.model.printable import printable
+from windlass.model.rates import stated_in
 from windlass.store.jobs import StoredJob, update_job
+from windlass.store.rates import keep_stated
 from windlass.store.revisions import StoredRevision, insert_revision
 from windlass.store.tags import remove_tag, set_tag, tags_of
 from windlass.store.transaction import Transaction
@@ -74,6 +76,7 @@ def _add(
     number = job.revision + 1
     content = orjson.loads(old.content)
     update_job(tx, job.id, revision=number, labels=content["metadata"].get("labels", {}), provenance=None)
+    keep_stated(tx, job.id, job.project, stated_in(content))
     revision_id = insert_revision(
         tx,
         job_id=job.id,
@@ -85,6 +88,7 @@ def _add(
         message=message,
     )
     engine.jobs.forget(revision_id)
+    tx.hints.add("places")  # its limit may have become another one
 
 
 async def tag_revision(

@@ -25,6 +25,7 @@ from windlass.model.definition import PRIORITIES
 from windlass.model.finding import Finding
 from windlass.model.manifest.limits import Limits
 from windlass.model.parameters import check_parameters, from_text
+from windlass.model.rates import route_text
 from windlass.store import runs as stored_runs
 from windlass.store import workers
 from windlass.store.dead_letters import settle_dead
@@ -188,8 +189,17 @@ def prepared_revision(tx: Transaction, engine: Engine, revision_id: int, queue: 
     """Return a revision ready for submissions; `queue` is where its tasks wait instead of the job's own."""
     job = compiled(tx, engine.jobs, revision_id)
     definition = job.job
-    route = workers.route_id(tx, queue or definition.queue, definition.requires.pool, dict(definition.requires.labels))
-    return Prepared(job, route, queue)
+    return routed(tx, job, definition.requires.pool, dict(definition.requires.labels), queue)
+
+
+def routed(tx: Transaction, job: CompiledJob, pool: str, labels: dict[str, str], queue: str | None = None) -> Prepared:
+    """Return a job with the routes of its steps: steps that take of limited resources have their own."""
+    where = queue or job.job.queue
+    route = workers.route_id(tx, where, pool, labels)
+    if job.takes is None:
+        return Prepared(job, route, queue)
+    known = {takes: workers.route_id(tx, where, pool, labels, route_text(job.project, takes)) for takes in job.takes}
+    return Prepared(job, route, queue, [known[takes] for takes in job.takes])
 
 
 def checked(

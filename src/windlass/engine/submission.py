@@ -86,6 +86,8 @@ class Prepared:
     route_id: int
     #: The queue behind the route where it is not the job's own.
     queue: str | None = None
+    #: The route of each step; None where all have the same.
+    routes: Sequence[int] | None = None
 
 
 async def submit(engine: Engine, prepared: Prepared, submissions: Sequence[Submission]) -> list[Accepted]:
@@ -294,14 +296,17 @@ def _add_tasks(
     due = _due(run)
     rank = engine.rank(due, run.priority)
     waiting = run.state == "waiting"
+    route, routes = prepared.route_id, prepared.routes
     for step, before in enumerate(prepared.job.graph.predecessors):
         state = "pending" if before or waiting else run.state
         wake_at = due if state == "scheduled" else None
         queued_at = run.created_at if state == "queued" else None
         outstanding = len(before) or int(waiting)
+        if routes is not None:
+            route = routes[step]
         tasks.extend(
             NewTask(
-                run.id, task, run.revision_id, state, prepared.route_id, run.priority, due, rank, wake_at,
+                run.id, task, run.revision_id, state, route, run.priority, due, rank, wake_at,
                 outstanding, queued_at,
             )
             for task in layout.tasks(step)

@@ -109,7 +109,8 @@ class Worker:
         self._missed = False
         self._loop_task: asyncio.Task[None] | None = None
         self._backoff = 0.0
-        self._idle_listeners: list[Callable[[], None]] = []
+        #: Looks at the queue when there will be more to take.
+        self._again: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> int:
@@ -277,6 +278,10 @@ class Worker:
     def _apply(self, exchange: Exchange) -> None:
         if exchange.slots is not None:
             self.slots = exchange.slots
+        if exchange.again is not None:
+            if self._again is not None:
+                self._again.cancel()
+            self._again = asyncio.get_running_loop().call_later(exchange.again, self._wake.set)
         for claim in exchange.claims:
             self._begin(claim)
         for queue_id, fence, why in exchange.stops:

@@ -69,6 +69,8 @@ class Step:
     cache: Mapping[str, Any] | None = None
     #: `{resource, units}` that one task takes of a limited resource.
     rate_limit: Mapping[str, Any] | None = None
+    #: The same, of several resources; `{resource, limit, window, units}` states a limit that the job does not.
+    rate_limits: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ from windlass.model.steptype import StepSpec
 Path = tuple[str | int, ...]
 
 #: Fields of a job whose engine has not landed.
-JOB_FIELDS: Final = ("callbacks", "rateLimits")
+JOB_FIELDS: Final = ("callbacks",)
 #: Fields of a step whose engine has not landed.
-STEP_FIELDS: Final = ("targets", "cache", "rateLimit")
+STEP_FIELDS: Final = ("targets", "cache")
 #: Types of triggers that start nothing yet.
 TRIGGERS: Final = ("cron", "http", "event")
 #: Sources of secrets that cannot be asked yet.

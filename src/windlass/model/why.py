@@ -33,8 +33,10 @@ class Place:
     ahead: int = 0
     #: True where there are more than were counted.
     more: bool = False
-    #: Workers that live and serve it, with their slots and what they hold.
+    #: Workers that live, serve it and take work, with their slots and what they hold.
     workers: int = 0
+    #: Workers that serve it too, and were told to take no more.
+    draining: int = 0
     slots: int = 0
     busy: int = 0
     #: What holds the queue itself back, such as a pause: finished causes.
@@ -247,6 +249,9 @@ class _Reader:
             needs = f'queue "{place.queue}", pool "{place.pool}"' + "".join(
                 f", {name}={value}" for name, value in sorted(place.labels.items())
             )
+            if place.draining:
+                message = f"Every worker that serves it was told to take no more ({needs})."
+                return [cause("workers_drain", message, workers=place.draining, **facts)]
             return [cause("no_worker", f"No worker that lives serves it ({needs}).", **facts)]
         position = place.ahead + 1
         text = f"more than {place.ahead}" if place.more else str(position)

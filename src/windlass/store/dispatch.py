@@ -86,6 +86,14 @@ def held_by_route(tx: Transaction) -> dict[int, int]:
     return dict(found)
 
 
+def held_by_worker(tx: Transaction) -> dict[int, int]:
+    """Return how many tasks each worker holds."""
+    found = tx.cursor.execute(
+        "SELECT worker_id, count(*) FROM queue WHERE worker_id IS NOT NULL GROUP BY worker_id"
+    ).fetchall()
+    return dict(found)
+
+
 def _say(tx: Transaction, name: str, **values: Any) -> None:
     if not tx.connection.execute(update(queues).where(queues.c.name == name).values(values)).rowcount:
         tx.connection.execute(insert(queues).values(name=name, **values))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
 
+from windlass.store.dispatch import note_change
 from windlass.store.labels import has_label
-from windlass.store.tables import jobs, revisions
+from windlass.store.tables import jobs, rate_limits, revisions
 from windlass.store.transaction import Transaction
 
 Item = TypeVar("Item")
@@ -181,6 +182,8 @@ def mark_deleted(tx: Transaction, job_ids: Iterable[bytes]) -> None:
         tx.connection.execute(
             update(jobs).where(jobs.c.id.in_(part), jobs.c.deleted_at.is_(None)).values(deleted_at=tx.now)
         )
+        if tx.connection.execute(delete(rate_limits).where(rate_limits.c.job_id.in_(part))).rowcount:
+            note_change(tx)
 
 
 def mark_enabled(tx: Transaction, job_id: bytes, *, enabled: bool) -> None:

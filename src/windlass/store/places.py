@@ -19,12 +19,13 @@ class QueuePlace(NamedTuple):
     pool: str
     #: JSON text.
     labels: str
+    revision_id: int
 
 
 def places_of(tx: Transaction, run_id: bytes, first: int, last: int, limit: int) -> list[QueuePlace]:
     """Return the places of up to `limit` of the tasks `first` to `last` of a run, of those that may be taken."""
     rows = tx.cursor.execute(
-        "SELECT q.task, q.id, q.route_id, q.rank, r.queue, r.pool, r.labels FROM queue q "
+        "SELECT q.task, q.id, q.route_id, q.rank, r.queue, r.pool, r.labels, q.revision_id FROM queue q "
         "JOIN routes r ON r.id = q.route_id WHERE q.run_id = ? AND q.task BETWEEN ? AND ? AND q.state = 'queued' "
         "AND q.worker_id IS NULL ORDER BY q.task LIMIT ?",
         (run_id, first, last, limit),
@@ -44,6 +45,19 @@ def ahead_of(tx: Transaction, place: QueuePlace, routes: Sequence[int], most: in
         if ahead >= most:
             break
     return ahead
+
+
+def holding_runs(tx: Transaction, routes: Sequence[int], limit: int) -> list[bytes]:
+    """Return up to `limit` runs of which workers hold tasks on `routes`."""
+    wanted = set(routes)
+    found: dict[bytes, None] = {}
+    rows = tx.cursor.execute("SELECT run_id, route_id FROM queue WHERE worker_id IS NOT NULL ORDER BY id").fetchall()
+    for run_id, route_id in rows:
+        if len(found) == limit:
+            break
+        if route_id in wanted:
+            found[run_id] = None
+    return list(found)
 
 
 def cancel_request(tx: Transaction, run_id: bytes) -> str | None:

@@ -38,6 +38,8 @@ metadata = every_table
 ENDED_BADLY: Final = "state = 'cancelled' OR state = 'failed' OR state = 'timeout'"
 #: Runs that take, or wait for, a place under a limit.
 LIMITED: Final = "limit_key IS NOT NULL AND finished_at IS NULL"
+#: Runs that wait because as many of their project go on as may.
+ONE_TOO_MANY: Final = "state = 'waiting' AND reason = 'max_runs'"
 #: Tasks that are dead letters: they failed for good, and nobody has queued them again.
 DEAD: Final = (
     "allowed = 0 AND requeued_as IS NULL AND (state = 'failed' OR state = 'timeout') "
@@ -113,7 +115,7 @@ routes = Table(
     Column("pool", Text, nullable=False),
     #: Canonical JSON of the labels that a worker must have.
     Column("labels", Json, nullable=False),
-    #: Canonical JSON of the limited resource that each start takes of (`model.rates`); empty where it takes none.
+    #: Canonical JSON of the limited resources that each start takes of (`model.rates`); empty where it takes none.
     Column("rate", Json, nullable=False, server_default=text("''")),
     UniqueConstraint("queue", "pool", "labels", "rate"),
 )
@@ -140,19 +142,37 @@ limit_keys = Table(
 )
 """One row for each limited thing, to be locked by whoever counts and takes of it."""
 
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("job_id", Id, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    #: In microseconds.
+    Column("span", BigInteger, nullable=False),
+    PrimaryKeyConstraint("job_id", "resource"),
+    Index("ix_rate_limits_resource", "project", "resource"),
+    sqlite_with_rowid=False,
+)
+"""The limits of resources that live, listed jobs state; jobs that state none have no row."""
+
 rate_starts = Table(
     "rate_starts",
     metadata,
     Column("project", Text, nullable=False),
     Column("resource", Text, nullable=False),
+    #: By the steady time (`model.steady`), which nobody sets.
     Column("at", Time, nullable=False),
-    Column("queue_id", BigInteger, nullable=False),
-    Column("fence", Integer, nullable=False),
-    Column("units", Integer, nullable=False),
-    PrimaryKeyConstraint("project", "resource", "at", "queue_id", "fence"),
+    #: Starts that are close to each other are one row: the first of them, `at` being the last.
+    Column("since", Time, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    #: When the longest window ends that counted it.
+    Column("until", Time, nullable=False),
+    PrimaryKeyConstraint("project", "resource", "at"),
     sqlite_with_rowid=False,
 )
-"""What was taken of limited resources within their windows; older rows are removed by whoever counts."""
+"""What was taken of limited resources, as long as a window counts it."""
 
 runs = Table(
     "runs",
@@ -224,6 +244,7 @@ runs = Table(
     _partial("ix_runs_limit", "limit_key", "state", "limit_rank", "id", where=LIMITED),
     _partial("ix_runs_sla", "sla_at", where="sla_at IS NOT NULL"),
     _partial("ix_runs_sla_missed", "id", where="sla_missed = 1"),
+    _partial("ix_runs_one_too_many", "project", "limit_rank", "id", where=ONE_TOO_MANY),
     sqlite_with_rowid=False,
 )
 

@@ -23,8 +23,10 @@ def register(
     queues: list[str],
     slots: int,
     version: str,
+    draining: int = 0,
 ) -> int:
     """Note a worker that begins, and return its number."""
+    note_change(tx)
     values = {
         "name": name,
         "host": host,
@@ -33,6 +35,7 @@ def register(
         "labels": canonical(labels),
         "queues": canonical(queues),
         "slots": slots,
+        "draining": draining,
         "version": version,
         "started_at": tx.now,
         "heartbeat_at": tx.now,
@@ -46,6 +49,12 @@ def renew(tx: Transaction, worker_id: int) -> bool:
     return tx.cursor.rowcount == 1
 
 
+def said_of(tx: Transaction, worker_id: int) -> tuple[int, int] | None:
+    """Return the slots that a worker has or had, and 1 where it is to take no more; None where nobody knows it."""
+    row = tx.cursor.execute("SELECT slots, draining FROM workers WHERE id = ?", (worker_id,)).fetchone()
+    return None if row is None else (int(row[0]), int(row[1]))
+
+
 def slots_of(tx: Transaction, worker_id: int) -> int | None:
     """Return how many tasks a worker may hold, 0 where it is to take no more; None where it has ended."""
     row = tx.cursor.execute(
@@ -57,20 +66,21 @@ def slots_of(tx: Transaction, worker_id: int) -> int | None:
 def give_slots(tx: Transaction, worker_id: int, slots: int) -> None:
     """Give one worker so many slots; with 0 it takes no more."""
     values = {"slots": slots, "draining": 0} if slots else {"draining": 1}
+    note_change(tx)
     tx.connection.execute(update(workers).where(workers.c.id == worker_id, workers.c.ended_at.is_(None)).values(values))
 
 
 def set_slots(tx: Transaction, name: str, slots: int) -> int:
     """Give the workers of that name so many slots, and have them take work; return how many those are."""
     found = update(workers).where(workers.c.name == name, workers.c.ended_at.is_(None))
-    tx.hints.add("ready")
+    note_change(tx)
     return tx.connection.execute(found.values(slots=slots, draining=0)).rowcount
 
 
 def drain(tx: Transaction, name: str) -> int:
     """Have the workers of that name take no more; return how many those are."""
     found = update(workers).where(workers.c.name == name, workers.c.ended_at.is_(None))
-    tx.hints.add("ready")
+    note_change(tx)
     return tx.connection.execute(found.values(draining=1)).rowcount
 
 
@@ -82,6 +92,7 @@ def all_routes(tx: Transaction) -> list[Route]:
 
 def end(tx: Transaction, worker_id: int) -> None:
     """Note that a worker is gone."""
+    note_change(tx)
     tx.connection.execute(
         update(workers).where(workers.c.id == worker_id, workers.c.ended_at.is_(None)).values(ended_at=tx.now)
     )
@@ -110,15 +121,17 @@ def canonical(value: dict[str, str] | list[str]) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def route_id(tx: Transaction, queue_name: str, pool: str, labels: dict[str, str]) -> int:
-    """Return the number of a route, made if it is new."""
+def route_id(tx: Transaction, queue_name: str, pool: str, labels: dict[str, str], rate: str = "") -> int:
+    """Return the number of a route, made if it is new; `rate` is what `model.rates.route_text` says of it."""
     text = canonical(labels)
-    found = select(routes.c.id).where(routes.c.queue == queue_name, routes.c.pool == pool, routes.c.labels == text)
+    found = select(routes.c.id).where(
+        routes.c.queue == queue_name, routes.c.pool == pool, routes.c.labels == text, routes.c.rate == rate
+    )
     known = tx.connection.execute(found).scalar_one_or_none()
     if known is not None:
         return int(known)
     note_change(tx)
-    values = {"queue": queue_name, "pool": pool, "labels": text}
+    values = {"queue": queue_name, "pool": pool, "labels": text, "rate": rate}
     return int(tx.connection.execute(insert(routes).values(values).returning(routes.c.id)).scalar_one())
 
 

@@ -9,6 +9,7 @@ from windlass.cli.command import make
 from windlass.cli.session import Session
 from windlass.cli.table import Column
 from windlass.cli.text import ago, plain
+from windlass.model.durations import duration_text
 
 
 def paused(said: Mapping[str, Any] | None) -> str:
@@ -25,6 +26,16 @@ def maintenance_line(said: Mapping[str, Any]) -> str:
     return f"Maintenance is on {since}: nothing is started until `windlass maintenance off`."
 
 
+def rates(row: Mapping[str, Any]) -> str:
+    """Return how much is taken of the limited resources that tasks of a queue take of."""
+    return ", ".join(_rate(one) for one in row["rateLimits"])
+
+
+def _rate(one: Mapping[str, Any]) -> str:
+    following = f", next {ago(one['nextAt'])}" if one["nextAt"] else ""
+    return f"{plain(one['resource'])} {one['used']}/{one['limit']} in {duration_text(one['window'])}{following}"
+
+
 def _of(state: str) -> Column:
     return Column(state.upper(), lambda row: str(row["counts"].get(state, "")), right=True)
 
@@ -33,6 +44,7 @@ _COLUMNS = (
     Column("QUEUE", lambda row: row["name"]),
     *map(_of, ("queued", "running", "pending", "scheduled", "waiting")),
     Column("LIMIT", lambda row: plain(row["limit"]), right=True),
+    Column("RATES", rates, shrinks=True),
     Column("OLDEST", lambda row: ago(row["oldestDueAt"])),
     Column("PAUSED", lambda row: paused(row["paused"]), shrinks=True),
 )

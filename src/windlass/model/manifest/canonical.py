@@ -76,6 +76,7 @@ def to_step(step: Mapping[str, Any]) -> Step:
         log_quota=step.get("logQuota"),
         cache=step.get("cache"),
         rate_limit=step.get("rateLimit"),
+        rate_limits=tuple(step.get("rateLimits", ())),
     )
 
 
@@ -148,6 +149,7 @@ def from_step(step: Step) -> dict[str, Any]:
         artifacts=list(step.artifacts),
         logQuota=step.log_quota,
         rateLimit=step.rate_limit,
+        rateLimits=list(step.rate_limits),
     )
     if step.cache is not None:
         result["cache"] = dict(step.cache)

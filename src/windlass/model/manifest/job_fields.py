@@ -20,6 +20,7 @@ from windlass.model.manifest.words import (
     LONG_TEXT,
     MAPPING,
     TEXT,
+    UNITS,
     Priority,
 )
 
@@ -36,7 +37,7 @@ RATE_LIMIT = Record(
     "a rate limit",
     {
         "resource": Field(TEXT, "name of the limited resource"),
-        "limit": Field(COUNT, "units in one window"),
+        "limit": Field(UNITS, "units in one window"),
         "window": Field(DURATION, "length of the window"),
     },
     required=("resource", "limit", "window"),

@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 
 from windlass.model.manifest.draft import Draft, Findings, Found
 from windlass.model.manifest.problem import Notes
-from windlass.model.manifest.rules import expressions, graph, in_force, names, parameters, secrets, steps, triggers
+from windlass.model.manifest.rules import (
+    expressions,
+    graph,
+    in_force,
+    names,
+    parameters,
+    rates,
+    secrets,
+    steps,
+    triggers,
+)
 
 Rule = Callable[[Draft], Findings]
 
@@ -15,6 +25,7 @@ RULES: Sequence[Rule] = (
     *names.RULES,
     *graph.RULES,
     *steps.RULES,
+    *rates.RULES,
     *triggers.RULES,
     *parameters.RULES,
     *secrets.RULES,

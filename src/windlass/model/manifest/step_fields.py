@@ -28,10 +28,12 @@ from windlass.model.manifest.words import (
     FLAG,
     LABELS,
     MAPPING,
+    MOST_UNITS,
     STEP_NAME,
     STEP_NAMES,
     TEXT,
     TRIGGER_RULE,
+    UNITS,
     VARIABLE_PATTERN,
     Command,
     Condition,
@@ -117,7 +119,17 @@ _RATE_LIMIT = Record(
     "rateLimit",
     {
         "resource": Field(TEXT, "name of the limited resource"),
-        "units": Field(Whole(0), "how much of it one task takes", default=1),
+        "units": Field(Whole(0, MOST_UNITS), "how much of it one task takes", default=1),
+    },
+    required=("resource",),
+)
+_STEP_RATE_LIMIT = Record(
+    "a rate limit of the step",
+    {
+        "resource": Field(TEXT, "name of the limited resource"),
+        "limit": Field(UNITS, "units in one window, where the job does not say it"),
+        "window": Field(DURATION, "length of the window"),
+        "units": Field(Whole(0, MOST_UNITS), "how much of it one task takes", default=1),
     },
     required=("resource",),
 )
@@ -157,6 +169,7 @@ STEP_FIELDS = {
     "logQuota": Field(Size(), "bytes of output kept for one attempt"),
     "cache": Field(Cache(), "whether an earlier result may be taken instead"),
     "rateLimit": Field(_RATE_LIMIT, "what one task takes of a limited resource"),
+    "rateLimits": Field(Listing(_STEP_RATE_LIMIT), "the same, of several resources"),
     **NOT_ACTED_ON_FIELDS,
 }
 STEP = Record("the step", STEP_FIELDS, required=("name",))

@@ -23,7 +23,7 @@ _DEFAULTED = ("timeout", "logQuota", "cache", "onWorkerLost")
 _RETRY = frozenset({"retry", "retries", "retryDelay", "retryBackoff"})
 _FAILURE = ("allowFailure", "onFailure", "continueOnError")
 _SPELLINGS_OF_FAILURE = frozenset(_FAILURE)
-_NEVER_EMPTY = ("env", "artifacts", "matrix", "targets")
+_NEVER_EMPTY = ("env", "artifacts", "matrix", "targets", "rateLimits")
 
 
 @dataclass(frozen=True, slots=True)

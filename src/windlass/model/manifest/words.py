@@ -47,6 +47,9 @@ DURATION = Duration()
 DELAY = Duration(zero=True)
 MAPPING = AnyMapping()
 COUNT = Whole(1)
+#: Most units of a limited resource that a manifest can name.
+MOST_UNITS = 1_000_000_000
+UNITS = Whole(1, MOST_UNITS)
 STEP_NAMES = Listing(STEP_NAME, single=True, unique=True, words="the name of a step, or a list of names")
 TRIGGER_RULE = Choice("all_success", "none_failed", "one_success", "all_failed", "all_done", "always")
 FINAL_STATE = Choice(

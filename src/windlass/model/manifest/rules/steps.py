@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
-from windlass.model.did_you_mean import suggestion
 from windlass.model.durations import duration_text
 from windlass.model.manifest.draft import Draft, Findings, Found
 
@@ -71,37 +68,9 @@ def targets_are_named(draft: Draft) -> Findings:
             yield Found(("steps", number, "targets"), message, about="key")
 
 
-def resources_are_declared(draft: Draft) -> Findings:
-    """See that a limited resource that a step takes is one of the job's, and that what it takes fits."""
-    limits: Mapping[Any, Any] = {entry.get("resource"): entry for entry in draft.canonical.get("rateLimits", ())}
-    for number, step in enumerate(draft.steps):
-        wanted = step.get("rateLimit")
-        if not wanted or "resource" not in wanted:
-            continue
-        name = wanted["resource"]
-        path = ("steps", number, "rateLimit")
-        if name not in limits:
-            near = suggestion(name, [known for known in limits if known])
-            yield Found((*path, "resource"), f'rateLimits has no resource "{name}"{near}')
-        elif wanted.get("units", 1) > (limit := limits[name].get("limit", math.inf)):
-            yield Found((*path, "units"), f'units is more than "{name}" ever has ({limit:,})')
-
-
-def resources_are_unique(draft: Draft) -> Findings:
-    """Each limited resource has one limit."""
-    seen = set()
-    for number, entry in enumerate(draft.canonical.get("rateLimits", ())):
-        name = entry.get("resource")
-        if name in seen:
-            yield Found(("rateLimits", number, "resource"), f'rateLimits has the resource "{name}" twice')
-        seen.add(name)
-
-
 RULES = (
     timeouts_within_limits,
     retry_delays_in_order,
     matrix_cells,
     targets_are_named,
-    resources_are_declared,
-    resources_are_unique,
 )
