@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Row, delete, insert, select, update
 
-from windlass.store.tables import queues, store_info
+from windlass.store.limit_tables import queues
+from windlass.store.tables import store_info
 from windlass.store.transaction import Transaction
 
 #: Names of facts about the store.

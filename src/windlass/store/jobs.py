@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, t
 
 from windlass.store.dispatch import note_change
 from windlass.store.labels import has_label
-from windlass.store.tables import jobs, rate_limits, revisions
+from windlass.store.limit_tables import rate_limits
+from windlass.store.tables import jobs, revisions
 from windlass.store.transaction import Transaction
 
 Item = TypeVar("Item")

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
 from windlass.store import archive_tables as _archive_tables  # noqa: F401 - tables of the same schema
 from windlass.store import cache_tables as _cache_tables  # noqa: F401 - tables of the same schema
+from windlass.store import limit_tables as _limit_tables  # noqa: F401 - the same
 from windlass.store.columns import Id, Json, Serial, Time, every_table
 from windlass.store.columns import one_of as _one_of
 from windlass.store.columns import partial as _partial
@@ -120,59 +121,6 @@ routes = Table(
     UniqueConstraint("queue", "pool", "labels", "rate"),
 )
 """Each distinct way to a worker: what a queue row points at instead of carrying four columns."""
-
-queues = Table(
-    "queues",
-    metadata,
-    Column("name", Text, primary_key=True),
-    #: Most tasks of it that workers hold at one time; null: what the settings say.
-    Column("slots", Integer),
-    #: Since when, by whom and why nothing of it is taken; null: it is not paused.
-    Column("paused_at", Time),
-    Column("paused_by", Text),
-    Column("paused_why", Text),
-)
-"""What somebody said about a queue while it works; queues of which nobody said anything have no row."""
-
-limit_keys = Table(
-    "limit_keys",
-    metadata,
-    Column("key", Text, primary_key=True),
-    Column("used_at", Time, nullable=False),
-)
-"""One row for each limited thing, to be locked by whoever counts and takes of it."""
-
-rate_limits = Table(
-    "rate_limits",
-    metadata,
-    Column("job_id", Id, nullable=False),
-    Column("project", Text, nullable=False),
-    Column("resource", Text, nullable=False),
-    Column("units", BigInteger, nullable=False),
-    #: In microseconds.
-    Column("span", BigInteger, nullable=False),
-    PrimaryKeyConstraint("job_id", "resource"),
-    Index("ix_rate_limits_resource", "project", "resource"),
-    sqlite_with_rowid=False,
-)
-"""The limits of resources that live, listed jobs state; jobs that state none have no row."""
-
-rate_starts = Table(
-    "rate_starts",
-    metadata,
-    Column("project", Text, nullable=False),
-    Column("resource", Text, nullable=False),
-    #: By the steady time (`model.steady`), which nobody sets.
-    Column("at", Time, nullable=False),
-    #: Starts that are close to each other are one row: the first of them, `at` being the last.
-    Column("since", Time, nullable=False),
-    Column("units", BigInteger, nullable=False),
-    #: When the longest window ends that counted it.
-    Column("until", Time, nullable=False),
-    PrimaryKeyConstraint("project", "resource", "at"),
-    sqlite_with_rowid=False,
-)
-"""What was taken of limited resources, as long as a window counts it."""
 
 runs = Table(
     "runs",
