@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fixtures.world import MakeWorld
+from tests.oracle.snapshot import take_snapshot
 from tests.oracle.world import World
 from windlass.model.outcome import Cancelled, Completed, Failed, TimedOut
 
@@ -136,3 +137,25 @@ async def test_many_runs_past_their_deadline_end_in_one_go(world: World) -> None
     following = await world.tick(60)
     assert following is None
     assert {(await world.run(run_id))["state"] for run_id in run_ids} == {"timeout"}
+
+
+async def test_a_run_that_gets_its_place_from_one_past_its_deadline_has_its_whole_time(world: World) -> None:
+    job = await world.define(timeout=60, steps={"a": {}}, concurrency={"limit": 1, "strategy": "queue"})
+    first, second = await world.submit(job), await world.submit(job)
+    await world.tick(40 * 24 * 3600)  # both are past theirs, and looked at together
+    assert (await world.run(first))["state"] == "timeout"
+    assert (await world.run(second))["state"] == "queued"
+    await world.tick(59)
+    assert (await world.run(second))["state"] == "queued"
+    await world.tick(1)
+    assert (await world.run(second))["state"] == "timeout"
+
+
+async def test_a_run_that_ended_with_its_parent_is_not_stopped_again(world: World) -> None:
+    child = await world.define("child", timeout=60, steps={"a": {}})
+    parent = await world.submit(await world.define(timeout=60, steps={"a": {}}))
+    ended = await world.submit(child, parent_id=parent, root_id=parent)
+    await world.tick(60)
+    found = (await world.engine.store.read(take_snapshot, world.engine)).runs[ended].row
+    assert (found.state, found.cancels) == ("cancelled", 1)
+    assert await world.tick() is None

@@ -13,7 +13,7 @@ from windlass.engine.deleting import delete_run
 from windlass.engine.dependencies import Dependency
 from windlass.engine.reading import get_run
 from windlass.errors import Conflict, NotFound
-from windlass.model.outcome import ChildRun, Completed, Waiting
+from windlass.model.outcome import ChildRun, Waiting
 from windlass.store.tables import metadata
 from windlass.store.transaction import Transaction
 
@@ -100,4 +100,13 @@ async def test_what_waited_for_a_deleted_run_is_told_of_its_end(world: World) ->
 async def test_a_run_that_is_not_there_cannot_be_deleted(world: World) -> None:
     with pytest.raises(NotFound, match="There is no run"):
         await delete_run(world.engine, b"x" * 16)
-    assert Completed().outputs == {}
+
+
+async def test_the_late_end_of_an_attempt_leaves_nothing_of_a_deleted_run(world: World) -> None:
+    run_id = await world.submit(await world.define(steps=ONE))
+    worker = await world.worker()
+    claim = await worker.take_one()
+    await world.lose()
+    await gone(world, run_id)
+    await worker.end(claim)
+    assert await traces(world, run_id) == []

@@ -91,6 +91,8 @@ def _complete_together(tx: Transaction, reports: Sequence[Report]) -> None:
 def _settle(tx: Transaction, engine: Engine, report: Report) -> None:
     row = hot.held(tx, report.queue_id)
     if row is None or not _stands(row, report):
+        if hot.run_flags(tx, report.run_id) is None:
+            return  # the run has left meanwhile: nobody is there to be told
         data = to_json({"attempt": report.attempt, "worker": report.worker, "outcome": type(report.outcome).__name__})
         hot.insert_facts(tx, [NewFact("task.late", report.run_id, report.task, tx.now, data)])
         return

@@ -45,6 +45,8 @@ def wake_due(tx: Transaction, engine: Engine) -> int | None:
         if failure is not None:
             set_aside(tx, row.run_id, failure, row.task)
     for run_id, revision_id in timed.overdue_runs(tx, BATCH):
+        if not timed.is_overdue(tx, run_id):
+            continue  # one before it ended it, or left it a place and with that another deadline
         failure = apart(tx, partial(expire, tx, engine, run_id, revision_id))
         if failure is not None:
             timed.expire_run(tx, run_id, tx.now + micros(engine.settings.cleanup_grace))

@@ -64,6 +64,14 @@ def overdue_runs(tx: Transaction, limit: int) -> list[tuple[bytes, int]]:
     ).fetchall()
 
 
+def is_overdue(tx: Transaction, run_id: bytes) -> bool:
+    """Say whether a run is past its deadline."""
+    found = tx.cursor.execute(
+        "SELECT 1 FROM runs WHERE id = ? AND deadline <= ? AND finished_at IS NULL", (run_id, tx.now)
+    ).fetchone()
+    return found is not None
+
+
 def expire_run(tx: Transaction, run_id: bytes, deadline: int) -> None:
     """Note that a run passed its own deadline; its clean-up gets until `deadline`."""
     tx.cursor.execute("UPDATE runs SET expired = 1, deadline = ? WHERE id = ?", (deadline, run_id))
