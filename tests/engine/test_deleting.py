@@ -12,7 +12,7 @@ from windlass.engine.archiving import artifact_folder
 from windlass.engine.deleting import delete_run
 from windlass.engine.dependencies import Dependency
 from windlass.engine.reading import get_run
-from windlass.errors import Conflict, NotFound
+from windlass.errors import Conflict, NotFound, UserError
 from windlass.model.outcome import ChildRun, Waiting
 from windlass.store.tables import metadata
 from windlass.store.transaction import Transaction
@@ -86,6 +86,20 @@ async def test_children_go_with_it_but_for_those_that_go_on(world: World) -> Non
     assert (await world.run(loose))["parentId"] is None
     with pytest.raises(NotFound):
         await get_run(world.engine, tied)
+
+
+async def test_a_run_whose_parent_goes_on_stays_whole(world: World) -> None:
+    job = await world.define(steps=ONE)
+    parent = await world.submit(job)
+    run_id = await world.submit(job, parent_id=parent, root_id=parent, idempotency_key="k")
+    below = await world.submit(job, parent_id=run_id, root_id=parent)
+    loose = await world.submit(job, parent_id=run_id, root_id=parent, cascade=False)
+    with pytest.raises(Conflict, match="is still needed by another run"):
+        await delete_run(world.engine, run_id)
+    for child in (below, loose):
+        assert (await world.run(child))["parentId"] == (await world.run(run_id))["id"]
+    with pytest.raises(UserError, match="already stands for run"):
+        await world.submit(job, idempotency_key="k", note="other")
 
 
 async def test_what_waited_for_a_deleted_run_is_told_of_its_end(world: World) -> None:

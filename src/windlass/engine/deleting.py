@@ -45,8 +45,7 @@ async def delete_run(engine: Engine, run_id: bytes, *, by: str | None = None, pa
         ) from None
     finally:
         forget()
-    await engine.store.run(relations.let_go, family)
-    if await remove_runs(engine, family) < len(family):
+    if not await engine.store.run(_let_go, family) or await remove_runs(engine, family) < len(family):
         raise Conflict(f"Run {id_text(run_id)} is still needed by another run; delete it once that has ended.")
 
 
@@ -64,3 +63,11 @@ def _ended_family(tx: Transaction, engine: Engine, run_id: bytes) -> list[bytes]
     wake_due(tx, engine)
     family = relations.family_of(tx, run_id)
     return family if relations.all_at_rest(tx, family) else None
+
+
+def _let_go(tx: Transaction, family: list[bytes]) -> bool:
+    """Prepare a run and what it started for being deleted; False, with nothing done, where its parent goes on."""
+    if relations.has_live_parent(tx, family[0]):
+        return False
+    relations.let_go(tx, family)
+    return True

@@ -166,6 +166,13 @@ def all_at_rest(tx: Transaction, run_ids: Iterable[bytes]) -> bool:
     return True
 
 
+def has_live_parent(tx: Transaction, run_id: bytes) -> bool:
+    """Say whether a run was started by one that is not final."""
+    parent = runs.alias()
+    found = select(runs.c.id).join(parent, parent.c.id == runs.c.parent_id)
+    return tx.connection.execute(found.where(runs.c.id == run_id, parent.c.finished_at.is_(None))).first() is not None
+
+
 def let_go(tx: Transaction, run_ids: Iterable[bytes]) -> None:
     """Prepare runs for being deleted: no key stands for them any more, and what goes on without them has no parent."""
     for run_id in run_ids:
