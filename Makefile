@@ -7,7 +7,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint check test faults bench promises docs picture lock
+.PHONY: help setup demo lint check test faults machine bench promises docs picture lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ faults: setup ## Let owners die under a mixed load; make faults ROUNDS=200, and 
 
 bench: setup bench/__main__.py ## Measure against peers; make bench ROW=drain STORE=sqlite
 	$(BIN)/python -m bench $(if $(ROW),--row $(ROW)) $(if $(STORE),--store $(STORE)) $(ARGS)
+
+# What fails is shrunk, and printed with a line that tells it again; SEED begins with the same stories.
+machine: setup ## The store against its model, for long; make machine STORIES=20000 STEPS=100 SEED=7
+	MACHINE_STORIES=$(or $(STORIES),2000) MACHINE_STEPS=$(or $(STEPS),60) \
+		$(BIN)/pytest -q -n 2 --timeout 0 --hypothesis-seed=$(or $(SEED),$$(date +%s)) \
+		tests/properties/test_store_machine.py $(ARGS)
 
 promises: setup ## Show which promises the last whole run of the suite kept
 	@$(BIN)/python -m tools.promises

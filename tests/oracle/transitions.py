@@ -25,7 +25,8 @@ _WATCH = (
         "BEGIN INSERT INTO removed_tasks VALUES (OLD.run_id, OLD.task, OLD.state); END"
     ),
     (
-        "CREATE TEMP TRIGGER task_ends AFTER INSERT ON main.tasks WHEN NEW.kept_from IS NULL AND NOT EXISTS ("
+        "CREATE TEMP TRIGGER task_ends AFTER INSERT ON main.tasks WHEN NEW.kept_from IS NULL "
+        "AND NOT EXISTS (SELECT 1 FROM archived_runs a WHERE a.run_id = NEW.run_id) AND NOT EXISTS ("
         "SELECT 1 FROM removed_tasks r JOIN moves m ON m.kind = 'task' AND m.old = r.state AND m.new = NEW.state "
         "WHERE r.run_id = NEW.run_id AND r.task = NEW.task) "
         "BEGIN INSERT INTO wrong_moves SELECT 'task', coalesce((SELECT state FROM removed_tasks r "
