@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
+from tests.fixtures.begun import begun
 from windlass.clock import ManualClock
 from windlass.errors import Unavailable
 from windlass.store.sqlite import SqliteStore
@@ -74,10 +75,8 @@ async def test_an_error_undoes_all_of_the_unit_and_is_raised(store: SqliteStore)
 
 async def test_units_that_share_a_commit_fail_alone(store: SqliteStore) -> None:
     async with held_writer(store):
-        units = [store.run(put_and_fail if n % 3 == 0 else put, f"k{n}") for n in range(30)]
-        waiting = asyncio.gather(*units, return_exceptions=True)
-        await asyncio.sleep(0)
-    results = await waiting
+        waiting = [await begun(store.run(put_and_fail if n % 3 == 0 else put, f"k{n}")) for n in range(30)]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
     failed = {n for n, result in enumerate(results) if isinstance(result, Mishap)}
     assert failed == set(range(0, 30, 3))
     assert await store.read(keys) == {f"k{n}" for n in range(30) if n % 3}
@@ -85,9 +84,8 @@ async def test_units_that_share_a_commit_fail_alone(store: SqliteStore) -> None:
 
 async def test_a_refused_row_undoes_its_own_unit_within_a_shared_commit(store: SqliteStore) -> None:
     async with held_writer(store):
-        waiting = asyncio.gather(*(store.run(put, key) for key in ("a", "b", "a", "c")), return_exceptions=True)
-        await asyncio.sleep(0)
-    results = await waiting
+        waiting = [await begun(store.run(put, key)) for key in ("a", "b", "a", "c")]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results] == [str, str, IntegrityError, str]
     assert await store.read(keys) == {"a", "b", "c"}
 
@@ -100,18 +98,17 @@ async def test_more_units_than_one_commit_takes_are_all_kept_in_their_order(stor
         put(tx, f"k{number}")
 
     async with held_writer(store):
-        waiting = asyncio.gather(*(store.run(note, number) for number in range(600)))
-        await asyncio.sleep(0)
-    await waiting
+        waiting = [await begun(store.run(note, number)) for number in range(600)]
+    await asyncio.gather(*waiting)
     assert order == list(range(600))
     assert len(await store.read(keys)) == 600
 
 
 async def test_a_unit_sees_what_was_done_before_it_in_the_same_commit(store: SqliteStore) -> None:
     async with held_writer(store):
-        waiting = asyncio.gather(store.run(put, "a"), store.run(keys))
-        await asyncio.sleep(0)
-    assert (await waiting)[1] == {"a"}
+        putting, looking = await begun(store.run(put, "a")), await begun(store.run(keys))
+    await putting
+    assert await looking == {"a"}
 
 
 async def test_a_reader_keeps_its_view_while_others_commit(store: SqliteStore) -> None:
@@ -196,9 +193,8 @@ async def test_a_hint_reaches_only_those_who_listen_to_its_name(store: SqliteSto
 
 async def test_a_caller_that_gives_up_disturbs_nobody(store: SqliteStore) -> None:
     async with held_writer(store):
-        gone = asyncio.create_task(store.run(put, "gone"))
-        waiting = asyncio.create_task(store.run(put, "a"))
-        await asyncio.sleep(0)
+        gone = await begun(store.run(put, "gone"))
+        waiting = await begun(store.run(put, "a"))
         gone.cancel()
     await waiting
     assert "a" in await store.read(keys)
@@ -221,10 +217,8 @@ async def test_a_full_disk_refuses_and_recovers(store: SqliteStore) -> None:
 
 async def test_closing_keeps_what_waits_and_refuses_what_comes_later(store: SqliteStore) -> None:
     async with held_writer(store):
-        waiting = asyncio.create_task(store.run(put, "a"))
-        await asyncio.sleep(0)
-        closing = asyncio.create_task(store.close())
-        await asyncio.sleep(0)
+        waiting = await begun(store.run(put, "a"))
+        closing = await begun(store.close())
         with pytest.raises(Unavailable, match="closed"):
             await store.run(put, "late")
     assert await waiting == "1"

@@ -157,12 +157,10 @@ async def test_it_takes_as_much_as_it_has_slots_and_more_when_one_is_free(bench:
 async def test_a_worker_with_full_slots_asks_for_nothing_until_one_ends(bench: Bench, claims: list[Claim]) -> None:
     give(bench, claims)
     await bench.runner.until_running(2)
-    for _ in range(100):
-        await asyncio.sleep(0)
     asked = len(bench.queue.capacities)
-    for _ in range(100):
-        await asyncio.sleep(0)
-    assert len(bench.queue.capacities) == asked
+    bench.runner.ends[0].set_result(Completed())
+    await bench.queue.until(lambda: bool(bench.queue.reports))
+    assert bench.queue.capacities[asked:] == [1]
 
 
 async def test_while_one_exchange_is_written_ends_are_handed_in_with_the_next(

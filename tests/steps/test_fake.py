@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fixtures.begun import begun
 from windlass.model.outcome import Cancelled, Completed, Failed, Skipped, TimedOut
 from windlass.steps.fake import Fake
 from windlass.steps.workbench import RecordedLog, step_context
@@ -50,8 +50,7 @@ async def test_it_writes_and_chooses(fake: Any, log: RecordedLog) -> None:
 
 async def test_it_takes_its_time_until_it_is_cancelled(tmp_path: Path, processes: Supervisor) -> None:
     context = step_context(tmp_path, processes)
-    running = asyncio.ensure_future(Fake().run(context, {"duration": "1h"}))
-    await asyncio.sleep(0)
+    running = await begun(Fake().run(context, {"duration": "1h"}))
     context.cancelled.set()
     assert await running == Cancelled()
     assert await Fake().run(step_context(tmp_path, processes), {"duration": "1ms"}) == Completed()

@@ -19,12 +19,14 @@ class Chunks:
     def __init__(self) -> None:
         """Start empty."""
         self.rows: list[tuple[int, str, bytes]] = []
+        self.asked = asyncio.Event()
         self.stored = asyncio.Event()
         self.open = asyncio.Event()
         self.open.set()
         self.error: Exception | None = None
 
     async def __call__(self, seq: int, at: int, stream: Any, data: bytes) -> None:
+        self.asked.set()
         await self.open.wait()
         if self.error:
             raise self.error
@@ -90,8 +92,7 @@ async def test_a_slow_store_holds_the_writer_back(chunks: Chunks) -> None:
     log = pipe(chunks, chunk_bytes=10, flush_after=60)
     chunks.open.clear()
     writing = asyncio.ensure_future(log.write(b"x" * 100))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await chunks.asked.wait()
     assert not writing.done()
     chunks.open.set()
     await writing
@@ -103,7 +104,7 @@ async def test_a_cancelled_writer_loses_nothing(chunks: Chunks) -> None:
     log = pipe(chunks, chunk_bytes=10, flush_after=60)
     chunks.open.clear()
     writing = asyncio.ensure_future(log.write(b"x" * 100))
-    await asyncio.sleep(0)
+    await chunks.asked.wait()
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing
@@ -171,8 +172,7 @@ async def test_a_store_out_of_reach_is_waited_for(chunks: Chunks) -> None:
     log = pipe(chunks, chunk_bytes=10)
     chunks.error = Unavailable("The disk is full.")
     writing = asyncio.ensure_future(log.write(b"a" * 50))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await chunks.asked.wait()
     assert not writing.done()  # the step waits too
     chunks.error = None
     await writing

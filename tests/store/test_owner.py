@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.begun import begun
 from windlass.clock import ManualClock
 from windlass.errors import Refused, Unavailable
 from windlass.store.lockfile import Note, Owner, find_owner, lock_path, steps_lock_path
@@ -116,8 +117,7 @@ async def test_two_in_one_process_exclude_each_other(database: Path) -> None:
 @pytest.mark.promise("H07")
 async def test_who_waits_gets_the_store_when_its_owner_leaves(database: Path, holders: list[Holder]) -> None:
     holders.append(Holder(database))
-    waiting = asyncio.create_task(own(database, version="1", wait=60))
-    await asyncio.sleep(0)
+    waiting = await begun(own(database, version="1", wait=60))
     assert not waiting.done()
     holders[0].leave()
     (await waiting).release()
@@ -126,8 +126,7 @@ async def test_who_waits_gets_the_store_when_its_owner_leaves(database: Path, ho
 @pytest.mark.promise("H07")
 async def test_who_waits_gets_the_store_when_its_owner_is_killed(database: Path, holders: list[Holder]) -> None:
     holders.append(Holder(database, database.with_name("jobs.db.sock")))
-    waiting = asyncio.create_task(own(database, version="1", wait=60))
-    await asyncio.sleep(0)
+    waiting = await begun(own(database, version="1", wait=60))
     holders[0].kill()
     ownership = await waiting
     assert not database.with_name("jobs.db.sock").exists()
@@ -164,8 +163,7 @@ async def test_who_would_join_waits_for_an_owner_that_does_not_listen(database: 
     holders.append(Holder(database))
     with pytest.raises(Unavailable, match="in use by process"):
         await own_or_find(database, version="1", wait=0.05)
-    waiting = asyncio.create_task(own_or_find(database, version="1", wait=60))
-    await asyncio.sleep(0)
+    waiting = await begun(own_or_find(database, version="1", wait=60))
     holders[0].leave()
     found = await waiting
     assert isinstance(found, Ownership)
@@ -290,8 +288,7 @@ async def test_work_waits_until_steps_of_an_earlier_owner_are_gone(database: Pat
     holders.append(Holder(database.with_name("jobs.db.steps")))
     with pytest.raises(Unavailable, match=r"still run after 0\.05 s"):
         await ownership.steps_ended(wait=0.05)
-    waiting = asyncio.create_task(ownership.steps_ended())
-    await asyncio.sleep(0)
+    waiting = await begun(ownership.steps_ended())
     assert not waiting.done()
     holders[0].kill()
     await waiting

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.fixtures.begun import begun
 from tests.supervisor.conftest import Bench
 from windlass.supervisor import procfs
 from windlass.supervisor.client import Supervisor
@@ -307,13 +308,12 @@ async def test_a_closed_supervisor_starts_nothing(bench: Bench) -> None:
 async def test_a_cancelled_start_leaves_nothing(bench: Bench) -> None:
     reading, writing = os.pipe()
     starts = [
-        asyncio.ensure_future(bench.supervisor.spawn(bench.command("sleep", "1000", output=writing, mark=str(n))))
+        await begun(bench.supervisor.spawn(bench.command("sleep", "1000", output=writing, mark=str(n))))
         for n in range(20)
     ]
-    await asyncio.sleep(0)  # each has sent its request, none has an answer
     for start in starts:
         start.cancel()
-    await asyncio.sleep(0)
+    await asyncio.wait(starts, return_when=asyncio.FIRST_COMPLETED)
     for start in starts[::2]:
         start.cancel()  # again, while the first is being answered for
     assert {type(one) for one in await asyncio.gather(*starts, return_exceptions=True)} == {asyncio.CancelledError}
@@ -375,12 +375,9 @@ async def test_a_start_that_may_have_been_made_is_told_from_one_that_never_left(
     os.kill(bench.supervisor.pid, signal.SIGSTOP)
     reading, writing = os.pipe()
     starts = [
-        asyncio.ensure_future(
-            bench.supervisor.spawn(bench.command("true", "x" * 100_000, output=writing, mark=str(number)))
-        )
+        await begun(bench.supervisor.spawn(bench.command("true", "x" * 100_000, output=writing, mark=str(number))))
         for number in range(1000)  # more than the channel takes
     ]
-    await asyncio.sleep(0)
     os.kill(bench.supervisor.pid, signal.SIGKILL)
     kinds = [type(one) for one in await asyncio.gather(*starts, return_exceptions=True)]
     os.close(writing)
