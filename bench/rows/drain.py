@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
+from bench.beside import beside, conditions
 from bench.children import NotMeasured, flushes, ours, peer
-from bench.entry import Entry, better, in_turn, median_of, versions
-from bench.settings import DBOS, FLUSHES, HUEY, OURS
+from bench.entry import Entry, better, median_of
+from bench.settings import FLUSHES, HUEY, OURS
 from bench.slow_flush import slowed
 
 TIMES = 10
@@ -14,14 +13,7 @@ TIMES = 10
 
 def measure(store: str, rounds: int) -> Entry:
     """Drain a queue of no-ops, ours and the peers' in turn."""
-    found = in_turn(
-        rounds,
-        {
-            "windlass": partial(ours, "drain", OURS["drain"]),
-            "huey": partial(peer, "huey", "drain", HUEY["drain"]),
-            "dbos": partial(peer, "dbos", "drain", DBOS["drain"]),
-        },
-    )
+    found = beside("drain", rounds)
     mine, huey = median_of(found["windlass"], "rate"), median_of(found["huey"], "rate")
     return Entry(
         row="drain",
@@ -38,14 +30,7 @@ def measure(store: str, rounds: int) -> Entry:
             **_on_slower_disks(),
             "rounds": {name: [round(one["rate"]) for one in rates] for name, rates in found.items()},
         },
-        settings={
-            "ours": OURS["drain"],
-            "huey": HUEY["drain"],
-            "dbos": DBOS["drain"],
-            "rounds": rounds,
-            "flushes a second": flushes(),
-        },
-        versions=versions(huey=found["huey"][0]["version"], dbos=found["dbos"][0]["version"]),
+        **conditions("drain", rounds, found, **{"flushes a second": flushes()}),
     )
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from bench.children import ours, peer
-from bench.entry import Entry, better, in_turn, median_of, versions
-from bench.settings import DBOS, OURS
+from bench.beside import beside, conditions
+from bench.entry import Entry, better, median_of
 
 #: Seconds.
 ISOLATED, INLINE = 1.0, 0.2
@@ -16,13 +13,7 @@ PUBLISHED = {"Windmill": 4.4, "Windmill, dedicated workers": 2.1, "Kestra": 6.0,
 
 def measure(store: str, rounds: int) -> Entry:
     """Run the flow isolated and in place, ours and the peer's in turn."""
-    found = in_turn(
-        rounds,
-        {
-            "windlass": partial(ours, "flow40", OURS["flow40"]),
-            "dbos": partial(peer, "dbos", "flow40", DBOS["flow40"]),
-        },
-    )
+    found = beside("flow40", rounds)
     isolated, inline = median_of(found["windlass"], "isolated"), median_of(found["windlass"], "inline")
     dbos = median_of(found["dbos"], "inline")
     return Entry(
@@ -39,6 +30,5 @@ def measure(store: str, rounds: int) -> Entry:
             "ours in a thread": round(median_of(found["windlass"], "thread"), 4),
             **{f"{name}, published": seconds for name, seconds in PUBLISHED.items()},
         },
-        settings={"ours": OURS["flow40"], "dbos": DBOS["flow40"], "rounds": rounds},
-        versions=versions(dbos=found["dbos"][0]["version"]),
+        **conditions("flow40", rounds, found),
     )

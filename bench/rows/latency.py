@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from bench.children import ours, peer
-from bench.entry import Entry, better, in_turn, median_of, versions
-from bench.settings import DBOS, HUEY, OURS
+from bench.beside import beside, conditions
+from bench.entry import Entry, better, median_of
 
 #: Milliseconds.
 P50, P99 = 3.0, 6.0
@@ -14,14 +11,7 @@ P50, P99 = 3.0, 6.0
 
 def measure(store: str, rounds: int) -> Entry:
     """Submit one no-op after the other at leisure, ours and the peers' in turn."""
-    found = in_turn(
-        rounds,
-        {
-            "windlass": partial(ours, "latency", OURS["latency"]),
-            "huey": partial(peer, "huey", "latency", HUEY["latency"]),
-            "dbos": partial(peer, "dbos", "latency", DBOS["latency"]),
-        },
-    )
+    found = beside("latency", rounds)
     p50, p99 = median_of(found["windlass"], "p50"), median_of(found["windlass"], "p99")
     huey = median_of(found["huey"], "p50")
     return Entry(
@@ -39,6 +29,5 @@ def measure(store: str, rounds: int) -> Entry:
             "DBOS p50": round(median_of(found["dbos"], "p50"), 2),
             "DBOS p99": round(median_of(found["dbos"], "p99"), 2),
         },
-        settings={"ours": OURS["latency"], "huey": HUEY["latency"], "dbos": DBOS["latency"], "rounds": rounds},
-        versions=versions(huey=found["huey"][0]["version"], dbos=found["dbos"][0]["version"]),
+        **conditions("latency", rounds, found),
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from bench.children import flushes, ours, peer
-from bench.entry import Entry, better, in_turn, median_of, versions
-from bench.settings import DBOS, HUEY, OURS
+from bench.beside import beside, conditions
+from bench.children import flushes
+from bench.entry import Entry, better, median_of
 
 #: Rows that a submission writes: the run, its place in the queue and the event. Huey writes one.
 ROWS = 3
@@ -14,14 +12,7 @@ ROWS = 3
 
 def measure(store: str, rounds: int) -> Entry:
     """Submit no-ops that nobody takes, ours and the peers' in turn."""
-    found = in_turn(
-        rounds,
-        {
-            "windlass": partial(ours, "submit", OURS["submit"]),
-            "huey": partial(peer, "huey", "submit", HUEY["submit"]),
-            "dbos": partial(peer, "dbos", "submit", DBOS["submit"]),
-        },
-    )
+    found = beside("submit", rounds)
     mine, huey = median_of(found["windlass"], "one_by_one"), median_of(found["huey"], "one_by_one")
     bulk = median_of(found["windlass"], "bulk")
     return Entry(
@@ -38,12 +29,5 @@ def measure(store: str, rounds: int) -> Entry:
             "ours in bulk, which the peers do not have": round(bulk),
             "DBOS one by one": round(median_of(found["dbos"], "one_by_one")),
         },
-        settings={
-            "ours": OURS["submit"],
-            "huey": HUEY["submit"],
-            "dbos": DBOS["submit"],
-            "rounds": rounds,
-            "flushes a second": flushes(),
-        },
-        versions=versions(huey=found["huey"][0]["version"], dbos=found["dbos"][0]["version"]),
+        **conditions("submit", rounds, found, **{"flushes a second": flushes()}),
     )
