@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, get_args
 
+from windlass.model.owners import RUN_OWNERS, TASK_OWNERS, Owner
 from windlass.model.state import RUN_MOVES, TASK_MOVES, AttemptOutcome, RunState, TaskState
 
 _INTRODUCTION: Final = """# States of runs, tasks and attempts
 
-Made by `make docs` from `src/windlass/model/state.py`; change that, not this file.
+Made by `make docs` from `state.py` and `owners.py` in `src/windlass/model`; change these, not this file.
 
 Every change of state is one guarded update that names the state it comes from: where the row has moved on, nothing
-happens. Final states are final. States are words, never numbers.
+happens. Final states are final. States are words, never numbers. No state that is not final lasts for ever: somebody
+moves it, and the latest time for that stands in the last column. Behind all of them is the reconciler, which does what
+they left undone.
 """
 
 _RUN: Final[Mapping[str, str]] = {
@@ -55,15 +58,19 @@ def render() -> str:
     return "\n".join(
         (
             _INTRODUCTION,
-            _section("Run", get_args(RunState), RUN_MOVES, _RUN),
-            _section("Task", get_args(TaskState), TASK_MOVES, _TASK),
+            _section("Run", get_args(RunState), RUN_MOVES, _RUN, RUN_OWNERS),
+            _section("Task", get_args(TaskState), TASK_MOVES, _TASK, TASK_OWNERS),
             f"## Attempt\n\nAn attempt has no states: it has an end.\n\n| end | meaning |\n|---|---|\n{attempts}\n",
         )
     )
 
 
 def _section(
-    title: str, states: tuple[str, ...], moves: Mapping[str, frozenset[str]], meaning: Mapping[str, str]
+    title: str,
+    states: tuple[str, ...],
+    moves: Mapping[str, frozenset[str]],
+    meaning: Mapping[str, str],
+    owners: Mapping[str, Owner],
 ) -> str:
     """Return the diagram and the table of one kind of thing, states in the order they are declared."""
     arrows: list[str] = []
@@ -72,7 +79,9 @@ def _section(
         targets = [target for target in states if target in moves[state]]
         arrows += [f"    {state} --> {target}" for target in targets] or [f"    {state} --> [*]"]
         onward = ", ".join(f"`{target}`" for target in targets) or "final"
-        rows.append(f"| `{state}` | {meaning[state]} | {onward} |")
+        owner = owners[state] if targets else None
+        kept = "| |" if owner is None else f"| {', '.join(owner.movers)} | {owner.deadline} |"
+        rows.append(f"| `{state}` | {meaning[state]} | {onward} {kept}")
     diagram = "\n".join(("```mermaid", "stateDiagram-v2", *arrows, "```"))
-    table = "\n".join(("| state | meaning | moves to |", "|---|---|---|", *rows))
+    table = "\n".join(("| state | meaning | moves to | moved by | at the latest |", "|---|---|---|---|---|", *rows))
     return f"## {title}\n\n{diagram}\n\n{table}\n"

@@ -267,7 +267,9 @@ def _engine(opened: OpenStore, settings: Settings, types: StepTypes) -> Engine:
     from windlass.engine.room import room_of
     from windlass.ids import Uuid7Source
     from windlass.model.manifest.canonical import to_job
+    from windlass.store.archive.open import require_parquet
 
+    require_parquet(settings.archive_url)
     settings = replace(settings, home=_files_of(settings, opened))
     return Engine(
         store=opened.store,

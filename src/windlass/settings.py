@@ -116,7 +116,7 @@ def _read_database(text: str) -> str:
 
 
 def _read_archive(text: str) -> str:
-    if not re.fullmatch(r"database:|(sqlite:///|file://)/[^\0?#]+", text):
+    if not re.fullmatch(r"database:|(sqlite:///|(file|parquet)://)/[^\0?#]+", text):
         raise ValueError(text)
     return text
 
@@ -173,7 +173,7 @@ _PATHS = Kind(
 )
 _URL = Kind("an address such as https://windlass.example:8420, without a password", _read_url)
 _DATABASE = Kind("sqlite:///PATH, memory:// or postgresql://...", _read_database, _hide_password)
-_ARCHIVE = Kind("database:, sqlite:////FILE or file:///FOLDER, with absolute paths", _read_archive)
+_ARCHIVE = Kind("database:, sqlite:////FILE, file:///FOLDER or parquet:///FOLDER, with absolute paths", _read_archive)
 _UIDS = Kind("a range of user numbers such as 200000-200999", _read_uids, lambda value: f"{value[0]}-{value[1]}")
 _LOCAL_STEPS = Kind("private or trusted", _read_local_steps)
 _LOG_FORMAT = Kind("text or json", _read_log_format)

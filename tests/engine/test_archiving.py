@@ -31,10 +31,15 @@ EXIT = Failed("exit", "it ended with exit code 1", 1)
 Make = Callable[..., World]
 
 
-@pytest.fixture(params=["database", "sqlite", "files"])
+@pytest.fixture(params=["database", "sqlite", "files", "parquet"])
 async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """Give a world in a file, with each kind of archive."""
-    url = {"database": "database:", "sqlite": f"sqlite:///{tmp_path}/cold.db", "files": f"file://{tmp_path}/cold"}
+    url = {
+        "database": "database:",
+        "sqlite": f"sqlite:///{tmp_path}/cold.db",
+        "files": f"file://{tmp_path}/cold",
+        "parquet": f"parquet://{tmp_path}/cold",
+    }
     found = World(str(tmp_path / "windlass.db"), tmp_path, settings={"archive_url": url[request.param]})
     request.node.user_properties.append(("store", "sqlite"))
     yield found
@@ -327,6 +332,7 @@ def test_no_table_with_rows_of_runs_is_forgotten() -> None:
         "run_labels",
         "idempotency_keys",
         "archived_runs",
+        "archived_files",
         "archive_parts",
     }
     of_runs = {table.name for table in metadata.sorted_tables if "run_id" in table.columns}

@@ -405,6 +405,61 @@ async def test_the_heart_beats_on_whatever_it_hears(answers: list[Any]) -> None:
     assert lost.is_set() is (answers == [False])
 
 
+async def test_what_may_start_elsewhere_is_stopped_before_the_lease_ends(world: World) -> None:
+    job = await world.define(steps={"again": {"onWorkerLost": "retry"}, "once": {"dependsOn": []}})
+    await world.submit(job)
+    joined = await world.worker()
+    queue, runner, now = ScriptedQueue(), ScriptedRunner(), [100.0]
+    answers: list[Exception | None] = []
+
+    def renew() -> bool:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        return True
+
+    heartbeat = Heartbeat(renew, interval=3600, on_lost=lambda: None, lease=10.0, clock=lambda: now[0])
+    worker = Worker(queue, runner, heartbeat, slots=2)
+    queue.claims = await joined.take()
+    await worker.start()
+    await runner.until_running(2)
+    signals = {claim.step.name: stop for claim, stop in runner.running.values()}
+
+    async def beat(at: float, answer: Exception | None) -> dict[str, str | None]:
+        now[0] = at
+        answers.append(answer)
+        heartbeat.beat()
+        seen = len(queue.capacities)
+        worker.hint()
+        await queue.until(lambda: len(queue.capacities) > seen)
+        return {name: stop.why for name, stop in signals.items()}
+
+    untouched = {"again": None, "once": None}
+    assert await beat(104.0, Unavailable("away")) == untouched
+    assert await beat(104.5, None) == untouched
+    assert await beat(109.0, ValueError("a defect")) == untouched
+    assert await beat(109.6, Unavailable("away")) == {"again": "lease", "once": None}
+    assert await beat(140.0, None) == {"again": "lease", "once": None}
+    runner.ends[next(task for task, one in runner.running.items() if one[0].step.name == "once")].set_result(
+        Completed()
+    )
+    async with asyncio.timeout(_DEADLINE):
+        await worker.drain(0)
+
+
+async def test_a_store_that_is_only_slow_costs_nothing() -> None:
+    now = [0.0]
+    heartbeat = Heartbeat(lambda: True, interval=3600, on_lost=lambda: None, lease=10.0, clock=lambda: now[0])
+    now[0] = 1000.0  # as after the machine has slept
+    assert not heartbeat.expiring
+    heartbeat.beat()
+    assert not heartbeat.expiring
+    nobody = Heartbeat(lambda: 1 / 0 > 0, interval=3600, on_lost=lambda: None, clock=lambda: now[0])
+    nobody.beat()
+    now[0] = 9000.0
+    assert not nobody.expiring
+
+
 async def test_a_failed_attempt_is_reported_like_any_other(bench: Bench, claims: list[Claim]) -> None:
     give(bench, claims[:1])
     await bench.runner.until_running(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import shutil
@@ -16,7 +17,8 @@ import pytest
 
 from tests.oracle.world import World
 from windlass.engine.archiving import sweep
-from windlass.engine.reading import list_runs, list_tasks
+from windlass.engine.moving_files import artifact_folder, depot_of
+from windlass.engine.reading import list_artifacts, list_runs, list_tasks
 from windlass.engine.restoring import list_archive, restore
 from windlass.ids import id_text, parse_id
 from windlass.store.archive.catalogue import ArchiveFilter
@@ -24,9 +26,12 @@ from windlass.store.archive.leaving import PORTION
 from windlass.store.runs import RunFilter
 from windlass.store.transaction import Transaction
 
-pytestmark = pytest.mark.promise("K06")
+#: Dozens of points, a few seconds each on a busy machine.
+pytestmark = [pytest.mark.promise("K06"), pytest.mark.slow, pytest.mark.timeout(600)]
 AGE: Final = 31 * 86_400.0
 RUNS: Final = 4
+REPORT: Final = b"a file of two runs"
+SHA256: Final = hashlib.sha256(REPORT).hexdigest()
 #: More rows than leave in one unit of work.
 HEAVY: Final = PORTION * 2 + 50
 
@@ -53,9 +58,23 @@ async def begin(folder: Path) -> None:
         )
 
     await world.engine.store.run(write)
+    for run_id in world.accepted[:2]:
+        await world.engine.store.run(keep_file, run_id)
+        kept = artifact_folder(world.engine, run_id)
+        kept.mkdir(parents=True)
+        (kept / SHA256).write_bytes(REPORT)
     seen = {id_text(run_id): [event.seq for event in await world.events(run_id)] for run_id in world.accepted}
     (folder / "events.json").write_text(json.dumps(seen))
     await world.close()
+
+
+def keep_file(tx: Transaction, run_id: bytes) -> None:
+    """Note a file of a run, of the same content as that of another."""
+    tx.cursor.execute(
+        "INSERT INTO artifacts (run_id, task, name, attempt, size, sha256, path, created_at) "
+        "VALUES (?, 0, 'report', 1, ?, ?, ?, 0)",
+        (run_id, len(REPORT), SHA256, f"{id_text(run_id)}/{SHA256}"),
+    )
 
 
 async def die(folder: Path, url: str, point: int) -> None:
@@ -77,19 +96,25 @@ async def die(folder: Path, url: str, point: int) -> None:
         return found
 
     world.engine.store.run = run  # type: ignore[method-assign]
-    rename = Path.rename
+    for place, name in ((Path, "rename"), (os, "link"), (shutil, "rmtree")):
+        setattr(place, name, watched(getattr(place, name), step))
+    await sweep(world.engine)
+    entries, _ = await list_archive(world.engine, ArchiveFilter())
+    for entry in entries[2:]:
+        await restore(world.engine, entry["id"])
+    await world.close()
 
-    def watched(self: Path, target: Any) -> Path:
+
+def watched(inner: Callable[..., Any], step: Callable[[], None]) -> Callable[..., Any]:
+    """Return what does the same between two steps."""
+
+    def call(*args: Any, **more: Any) -> Any:
         step()
-        found = rename(self, target)
+        found = inner(*args, **more)
         step()
         return found
 
-    Path.rename = watched  # type: ignore[method-assign, assignment]
-    await sweep(world.engine)
-    entries, _ = await list_archive(world.engine, ArchiveFilter())
-    await restore(world.engine, entries[2]["id"])
-    await world.close()
+    return call
 
 
 async def check(folder: Path, url: str) -> None:
@@ -110,14 +135,19 @@ async def check(folder: Path, url: str) -> None:
         assert run_id is not None
         assert [task["state"] for task in await list_tasks(world.engine, run_id)] == ["completed", "completed"]
         assert [event.seq for event in await world.events(run_id)] == seen[one["id"]]
+        for file in await list_artifacts(world.engine, run_id):
+            assert (artifact_folder(world.engine, run_id) / file["sha256"]).read_bytes() == REPORT
     rows, _ = await list_runs(world.engine, RunFilter())
     assert sorted(row["labels"]["number"] for row in rows) == ["0", "1", "2", "3"]
     count = "SELECT count(*), count(DISTINCT seq) FROM log_chunks"
     assert await world.engine.store.read(lambda tx: tx.cursor.execute(count).fetchone()) == (HEAVY, HEAVY)
+    files = [file for one in archived for file in await list_artifacts(world.engine, parse_id(one["id"]) or b"")]
+    assert [file["sha256"] for file in files] == [SHA256] * 2
+    assert (await depot_of(world.engine, world.engine.settings.archive_url)).names() == [SHA256]
     if url.startswith("file:"):
-        files = [path for path in (folder / "cold").rglob("*") if path.is_file()]
-        assert len(files) <= 2
-        assert not [path for path in files if path.name.endswith(".part")]
+        documents = list((folder / "cold").rglob("*.jsonl.gz*"))
+        assert len(documents) <= 2
+        assert not [path for path in documents if path.name.endswith(".part")]
     await world.close()
 
 
@@ -137,7 +167,9 @@ def forked(work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> int:
 
 
 @pytest.mark.parametrize(
-    "url", ["database:", "file://{0}/cold", "sqlite:///{0}/cold.db"], ids=["db", "files", "sqlite"]
+    "url",
+    ["database:", "file://{0}/cold", "sqlite:///{0}/cold.db", "parquet://{0}/cold"],
+    ids=["db", "files", "sqlite", "parquet"],
 )
 def test_killed_anywhere_it_loses_and_doubles_nothing(tmp_path: Path, url: str) -> None:
     (tmp_path / "begin").mkdir()

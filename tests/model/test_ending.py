@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from windlass.model.definition import Retry, Step
-from windlass.model.ending import Circumstances, Ending, decide_ending
+from windlass.model.ending import WORKER_STOPPED, Circumstances, Ending, decide_ending, losses_in_row
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
 from windlass.model.state import TASK_MOVES
 
@@ -86,6 +86,12 @@ def test_a_lost_worker_fails_its_task_unless_the_step_says_otherwise() -> None:
 def test_a_loss_does_not_use_up_attempts() -> None:
     assert end(LOST, attempts=0, losses=1, on_worker_lost="retry").state == "scheduled"
     assert end(LOST, attempts=99, losses=1, on_worker_lost="retry").state == "scheduled"
+
+
+def test_only_losses_that_the_step_may_have_caused_count() -> None:
+    stopped = Failed("lost", "stopped", reason=WORKER_STOPPED)
+    assert [losses_in_row(2, one) for one in (LOST, stopped, Completed(), Failed("exit", "no", 1))] == [3, 2, 0, 0]
+    assert end(stopped, losses=2, on_worker_lost="retry").state == "scheduled"
 
 
 def test_three_losses_in_a_row_set_the_task_aside() -> None:

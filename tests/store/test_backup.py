@@ -14,16 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from alembic.config import Config
 
+import windlass.store.migrations
 from tests.oracle.world import World
 from windlass.clock import ManualClock
+from windlass.engine.archiving import sweep
 from windlass.errors import Conflict, CorruptStore, Unavailable, UserError, WindlassError
 from windlass.ids import id_text
 from windlass.store.backup.content import DATABASE, FILES, NOTE, BackupNote, digest_of
 from windlass.store.backup.make import make_backup
 from windlass.store.backup.restore import Restored, restore_backup
+from windlass.store.migrations import VERSIONS
 from windlass.store.open import open_store
 from windlass.store.owner import own
+from windlass.store.sqlite import SqliteStore
+from windlass.store.upgrade import APPLICATION_ID
 
 pytestmark = pytest.mark.promise("H12")
 
@@ -115,6 +122,53 @@ def test_a_backup_is_made_while_the_owner_writes(folder: Path) -> None:
     count = asyncio.run(during())
     restore(folder)
     assert asyncio.run(opened(folder)) == count
+
+
+@pytest.mark.parametrize("schema", VERSIONS[4:-1])
+def test_a_backup_of_an_earlier_schema_is_restored_and_brought_up_to_date(folder: Path, schema: str) -> None:
+    new, old = folder / "windlass.db", folder / "old.db"
+    asyncio.run(_as_of(old, schema, new))
+    note = make_backup(old, folder / "artifacts", folder / "backup", version="0", tell=silent, clock=ManualClock())
+    assert (note.schema, note.rows["runs"], note.files) == (schema, 3, 3)
+    done = restore(folder)
+    assert done.facts.schema == schema
+    assert asyncio.run(opened(folder)) == 3
+
+    async def work() -> list[str]:
+        world = World(str(new), folder)
+        world.ids._last = 1_000
+        job = await world.prepare("job")
+        await world.submit(job)
+        worked = await (await world.worker()).work()
+        world.clock.advance(31 * 86_400)
+        assert (await sweep(world.engine)).archived > 0
+        await world.close()
+        return worked
+
+    assert len(asyncio.run(work())) >= 1
+
+
+async def _as_of(path: Path, schema: str, source: Path) -> None:
+    """Make a database as an earlier program had it, with what another one holds of those tables."""
+    store = SqliteStore(str(path))
+    connection = store.connection
+    config = Config()
+    config.set_main_option("script_location", str(Path(windlass.store.migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    connection.exec_driver_sql("ATTACH DATABASE ? AS source", (str(source),))
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    command.upgrade(config, schema)
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    names = (
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name <> 'alembic_version'"
+    )
+    connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    for table in connection.exec_driver_sql(names).scalars().all():
+        columns = ", ".join(row[1] for row in connection.exec_driver_sql(f"PRAGMA main.table_info({table})"))
+        connection.exec_driver_sql(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM source.{table}")  # noqa: S608 - names of tables
+    connection.exec_driver_sql("COMMIT")
+    connection.exec_driver_sql("DETACH DATABASE source")
+    await store.close()
 
 
 def test_what_a_killed_owner_left_is_in_the_backup(folder: Path) -> None:

@@ -9,12 +9,12 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from windlass.clock import micros
 from windlass.engine.engine import Engine
 from windlass.engine.listening import settle_all
+from windlass.engine.moving_files import artifact_folder, copy_files, drop_moved, tidy_files
 from windlass.engine.retaining import DAY, leaving_runs, rules_of
 from windlass.engine.swept import Swept
 from windlass.errors import CorruptStore
@@ -22,10 +22,11 @@ from windlass.ids import id_text
 from windlass.model.retention import FinalRun, RetentionRule
 from windlass.store.archive import catalogue, leaving
 from windlass.store.archive.archive import Archive, Piece
+from windlass.store.archive.archived_files import drop_old_files
 from windlass.store.archive.catalogue import NewEntry
 from windlass.store.archive.document import PIECE, Mark, Position, mark_of, read_piece
 from windlass.store.archive.leaving import Leaving
-from windlass.store.archive.open import open_archive
+from windlass.store.archive.open import open_archive, refuse_missing
 from windlass.store.garbage import DROPS, PORTION
 from windlass.store.giving_back import give_back
 from windlass.store.retained import forget_files, jobs_with_retention, runs_with_old_files
@@ -77,6 +78,7 @@ async def _swept(engine: Engine, limit: int | None) -> Swept:
     async with engine.archiving:
         await _finish(engine)
         archive = await open_archive(engine.settings.archive_url, engine.store)
+        await refuse_missing(archive.url, engine.store)
         rules = await engine.store.read(rules_of, engine)
         async for rule, runs in leaving_runs(engine, rules):
             if rule.to == "delete":
@@ -110,6 +112,7 @@ async def _archive(
     for _ in range(TRIES):
         copies = await _copied(engine, archive, left)
         kept = await archive.seal()
+        files = await copy_files(engine, archive.url, [copy.run.id for copy in copies if copy.mark is not None])
         ready: list[Leaving] = []
         failed: list[FinalRun] = []
         for copy in copies:
@@ -118,11 +121,12 @@ async def _archive(
                 continue
             place = kept[copy.run.id]
             digest = copy.digest.hexdigest()
-            if await _digest_of(archive, copy.run.id, place.place) != digest:
+            contents = files.get(copy.run.id, [])
+            if contents is None or await _digest_of(archive, copy.run.id, place.place) != digest:
                 failed.append(copy.run)
                 continue
             entry = NewEntry(copy.run.id, rule.name, archive.url, place.place, place.size, digest)
-            ready.append(Leaving(entry, copy.mark))
+            ready.append(Leaving(entry, copy.mark, contents))
             swept.size += place.size
         swept.archived += await _leave(engine, ready, swept)
         left = failed
@@ -130,7 +134,8 @@ async def _archive(
             return
     swept.failed += len(left)
     _log.error(
-        "The archive %s did not give back what it was given of %d runs, the first is %s: they stay where they are",
+        "The archive %s did not give back what it was given of %d runs, or files of theirs are damaged; they stay "
+        "where they are, the first is %s",
         archive.url,
         len(left),
         id_text(left[0].id),
@@ -225,8 +230,7 @@ async def _finish(engine: Engine) -> None:
     """Remove what is left of runs that have left: large ones go bit by bit, and the files of deleted ones."""
     while found := await engine.store.read(catalogue.leaving, 100):
         for row in found:
-            if not row.archive:
-                await asyncio.to_thread(shutil.rmtree, artifact_folder(engine, row.run_id), ignore_errors=True)
+            await drop_moved(engine, row.run_id, archived=bool(row.archive))
             done = False
             while not done:
                 begun = time.monotonic()
@@ -248,11 +252,16 @@ async def _drop_files(engine: Engine) -> None:
             for run_id in found:
                 await asyncio.to_thread(shutil.rmtree, artifact_folder(engine, run_id), ignore_errors=True)
             await engine.store.run(forget_files, found)
+        await engine.store.run(_forget_archived, job_id, age)
 
 
 def _file_ages(tx: Transaction) -> list[tuple[bytes, int]]:
     ages = [(job_id, (said.get("artifacts") or {}).get("days")) for job_id, _, said in jobs_with_retention(tx)]
     return [(job_id, days * DAY) for job_id, days in ages if days is not None]
+
+
+def _forget_archived(tx: Transaction, job_id: bytes, age: int) -> None:
+    drop_old_files(tx, job_id, tx.now - age)
 
 
 def _old_files(tx: Transaction, job_id: bytes, age: int) -> list[bytes]:
@@ -262,12 +271,14 @@ def _old_files(tx: Transaction, job_id: bytes, age: int) -> list[bytes]:
 async def _end(engine: Engine, archive: Archive, swept: Swept) -> None:
     """Let runs leave the archive whose time there is over, and remove what a killed process left in it."""
     age = micros(engine.settings.archive_retention)
+    urls = {archive.url}
     while found := await engine.store.read(_over, age):
         by_url: dict[str, list[tuple[bytes, str]]] = {}
         for row in found:
             by_url.setdefault(row.archive, []).append((row.run_id, row.place))
         for url, runs in by_url.items():
             if url:
+                urls.add(url)
                 other = archive if url == archive.url else await open_archive(url, engine.store)
                 await other.remove(runs)
         ids = [row.run_id for row in found]
@@ -276,6 +287,8 @@ async def _end(engine: Engine, archive: Archive, swept: Swept) -> None:
         await engine.store.run(catalogue.drop, ids)
         swept.ended += len(ids)
     await archive.tidy(await engine.store.read(catalogue.places, archive.url))
+    for url in sorted(urls):
+        await tidy_files(engine, url)
 
 
 async def _tidy(engine: Engine) -> None:
@@ -300,11 +313,6 @@ def _over(tx: Transaction, age: int) -> list[Any]:
 
 def _not_hot(tx: Transaction, run_ids: Sequence[bytes]) -> list[bytes]:
     return [run_id for run_id in run_ids if mark_of(tx, run_id) is None]
-
-
-def artifact_folder(engine: Engine, run_id: bytes) -> Path:
-    """Return where the files of a run are."""
-    return engine.settings.home / "artifacts" / id_text(run_id)
 
 
 async def _breathe(begun: float) -> None:

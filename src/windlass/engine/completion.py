@@ -17,7 +17,7 @@ from windlass.engine.report import Report
 from windlass.engine.setting_aside import set_aside
 from windlass.engine.stopping import stop_rest
 from windlass.ids import id_text
-from windlass.model.ending import Circumstances, Ending, decide_ending
+from windlass.model.ending import Circumstances, Ending, decide_ending, losses_in_row
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, Waiting
 from windlass.model.storable import storable
 from windlass.store import hot_sqlite as hot
@@ -117,7 +117,7 @@ def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> N
     if isinstance(report.outcome, Waiting) and report.outcome.child is not None and row.stop is None:
         report = replace(report, outcome=_with_child(book, engine, row, report.outcome))
     lost = isinstance(report.outcome, Failed) and report.outcome.kind == "lost"
-    losses, in_row = row.losses + lost, row.losses_in_row + 1 if lost else 0
+    losses, in_row = row.losses + lost, losses_in_row(row.losses_in_row, report.outcome)
     facts = Circumstances(
         attempts=row.attempt - losses,
         losses_in_row=in_row,

@@ -108,7 +108,10 @@ async def start_node(
     pipeline = Pipeline(engine, queue, workshop, worker=face.name)
     loop = asyncio.get_running_loop()
     heartbeat = Heartbeat(
-        queue.renew, interval=settings.heartbeat, on_lost=lambda: loop.call_soon_threadsafe(worker.hint)
+        queue.renew,
+        interval=settings.heartbeat,
+        on_lost=lambda: loop.call_soon_threadsafe(worker.hint),
+        lease=settings.lease,
     )
     worker = Worker(queue, pipeline, heartbeat, slots=0)
     timer = Service(Timer(engine, clock or SystemClock()))

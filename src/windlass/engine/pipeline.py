@@ -18,6 +18,7 @@ from windlass.engine.claim import Claim
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.deadline import DeadlinePassed, within
 from windlass.engine.engine import Engine
+from windlass.engine.heartbeat import PATIENCE
 from windlass.engine.light_attempt import OpenLightAttempt, light_call
 from windlass.engine.queue import Queue
 from windlass.engine.report import Ended, Report, report_on
@@ -28,9 +29,10 @@ from windlass.engine.subject import work_on
 from windlass.engine.tracing import enter_trace
 from windlass.engine.worker import StopSignal
 from windlass.errors import ExpressionError, Unavailable, WindlassError
+from windlass.model.ending import WORKER_STOPPED
 from windlass.model.masking import Masker
 from windlass.model.outcome import Cancelled, Failed, Outcome, Skipped, TimedOut
-from windlass.steps.contract import StepType
+from windlass.steps.contract import StepContext, StepType
 from windlass.steps.light import LightCall
 from windlass.supervisor.contract import ProcessHost
 
@@ -186,6 +188,7 @@ class Pipeline:
             return Ended(Failed("error", str(error), reason="secret_unavailable"))
         except WindlassError as error:
             return Ended(Failed("error", str(error)))
+        stop.listen(lambda: _hasten(attempt.context, stop, self._engine.settings.lease))
         try:
             working = step_type.run(attempt.context, attempt.config)
             return await attempt.close(await self._within_timeout(claim, working))
@@ -207,14 +210,23 @@ class Pipeline:
         return report_on(claim, ended, worker=self._worker, finished_at=self._shop.clock.now())
 
 
+def _hasten(context: StepContext, stop: StopSignal, lease: float) -> None:
+    """Leave a step that is stopped for the sake of the lease no more time than is left of it."""
+    if stop.why == "lease":
+        context.grace = min(context.grace, lease * (1 - PATIENCE) / 2)
+
+
 def _expression(error: ExpressionError) -> Failed:
     return Failed("expression", str(error), reason="expression_error")
 
 
 def _after_stop(outcome: Outcome, stop: StopSignal) -> Outcome:
     """Return what the end of a stopped attempt means: one that its own worker stopped is lost, not cancelled."""
-    if stop.why in {"drain", "lost"} and isinstance(outcome, Cancelled):
-        return Failed("lost", "Its worker was stopped while it ran; what the step had done by then is not known.")
+    if stop.why in {"drain", "lost", "lease"} and isinstance(outcome, Cancelled):
+        message = "Its worker was stopped while it ran; what the step had done by then is not known."
+        if stop.why == "lease":
+            message = "Its worker stopped it, for it could not reach the store and the task may start elsewhere."
+        return Failed("lost", message, reason=WORKER_STOPPED)
     if stop.why is None and isinstance(outcome, Cancelled):
         return Failed("error", "The step stopped as if it had been cancelled, but nobody asked for that.")
     return outcome

@@ -7,6 +7,7 @@ from typing import Any
 
 from windlass.clock import to_text
 from windlass.engine.engine import Engine
+from windlass.engine.moving_files import bring_files_back, check_files
 from windlass.engine.reading import get_run, id_range
 from windlass.errors import CorruptStore, NotFound, UserError
 from windlass.ids import id_text
@@ -30,7 +31,15 @@ async def archive_figures(engine: Engine) -> dict[str, Any]:
     """Return how much the archive holds."""
     found = await engine.store.read(catalogue.figures)
     oldest = None if found.oldest is None else to_text(found.oldest)
-    return {"url": engine.settings.archive_url, **found._asdict(), "oldest": oldest}
+    return {
+        "url": engine.settings.archive_url,
+        "runs": found.runs,
+        "size": found.size,
+        "oldest": oldest,
+        "restored": found.restored,
+        "files": found.files,
+        "fileSize": found.file_size,
+    }
 
 
 async def restore(engine: Engine, reference: str) -> tuple[dict[str, Any], bool]:
@@ -56,8 +65,10 @@ async def _restore(engine: Engine, archive: Archive, entry: Any) -> None:
             f"What the archive {archive.url} holds of run {id_text(entry.run_id)} is not what it was given; "
             "nothing was changed: bring the archive back from a backup."
         )
+    await check_files(engine, archive.url, entry.run_id)
     # Where this is cut off, the next sweep removes what came back so far.
     await engine.store.run(catalogue.set_removed, entry.run_id, removed=False)
+    await bring_files_back(engine, archive.url, entry.run_id)
     run: list[dict[str, Any]] = []
     async for data in archive.read(entry.run_id, entry.place):
         rows = list(read_rows(data))

@@ -205,10 +205,26 @@ class Worker:
             await self._wake.wait()
             timer.cancel()
             self._wake.clear()
+            self._mind_the_lease()
             if len(self._exchanges) >= (LANES if self._plenty and self._reports else 1):
                 self._missed = True
             elif not self._done:
                 self._begin_exchange()
+
+    def _mind_the_lease(self) -> None:
+        """Stop what may start elsewhere while the lease cannot be renewed: it must have ended before others take it.
+
+        What may not start anywhere else goes on, and its end is reported if it still counts then.
+        """
+        if not self._heartbeat.expiring:
+            return
+        for claim, stop, _ in self._active.values():
+            if claim.started_at is not None and claim.step.on_worker_lost == "retry" and stop.why is None:
+                _log.error(
+                    "The store cannot be reached and the lease ends: %s is stopped, for it may start elsewhere",
+                    claim.step.name,
+                )
+                stop.set("lease")
 
     @property
     def _done(self) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from windlass.model.definition import Step
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
 from windlass.model.retry import QUARANTINE_AFTER, decide_retry
 from windlass.model.state import AttemptOutcome, TaskState
 
+#: Reason of a lost attempt that its worker stopped in good order: the step has no part in that loss.
+WORKER_STOPPED: Final = "worker_stopped"
 #: Why a running attempt is asked to stop.
 Stop = Literal["cancel", "timeout", "fail_fast"]
 
@@ -34,13 +36,21 @@ class Circumstances:
 
     #: Starts so far that were not lost, this one included.
     attempts: int
-    #: Lost attempts in a row, this one included if it was lost.
+    #: Attempts in a row that were lost with their worker, this one included if it was; those that a worker stopped in
+    #: good order do not count.
     losses_in_row: int
     stop: str | None
     #: A number in [0, 1) that spreads the delay.
     chance: float
     #: False where the task was only claimed: what happened then is no attempt, and none follows it.
     started: bool = True
+
+
+def losses_in_row(before: int, outcome: Outcome) -> int:
+    """Return how many attempts in a row were lost with their worker, after one that ended with `outcome`."""
+    if not isinstance(outcome, Failed) or outcome.kind != "lost":
+        return 0
+    return before if outcome.reason == WORKER_STOPPED else before + 1
 
 
 def decide_ending(step: Step, outcome: Outcome, facts: Circumstances) -> Ending:

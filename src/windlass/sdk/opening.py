@@ -92,10 +92,12 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
     from windlass.model.manifest.canonical import to_job
     from windlass.sdk.embedded import Embedded
     from windlass.sdk.steps import ApplicationSteps
+    from windlass.store.archive.open import require_parquet
     from windlass.supervisor.client import Supervisor
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(opened)
+        require_parquet(settings.archive_url)
         types = ApplicationSteps(registry)
         settings = replace(settings, home=_files(opened, settings, stack))
         engine = Engine(

@@ -52,6 +52,20 @@ archived_runs = Table(
 )
 """Every run that the archive keeps, wherever that is: what is listed, and how it is found again."""
 
+archived_files = Table(
+    "archived_files",
+    every_table,
+    Column("run_id", Id, nullable=False),
+    #: SHA-256 of the content, under which the archive keeps it.
+    Column("sha256", Text, nullable=False),
+    Column("archive", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run_id", "sha256"),
+    Index("ix_archived_files_content", "archive", "sha256"),
+    sqlite_with_rowid=False,
+)
+"""Which files of archived runs the archive keeps: a content that several runs have is there once."""
+
 archive_parts = Table(
     "archive_parts",
     every_table,

@@ -27,6 +27,8 @@ def archive_figures(swept: SweepTotals) -> Source:
         if swept.held is not None:
             found["windlass_archive_runs"] = {(): float(swept.held.runs)}
             found["windlass_archive_bytes"] = {(): float(swept.held.size)}
+            found["windlass_archive_files"] = {(): float(swept.held.files)}
+            found["windlass_archive_file_bytes"] = {(): float(swept.held.file_size)}
             if swept.held.oldest is not None:
                 found["windlass_archive_oldest_timestamp_seconds"] = {(): swept.held.oldest / SECOND}
         if swept.oldest is not None:

@@ -89,7 +89,9 @@ OWN: Final = (
         "When such a look last came to its end without a run that failed",
     ),
     Family("windlass_archive_runs", "gauge", "Runs that the archive holds, as of the last look"),
-    Family("windlass_archive_bytes", "gauge", "Bytes of them, without their files, as of the last look"),
+    Family("windlass_archive_bytes", "gauge", "Bytes of them without their files, as of the last look"),
+    Family("windlass_archive_files", "gauge", "Files of them, each content once, as of the last look"),
+    Family("windlass_archive_file_bytes", "gauge", "Bytes of these files, as of the last look"),
     Family("windlass_archive_oldest_timestamp_seconds", "gauge", "When the first of them ended, as of the last look"),
     Family(
         "windlass_retention_oldest_timestamp_seconds",

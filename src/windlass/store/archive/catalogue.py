@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, case, delete, func, select, update
 
+from windlass.store.archive.archived_files import drop_files, held_contents
 from windlass.store.archive_tables import archived_runs
 from windlass.store.tables import jobs, revisions, runs
 from windlass.store.transaction import Transaction
@@ -105,8 +106,9 @@ def ended(tx: Transaction, before: int, limit: int) -> list[Row[Any]]:
 
 
 def drop(tx: Transaction, run_ids: Sequence[bytes]) -> None:
-    """Forget runs."""
+    """Forget runs, with what was noted of their files."""
     tx.connection.execute(delete(archived_runs).where(archived_runs.c.run_id.in_(run_ids)))
+    drop_files(tx, run_ids)
 
 
 def set_removed(tx: Transaction, run_id: bytes, *, removed: bool, restored_at: int | None = None) -> None:
@@ -121,6 +123,12 @@ def places(tx: Transaction, url: str) -> set[str]:
     return set(tx.connection.execute(select(table.c.place).where(table.c.archive == url).distinct()).scalars())
 
 
+def held_by(tx: Transaction, url: str) -> int:
+    """Return how many runs one archive holds."""
+    found = select(func.count()).select_from(archived_runs).where(archived_runs.c.archive == url)
+    return int(tx.connection.execute(found).scalar_one())
+
+
 class Figures(NamedTuple):
     """How much the archive holds."""
 
@@ -129,6 +137,9 @@ class Figures(NamedTuple):
     #: End of the run that ended first, in microseconds; None where it is empty.
     oldest: int | None
     restored: int
+    #: Files of runs, each content once, and their bytes.
+    files: int
+    file_size: int
 
 
 def figures(tx: Transaction) -> Figures:
@@ -137,7 +148,8 @@ def figures(tx: Transaction) -> Figures:
     restored = func.coalesce(func.sum(case((table.c.restored_at.is_not(None), 1), else_=0)), 0)
     found = select(func.count(), func.coalesce(func.sum(table.c.size), 0), func.min(table.c.finished_at), restored)
     row = tx.connection.execute(found.where(table.c.archive != "")).one()
-    return Figures(*row)
+    files, file_size = held_contents(tx)
+    return Figures(row[0], row[1], row[2], row[3], files, file_size)
 
 
 def oldest_in_store(tx: Transaction) -> int | None:

@@ -71,14 +71,14 @@ def mark_of(tx: Transaction, run_id: bytes) -> Mark | None:
 
 def read_piece(tx: Transaction, run_id: bytes, start: Position) -> tuple[bytes, Position | None]:
     """Return lines of a run's document from `start`, and where the next piece begins; None where this is the last."""
-    lines = [] if start != Position() else [_line({"windlass": FORMAT, "schema": HEAD, "run": run_id.hex()})]
+    lines = [] if start != Position() else [head_line(run_id.hex(), FORMAT, HEAD)]
     size = 0
     part, after = start
     while part < len(PARTS):
         rows = 0
         for values in _rows(tx, run_id, part, after):
             rows += 1
-            line = _line([PARTS[part].table, _encoded(values)])
+            line = row_line(PARTS[part].table, values)
             lines.append(line)
             size += len(line)
             after = tuple(values[name] for name in PARTS[part].order)
@@ -142,6 +142,23 @@ def _binary() -> dict[str, frozenset[str]]:
     }
 
 
+def head_line(run: str, form: int, schema: str) -> bytes:
+    """Return the first line of a document; `run` is its id in hexadecimal."""
+    return _line({"windlass": form, "schema": schema, "run": run})
+
+
+def row_line(table: str, values: dict[str, Any]) -> bytes:
+    """Return the line of one row."""
+    return _line([table, _encoded(values)])
+
+
+def bytes_of_data(value: Any) -> bytes:
+    """Return the bytes that a line of a log chunk says. Raises ValueError, TypeError or KeyError where it says none."""
+    if isinstance(value, dict):
+        return base64.b64decode(value["base64"], validate=True)
+    return str(value).encode()
+
+
 def _encoded(values: dict[str, Any]) -> dict[str, Any]:
     """Return values without those that are null; bytes as text, or where they are none as `{base64: ...}`."""
     return {name: _text(name, value) for name, value in values.items() if value is not None}
@@ -165,9 +182,7 @@ def _decoded(table: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bytes(name: str, value: Any) -> bytes:
-    if isinstance(value, dict):
-        return base64.b64decode(value["base64"], validate=True)
-    return value.encode() if name == "data" else bytes.fromhex(value)
+    return bytes_of_data(value) if name == "data" else bytes.fromhex(value)
 
 
 def _line(value: Any) -> bytes:

@@ -24,7 +24,7 @@ from windlass.store.archive.archive import Kept, Piece
 Argument = TypeVar("Argument")
 
 SUFFIX: Final = ".jsonl.gz"
-_UNFINISHED: Final = ".part"
+UNFINISHED: Final = ".part"
 _READ: Final = 256 * 1024
 
 
@@ -52,12 +52,12 @@ class FileArchive:
 
     async def write(self, pieces: Sequence[Piece]) -> None:
         """Append pieces to the files of their days; see `Archive.write`."""
-        await asyncio.to_thread(_told, self._write, pieces)
+        await asyncio.to_thread(told, self._write, pieces)
 
     async def seal(self) -> Mapping[bytes, Kept]:
         """Flush the files and give them their names; see `Archive.seal`."""
         kept: dict[bytes, Kept] = {}
-        await asyncio.to_thread(_told, self._seal, kept)
+        await asyncio.to_thread(told, self._seal, kept)
         return kept
 
     async def read(self, run_id: bytes, place: str) -> AsyncIterator[bytes]:  # noqa: ARG002 - the contract's
@@ -71,7 +71,8 @@ class FileArchive:
 
     async def tidy(self, known: Collection[str]) -> int:
         """Remove files that no place speaks of; see `Archive.tidy`."""
-        return await asyncio.to_thread(self._tidy, {place.partition("#")[0] for place in known})
+        names = {place.partition("#")[0] for place in known}
+        return await asyncio.to_thread(remove_unknown, self._folder, names, _name)
 
     def _write(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
@@ -88,7 +89,7 @@ class FileArchive:
         if found is None:
             (self._folder / day).mkdir(mode=0o700, parents=True, exist_ok=True)
             name = f"{day}/{piece.run_id.hex()}-{os.urandom(4).hex()}{SUFFIX}"
-            path = self._folder / f"{name}{_UNFINISHED}"
+            path = self._folder / f"{name}{UNFINISHED}"
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             found = self._open[day] = _OpenFile(name, path, descriptor)
         return found
@@ -102,7 +103,7 @@ class FileArchive:
                 os.close(file.descriptor)
             final = self._folder / file.name
             file.path.rename(final)
-            _flush_folders(final.parent, self._folder.parent)
+            flush_folders(final.parent, self._folder.parent)
             for run_id, (begin, length) in file.runs.items():
                 kept[run_id] = Kept(f"{file.name}#{begin}+{length}", length)
 
@@ -120,18 +121,27 @@ class FileArchive:
         except OSError as error:
             raise Unavailable(f"The archive's file {path} cannot be read: {error.strerror}.") from error
 
-    def _tidy(self, known: Collection[str]) -> int:
-        removed = 0
-        for path in sorted(self._folder.glob("????/??/??/*")):
-            name = path.relative_to(self._folder).as_posix()
-            if name not in known and path.name.endswith((SUFFIX, _UNFINISHED)):
+
+def remove_unknown(folder: Path, known: Collection[str], name_of: Callable[[str], str | None]) -> int:
+    """Remove files below the folders of days of which `name_of` gives a name that is not known; return how many.
+
+    It is given the path of a file relative to `folder`, and returns None for one that is none of ours.
+    """
+    removed = 0
+    for path in sorted(folder.glob("????/??/??/*")):
+        name = name_of(path.relative_to(folder).as_posix())
+        if name is not None and name not in known:
+            with suppress(OSError):
+                path.unlink()
+                removed += 1
+            for above in list(path.parents)[:3]:
                 with suppress(OSError):
-                    path.unlink()
-                    removed += 1
-                for folder in list(path.parents)[:3]:
-                    with suppress(OSError):
-                        folder.rmdir()  # where nothing is left in it
-        return removed
+                    above.rmdir()  # where nothing is left in it
+    return removed
+
+
+def _name(path: str) -> str | None:
+    return path if path.endswith((SUFFIX, UNFINISHED)) else None
 
 
 def _unpacked(file: BinaryIO, length: int) -> Iterator[bytes]:
@@ -161,7 +171,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _flush_folders(first: Path, last: Path) -> None:
+def flush_folders(first: Path, last: Path) -> None:
     """Flush the entries of folders from `first` up to `last`."""
     folder = first
     while True:
@@ -175,7 +185,7 @@ def _flush_folders(first: Path, last: Path) -> None:
         folder = folder.parent
 
 
-def _told(work: Callable[[Argument], None], argument: Argument) -> None:
+def told(work: Callable[[Argument], None], argument: Argument) -> None:
     """Do work on files. Raises Unavailable where the disk does not take it."""
     try:
         work(argument)

@@ -11,6 +11,7 @@ import orjson
 from windlass.clock import SECOND
 from windlass.ids import first_of
 from windlass.model.retention import PARTITION, FinalRun, RetentionRule
+from windlass.store.archive.archived_files import Content, note_files
 from windlass.store.archive.catalogue import NewEntry, enter, set_removed
 from windlass.store.archive.document import PARTS, Mark, mark_of
 from windlass.store.transaction import Transaction
@@ -38,6 +39,8 @@ class Leaving(NamedTuple):
 
     entry: NewEntry
     mark: Mark
+    #: What the archive keeps of its files.
+    files: Sequence[Content] = ()
 
 
 def candidates(
@@ -98,14 +101,16 @@ def leave(tx: Transaction, leaving: Sequence[Leaving]) -> list[bytes]:
     """
     gone: list[bytes] = []
     whole: list[bytes] = []
-    for entry, mark in leaving:
+    for entry, mark, files in leaving:
         free = tx.cursor.execute(f"SELECT 1 FROM runs r WHERE r.id = ? AND {_FREE}", (entry.run_id, tx.now)).fetchone()
         if free is None or mark_of(tx, entry.run_id) != mark:
             continue
         deleted = not entry.archive
-        heavy = _heavy(tx, entry.run_id, files=deleted)
+        heavy = _heavy(tx, entry.run_id)
         if heavy or not deleted:
             enter(tx, entry, removed=not heavy)
+        if files:
+            note_files(tx, entry.run_id, entry.archive, files)
         gone.append(entry.run_id)
         if mark.labels:
             _drop_labels(tx, entry.run_id, mark.labels)
@@ -117,14 +122,14 @@ def leave(tx: Transaction, leaving: Sequence[Leaving]) -> list[bytes]:
     return gone
 
 
-def _heavy(tx: Transaction, run_id: bytes, *, files: bool) -> bool:
-    """Say whether a run has more rows than one unit should remove; with `files` also whether it kept any file."""
+def _heavy(tx: Transaction, run_id: bytes) -> bool:
+    """Say whether a run has more rows than one unit should remove, or a file."""
     counts = [f"(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE run_id = :run LIMIT :most))" for table in _HISTORY]
     found = tx.cursor.execute(
         f"SELECT {' + '.join(counts)}, EXISTS (SELECT 1 FROM artifacts WHERE run_id = :run)",
         {"run": run_id, "most": PORTION},
     ).fetchone()
-    return found[0] >= PORTION or (files and bool(found[1]))
+    return found[0] >= PORTION or bool(found[1])
 
 
 def remove_rest(tx: Transaction, run_id: bytes) -> bool:

@@ -23,8 +23,8 @@ FILES: Final = "files.jsonl"
 ARTIFACTS: Final = "artifacts"
 FORMAT: Final = 1
 _CHUNK: Final = 1 << 20
-#: How the path of a kept file looks: a folder for its run, a name in it.
-_PATH: Final = re.compile(r"[0-9a-f-]{36}/[A-Za-z0-9_-][A-Za-z0-9._-]*")
+#: How the path of a kept file looks: a folder for its run, or that of archived ones, and a name in it.
+_PATH: Final = re.compile(r"(?:[0-9a-f-]{36}|archived)/[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 class KeptFile(NamedTuple):

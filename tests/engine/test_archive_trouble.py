@@ -1,0 +1,162 @@
+"""An archive that is locked, missing, full or not to be written: no run leaves, and it goes on afterwards."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.oracle.world import World
+from windlass.engine.archiving import sweep
+from windlass.engine.restoring import restore
+from windlass.engine.services.archiver import Archiver
+from windlass.errors import CorruptStore, Unavailable
+from windlass.ids import id_text
+from windlass.store.transaction import Transaction
+
+pytestmark = pytest.mark.promise("K06")
+DAY = 86_400.0
+KINDS = {"sqlite": "sqlite:///{}/cold/cold.db", "files": "file://{}/cold/files", "parquet": "parquet://{}/cold/columns"}
+
+
+@pytest.fixture(params=sorted(KINDS))
+async def cold(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    """Give a world with an archive on what may be another disk."""
+    world = World(
+        str(tmp_path / "windlass.db"), tmp_path, settings={"archive_url": KINDS[request.param].format(tmp_path)}
+    )
+    request.node.user_properties.append(("store", "sqlite"))
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+async def other(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    """Give a world with its archive in another SQLite database."""
+    world = World(str(tmp_path / "windlass.db"), tmp_path, settings={"archive_url": KINDS["sqlite"].format(tmp_path)})
+    request.node.user_properties.append(("store", "sqlite"))
+    yield world
+    await world.close()
+
+
+async def ended(world: World, size: int = 0) -> bytes:
+    """Return a run that has ended, and is old enough to leave; with a log of so many bytes that do not compress."""
+    run_id = await world.submit(await world.define(steps={"a": {}}))
+    await (await world.worker()).work()
+
+    def write(tx: Transaction) -> None:
+        tx.cursor.execute(
+            "INSERT INTO log_chunks (run_id, task, attempt, seq, at, stream, data) VALUES (?, 0, 1, 1, 0, 'out', ?)",
+            (run_id, os.urandom(size)),
+        )
+
+    if size:
+        await world.engine.store.run(write)
+    world.clock.advance(31 * DAY)
+    return run_id
+
+
+async def stays(world: World, run_id: bytes, told: str) -> None:
+    with pytest.raises(Unavailable, match=told):
+        await sweep(world.engine)
+    assert (await world.run(run_id))["state"] == "completed"
+
+
+async def test_a_locked_database_is_waited_for_and_then_told(other: World, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("windlass.store.archive.in_sqlite._WAIT", 0.05)
+    first = await ended(other)
+    assert (await sweep(other.engine)).archived == 1
+    second = await ended(other)
+    with closing(sqlite3.connect(tmp_path / "cold" / "cold.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        await stays(other, second, r"The archive .*cold\.db did not answer: database is locked")
+        with pytest.raises(Unavailable, match="database is locked"):
+            await restore(other.engine, id_text(first))
+        holder.execute("ROLLBACK")
+    assert (await sweep(other.engine)).archived == 1
+    await restore(other.engine, id_text(first))
+    await restore(other.engine, id_text(second))
+
+
+async def test_a_full_database_takes_nothing_and_goes_on_with_the_room(other: World, monkeypatch: Any) -> None:
+    run_id = await ended(other, 2_000_000)
+    connect = sqlite3.connect
+
+    def small(*args: Any, **more: Any) -> sqlite3.Connection:
+        connection = connect(*args, **more)
+        connection.execute("PRAGMA max_page_count = 64")
+        return connection
+
+    with monkeypatch.context() as patch:
+        patch.setattr("windlass.store.archive.in_sqlite.sqlite3.connect", small)
+        await stays(other, run_id, "database or disk is full")
+    assert (await sweep(other.engine)).archived == 1
+    await restore(other.engine, id_text(run_id))
+
+
+async def test_a_database_of_another_program_is_left_alone(other: World, tmp_path: Path) -> None:
+    run_id = await ended(other)
+    (tmp_path / "cold").mkdir()
+    with closing(sqlite3.connect(tmp_path / "cold" / "cold.db")) as songs:
+        songs.execute("CREATE TABLE songs (id)")
+    with pytest.raises(CorruptStore, match="belongs to another program"):
+        await sweep(other.engine)
+    (tmp_path / "cold" / "cold.db").write_bytes(b"no database" * 100)
+    with pytest.raises(CorruptStore, match="is damaged"):
+        await sweep(other.engine)
+    assert (await other.run(run_id))["state"] == "completed"
+
+
+async def test_an_archive_that_is_gone_is_not_begun_anew(cold: World, tmp_path: Path) -> None:
+    first = await ended(cold)
+    assert (await sweep(cold.engine)).archived == 1
+    second = await ended(cold)
+    (tmp_path / "cold").rename(tmp_path / "unmounted")
+    await stays(cold, second, "is gone although 1 runs are in it: mount its disk")
+    assert not (tmp_path / "cold").exists()
+    (tmp_path / "unmounted").rename(tmp_path / "cold")
+    assert (await sweep(cold.engine)).archived == 1
+    for run_id in (first, second):
+        await restore(cold.engine, id_text(run_id))
+
+
+async def test_a_folder_that_cannot_be_made_is_told(cold: World, tmp_path: Path) -> None:
+    run_id = await ended(cold)
+    (tmp_path / "cold").write_text("a file where the folder should be")
+    await stays(cold, run_id, "(cannot be used|cannot be written): ")
+    (tmp_path / "cold").unlink()
+    assert (await sweep(cold.engine)).archived == 1
+
+
+async def test_a_disk_that_fills_up_leaves_no_half_copy(cold: World, monkeypatch: Any) -> None:
+    run_id = await ended(cold)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("windlass.store.archive.in_files.os.fsync", full)
+        patch.setattr("windlass.store.archive.in_sqlite.os.open", full)
+        await stays(cold, run_id, "No space left on device")
+    assert (await sweep(cold.engine)).archived == 1
+    await restore(cold.engine, id_text(run_id))
+
+
+async def test_the_archiver_tries_again_and_counts_what_did_not_work(other: World, tmp_path: Path) -> None:
+    await ended(other)
+    (tmp_path / "cold").write_text("")
+    archiver, swept = Archiver(other.engine), other.engine.swept
+    await archiver.turn()  # which only begins
+    with pytest.raises(Unavailable):
+        await archiver.turn()
+    assert (swept.done, swept.broken, swept.last_success) == (0, 1, None)
+    (tmp_path / "cold").unlink()
+    await archiver.turn()
+    assert (swept.done, swept.broken, swept.total.archived) == (1, 1, 1)
+    assert swept.last_success == other.clock.now()

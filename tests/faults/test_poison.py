@@ -1,0 +1,71 @@
+"""A step that ends what it runs in, time after time, is set aside with the dead letters; the rest goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, events, kill, serve
+from tests.fixtures.program import Windlass
+from tests.oracle.crash import until
+
+pytestmark = pytest.mark.promise("H05")
+#: The parent of a step's process is the supervisor.
+POISON = "steps:\n  - {{name: a, onWorkerLost: retry, run: 'echo x >> {ledger}; kill -9 $PPID; exec sleep 98765'}}\n"
+
+
+def attempts(windlass: Windlass, run: str) -> list[tuple[int, str]]:
+    found = Socket(windlass.home)("GET", f"runs/{run}/executions")["items"]
+    return [(one["number"], one["outcome"]) for one in found]
+
+
+def test_a_step_that_kills_its_supervisor_is_a_dead_letter_after_the_third_time(
+    windlass: Windlass, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger"
+    apply(windlass, HEAD % "poison" + POISON.format(ledger=ledger))
+    serve(windlass)
+    run = accepted(windlass, "poison")
+    found = ended(windlass, run)
+    assert found["state"] == "failed"
+    assert attempts(windlass, run) == [(1, "lost"), (2, "lost"), (3, "lost")]
+    assert ledger.read_text().split() == ["x"] * 3
+    (letter,) = windlass("--json", "queue", "dead").json()
+    assert (letter["runId"], letter["step"], letter["reason"]) == (run, "a", "quarantined")
+    assert "its workers were lost too often in a row" in windlass("run", "why", run).stdout.lower()
+    (windlass.folder / "good.yaml").write_text(HEAD % "good" + "steps:\n  - {name: a, run: echo fine}\n")
+    assert windlass("job", "apply", "good.yaml").code == 0
+    assert ended(windlass, accepted(windlass, "good"))["state"] == "completed"
+    assert windlass("doctor").code == 0
+    # By hand it gets as many chances again, in a run of its own.
+    again = windlass("--json", "queue", "requeue", run).json()
+    assert ended(windlass, again[0]["runId"])["state"] == "failed"
+    assert ledger.read_text().split() == ["x"] * 6
+
+
+def test_losses_are_counted_over_restarts_of_the_server(windlass: Windlass, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    step = "steps:\n  - {name: a, onWorkerLost: retry, run: 'echo x >> %s; exec sleep 98765'}\n"
+    apply(windlass, HEAD % "long" + step % ledger)
+    server = serve(windlass, WINDLASS_DRAIN_GRACE="0s")
+    run = accepted(windlass, "long")
+    for number in (1, 2):
+        until(lambda number=number: ledger.exists() and len(ledger.read_text().split()) == number, "an attempt")
+        kill(server)
+        server = serve(windlass, WINDLASS_DRAIN_GRACE="0s")
+    until(lambda: len(ledger.read_text().split()) == 3, "the third attempt")
+    # Ended in good order, the worker stops the step: that is no fault of the step's.
+    server.terminate()
+    server.communicate()
+    server = serve(windlass, WINDLASS_DRAIN_GRACE="0s")
+    until(lambda: len(ledger.read_text().split()) == 4, "the fourth attempt")
+    assert windlass("--json", "queue", "dead").json() == []
+    kill(server)
+    serve(windlass)
+    assert ended(windlass, run)["state"] == "failed"
+    assert attempts(windlass, run) == [(number, "lost") for number in (1, 2, 3, 4)]
+    (lost, *_) = events(windlass, run, "task.lost")[::-1]
+    assert lost["data"]["reason"] == "quarantined"
+    (letter,) = windlass("--json", "queue", "dead").json()
+    assert letter["runId"] == run
