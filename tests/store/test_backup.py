@@ -164,8 +164,13 @@ async def _as_of(path: Path, schema: str, source: Path) -> None:
     )
     connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
     for table in connection.exec_driver_sql(names).scalars().all():
-        columns = ", ".join(row[1] for row in connection.exec_driver_sql(f"PRAGMA main.table_info({table})"))
-        connection.exec_driver_sql(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM source.{table}")  # noqa: S608 - names of tables
+        before, now = (
+            {row[1] for row in connection.exec_driver_sql(f"PRAGMA {place}.table_info({table})")}
+            for place in ("main", "source")
+        )
+        if before <= now:  # else it was made anew since, empty
+            columns = ", ".join(sorted(before))
+            connection.exec_driver_sql(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM source.{table}")  # noqa: S608 - names of tables
     connection.exec_driver_sql("COMMIT")
     connection.exec_driver_sql("DETACH DATABASE source")
     await store.close()
