@@ -41,7 +41,7 @@ class LoopThread:
         try:
             while not ended.acquire(timeout=LOOK):
                 pass
-        except BaseException:
+        except BaseException:  # an interrupt, mostly; the caller gets it once the work has ended
             self._loop.call_soon_threadsafe(lambda: tasks[0].cancel())  # noqa: PLW0108 - there may be no task yet
             if not (tasks and tasks[0].done()):  # else the lock may have been taken just before the interrupt came
                 ended.acquire()
@@ -75,7 +75,7 @@ def entered(loop: LoopThread, manager: AbstractAsyncContextManager[Result]) -> I
     value = loop.run(manager.__aenter__())
     try:
         yield value
-    except BaseException as error:
+    except BaseException as error:  # as `async with`: what is entered is left whatever ends the block, and may keep it
         if not loop.run(manager.__aexit__(type(error), error, error.__traceback__)):
             raise
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.compiled import compiled
 from windlass.engine.engine import Engine
 from windlass.engine.rating import forget_starts
+from windlass.engine.readable import readable
 from windlass.engine.setting_aside import set_aside
 from windlass.ids import id_text
 from windlass.model.concurrency import as_ranges, free_places
@@ -19,9 +19,7 @@ from windlass.store import hot_sqlite as hot
 from windlass.store import run_limits
 from windlass.store.rows import NewFact
 from windlass.store.run_limits import LimitedRun
-from windlass.store.transaction import Transaction, apart, is_trouble
-
-_log = logging.getLogger(__name__)
+from windlass.store.transaction import Transaction, apart
 
 #: Most runs that are let in by one unit of work, so that others get their turn.
 BATCH = 200
@@ -89,14 +87,9 @@ def limit_now(tx: Transaction, engine: Engine, job_id: bytes, revision_id: int) 
     for revision in (newest, revision_id):
         if revision is None:
             continue
-        try:
-            concurrency = compiled(tx, engine.jobs, revision).job.concurrency
-        except Exception as error:
-            if is_trouble(error):
-                raise
-            _log.exception("Revision %d cannot be read", revision)
-        else:
-            return None if concurrency is None else int(concurrency["limit"])
+        found = readable(f"Revision {revision}", compiled, tx, engine.jobs, revision)
+        if found is not None:
+            return None if found.job.concurrency is None else int(found.job.concurrency["limit"])
     return 1
 
 

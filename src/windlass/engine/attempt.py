@@ -219,7 +219,7 @@ async def open_attempt(
             give_away(workspace, owner)
         for sentence in environment.left_out:
             await log.write(f"[windlass: {sentence}]\n".encode(), "system")
-    except BaseException:
+    except BaseException:  # also where the attempt is cancelled: nobody else knows of the folder yet
         await uninterrupted(remove_workspace(workspace))
         raise
     context = StepContext(

@@ -11,7 +11,7 @@ from windlass.engine.book import to_json
 from windlass.engine.cancellation import cancel_runs
 from windlass.engine.completion import end_attempt
 from windlass.engine.engine import Engine
-from windlass.engine.report import Report
+from windlass.engine.report import report_of
 from windlass.ids import id_text, parse_id
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, TimedOut
 from windlass.model.state import RUN_FINAL
@@ -64,18 +64,7 @@ def end_child_wait(tx: Transaction, engine: Engine, row: Held) -> bool:
 
 
 def _end(tx: Transaction, engine: Engine, row: Held, outcome: Outcome) -> None:
-    report = Report(
-        queue_id=row.id,
-        fence=row.fence,
-        run_id=row.run_id,
-        task=row.task,
-        attempt=row.attempt,
-        outcome=outcome,
-        worker=_detail(row).get("worker", ""),
-        started_at=row.started_at,
-        finished_at=tx.now,
-    )
-    end_attempt(tx, engine, row, report)
+    end_attempt(tx, engine, row, report_of(row, outcome, finished_at=tx.now))
 
 
 def _outcome(child: relations.Awaited, end: RunEnd, *, stop: str | None) -> Outcome:

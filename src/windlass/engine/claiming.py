@@ -64,7 +64,7 @@ def _claims(tx: Transaction, engine: Engine, rows: Sequence[Ready]) -> list[tupl
             if job is None:
                 job = jobs[row.revision_id] = compiled(tx, engine.jobs, row.revision_id)
             found.append((row, _claim(tx, engine, row, job)))
-        except Exception as error:
+        except Exception as error:  # whatever it is: the run fails with it, the others are handed out
             if is_trouble(error):
                 raise
             unreadable.add(row.run_id)

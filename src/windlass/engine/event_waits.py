@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import Any
 
 import orjson
 
 from windlass.engine.book import Book, plain_layout, to_json
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
+from windlass.engine.readable import readable
 from windlass.ids import id_text
 from windlass.model.event import Event, Fact, expand
 from windlass.model.event_wait import OWN, EventPattern, EventWait, Happening, first_seen
@@ -21,16 +20,12 @@ from windlass.store import hot_sqlite as hot
 from windlass.store.event_waits import ToldFact, WaitRow
 from windlass.store.events import newest
 from windlass.store.rows import Held
-from windlass.store.transaction import Transaction, is_trouble
-
-_log = logging.getLogger(__name__)
+from windlass.store.transaction import Transaction
 
 #: A task with the claim that began its wait.
 Key = tuple[bytes, int, int]
 #: The output of a step that waited for an event.
 OUTPUT = "event"
-
-Value = TypeVar("Value")
 
 
 def begin_event_wait(book: Book, row: Held, outcome: Waiting) -> None:
@@ -76,7 +71,7 @@ def read_wait(row: WaitRow) -> EventWait[Key]:
 
 def open_waits(tx: Transaction) -> list[EventWait[Key]]:
     """Return every wait for an event that goes on and can be read."""
-    found = (_readable(partial(read_wait, row), f"The wait of task {row.task}") for row in stored.open_waits(tx))
+    found = (readable(f"The wait of task {row.task}", read_wait, row) for row in stored.open_waits(tx))
     return [wait for wait in found if wait is not None]
 
 
@@ -90,19 +85,8 @@ def happened(
     facts, reached, more = stored.facts_behind(tx, after, types)
     found: list[Happening] = []
     for told in facts:
-        found += _readable(partial(_of_fact, tx, engine, told, types), f"Event {told.seq}") or ()
+        found += readable(f"Event {told.seq}", _of_fact, tx, engine, told, types) or ()
     return found, reached, more
-
-
-def _readable(read: Callable[[], Value], what: str) -> Value | None:
-    """Return what `read` gives; None where it fails: one bad row must not keep others waiting."""
-    try:
-        return read()
-    except Exception as error:
-        if is_trouble(error):
-            raise
-        _log.exception("%s cannot be read and is passed over", what)
-        return None
 
 
 def _of_fact(tx: Transaction, engine: Engine, told: ToldFact, types: Collection[str] | None) -> list[Happening]:

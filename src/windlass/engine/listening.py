@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import orjson
-
 from windlass.clock import to_text
 from windlass.engine.completion import end_attempt
 from windlass.engine.engine import Engine
 from windlass.engine.event_waits import OUTPUT, Key, happened, open_waits, read_wait
-from windlass.engine.report import Report
+from windlass.engine.report import report_of
 from windlass.engine.setting_aside import set_aside
 from windlass.ids import id_text
 from windlass.model.event_wait import EventWait, Happening, Waiters
@@ -76,18 +74,7 @@ def settle_all(tx: Transaction, engine: Engine) -> bool:
 
 def _end(tx: Transaction, engine: Engine, row: Held, event: Happening) -> None:
     stored.end_wait(tx, row.run_id, row.task)
-    report = Report(
-        queue_id=row.id,
-        fence=row.fence,
-        run_id=row.run_id,
-        task=row.task,
-        attempt=row.attempt,
-        outcome=Completed({OUTPUT: _told(event)}),
-        worker=orjson.loads(row.detail)["worker"] if row.detail else "",
-        started_at=row.started_at,
-        finished_at=tx.now,
-    )
-    end_attempt(tx, engine, row, report)
+    end_attempt(tx, engine, row, report_of(row, Completed({OUTPUT: _told(event)}), finished_at=tx.now))
 
 
 def _told(event: Happening) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def suspects(tx: Transaction, engine: Engine, page: Sequence[Standing]) -> list[
     for run in page:
         try:
             whole = not decide_mending(_picture(tx, engine, run, rows[run.id], ended[run.id]))
-        except Exception as error:
+        except Exception as error:  # whatever it is: `mend_run` meets it too, and sets the run aside with it
             if is_trouble(error):
                 raise
             whole = False

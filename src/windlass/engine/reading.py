@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from windlass.engine.admission import place_in_line
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
+from windlass.engine.readable import readable
 from windlass.engine.shapes import Places, artifact_shape, attempt_shape, run_shape, task_shape
 from windlass.errors import NotFound, UserError
 from windlass.ids import id_text, parse_id
@@ -20,9 +20,7 @@ from windlass.store.artifacts import artifacts_of
 from windlass.store.relations import open_dependencies
 from windlass.store.runs import RunFilter
 from windlass.store.tasks import attempts_of, tasks_of
-from windlass.store.transaction import Transaction, is_trouble
-
-_log = logging.getLogger(__name__)
+from windlass.store.transaction import Transaction
 
 #: Shortest beginning of an id that stands for the whole.
 MIN_PREFIX = 6
@@ -80,7 +78,8 @@ def read_run(tx: Transaction, engine: Engine, run_id: bytes) -> dict[str, Any]:
 def _shape(tx: Transaction, engine: Engine, row: Any) -> dict[str, Any]:
     counts = None if row.state in RUN_FINAL else stored.live_counts(tx, row.id)
     awaits = open_dependencies(tx, row.id) if row.state == "waiting" else ()
-    shape = run_shape(row, _readable(tx, engine, row.revision_id), counts, awaits)
+    job = readable(f"Revision {row.revision_id}", compiled, tx, engine.jobs, row.revision_id)
+    shape = run_shape(row, job, counts, awaits)
     if row.state == "waiting" and row.reason == WAITS and row.limit_key is not None:
         shape["waitingFor"] = place_in_line(tx, row.limit_key, row.id, shape["waitingFor"] or {})
     return shape
@@ -179,17 +178,6 @@ def job_graph(job: CompiledJob) -> dict[str, Any]:
             graph.names[number]: [graph.names[after] for after in graph.successors[number]] for number in order
         },
     }
-
-
-def _readable(tx: Transaction, engine: Engine, revision_id: int) -> CompiledJob | None:
-    """Return the job of a run; None where it cannot be read: one such run must not hide the others."""
-    try:
-        return compiled(tx, engine.jobs, revision_id)
-    except Exception as error:
-        if is_trouble(error):
-            raise
-        _log.exception("Revision %d cannot be read", revision_id)
-        return None
 
 
 def _row(tx: Transaction, run_id: bytes) -> Any:

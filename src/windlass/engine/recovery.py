@@ -8,7 +8,7 @@ from functools import partial
 from windlass.clock import micros
 from windlass.engine.completion import end_attempt
 from windlass.engine.engine import Engine
-from windlass.engine.report import Report
+from windlass.engine.report import report_of
 from windlass.engine.setting_aside import set_aside
 from windlass.model.outcome import Failed
 from windlass.store import hot_sqlite as hot
@@ -38,17 +38,8 @@ def settle_worker(tx: Transaction, engine: Engine, worker_id: int, name: str) ->
 
 def lose(tx: Transaction, engine: Engine, row: Held, name: str) -> None:
     """End the attempt of a running row as lost; `name` is that of its worker."""
-    report = Report(
-        queue_id=row.id,
-        fence=row.fence,
-        run_id=row.run_id,
-        task=row.task,
-        attempt=row.attempt,
-        outcome=Failed("lost", f'Its worker "{name}" is gone; what the step had done by then is not known.'),
-        worker=name,
-        started_at=row.started_at,
-        finished_at=tx.now,
-    )
+    why = f'Its worker "{name}" is gone; what the step had done by then is not known.'
+    report = report_of(row, Failed("lost", why), finished_at=tx.now, worker=name)
     failure = apart(tx, partial(end_attempt, tx, engine, row, report))
     if failure is not None:
         set_aside(tx, row.run_id, failure, row.task)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import orjson
+
 from windlass.engine.claim import Claim
 from windlass.model.outcome import Outcome
+from windlass.store.rows import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +93,24 @@ def report_on(claim: Claim, ended: Ended, *, worker: str, finished_at: int) -> R
         single=claim.single and not claim.limited and not step.branch and step.trigger_rule != "always",
         queued_at=claim.queued_at,
         first_started_at=claim.first_started_at,
+    )
+
+
+def report_of(row: Held, outcome: Outcome, *, finished_at: int, worker: str | None = None) -> Report:
+    """Return the report on an attempt that ends without its worker: that one is gone, or the task waited without one.
+
+    `worker` is the name of the one that had it; None takes what a waiting row says.
+    """
+    if worker is None:
+        worker = orjson.loads(row.detail).get("worker", "") if row.detail else ""
+    return Report(
+        queue_id=row.id,
+        fence=row.fence,
+        run_id=row.run_id,
+        task=row.task,
+        attempt=row.attempt,
+        outcome=outcome,
+        worker=worker,
+        started_at=row.started_at,
+        finished_at=finished_at,
     )

@@ -16,7 +16,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.entering import arrive
 from windlass.engine.listening import settle_one
 from windlass.engine.relating import settle_awaited
-from windlass.engine.report import Report
+from windlass.engine.report import report_of
 from windlass.engine.setting_aside import set_aside
 from windlass.model.ending import Ending
 from windlass.model.event_wait import EventPattern
@@ -89,17 +89,7 @@ def _end_wait(tx: Transaction, engine: Engine, row: Held) -> None:
         return
     what = "What it waited for" if event is None else f"An event {EventPattern.read(event)}"
     completed = detail.get("atEnd") != "failed"
-    report = Report(
-        queue_id=row.id,
-        fence=row.fence,
-        run_id=row.run_id,
-        task=row.task,
-        attempt=row.attempt,
-        outcome=Completed(detail.get("outputs") or {}),
-        worker=detail.get("worker", ""),
-        started_at=row.started_at,
-        finished_at=tx.now,
-    )
+    report = report_of(row, Completed(detail.get("outputs") or {}), finished_at=tx.now)
     book = open_book(tx, engine, row.run_id, row.revision_id)
     ending = (
         Ending("rescheduled", "completed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,15 +10,14 @@ import orjson
 
 from windlass.engine.compiled import compiled
 from windlass.engine.engine import Engine
+from windlass.engine.readable import readable
 from windlass.engine.step_context import task_id
 from windlass.engine.tracing import given_trace
 from windlass.ids import id_text
 from windlass.model.event import RUN_ENDED, Fact, expand
 from windlass.model.trace_context import TraceContext, span_id_of, trace_id_of
 from windlass.store import spans
-from windlass.store.transaction import Transaction, is_trouble
-
-_log = logging.getLogger(__name__)
+from windlass.store.transaction import Transaction
 
 #: Facts that are read at a time: about as many spans as one batch of an exporter has.
 PAGE: Final = 500
@@ -57,16 +55,15 @@ def ended_spans(tx: Transaction, engine: Engine, after: int) -> tuple[list[SpanR
         row = None if fact.run_id is None else rows.get(fact.run_id)
         if row is None:
             continue
-        try:
-            found += _of_fact(tx, engine, row, fact)
-        except Exception as error:
-            if is_trouble(error):
-                raise
-            _log.exception("There is no span of what fact %d tells", fact.seq)
+        found += readable(f"What fact {fact.seq} tells", _of_fact, tx, engine, row, fact) or ()
     return found, facts[-1].seq if facts else after, len(facts) == PAGE
 
 
-def _of_fact(tx: Transaction, engine: Engine, row: Any, fact: Fact) -> Iterator[SpanRecord]:
+def _of_fact(tx: Transaction, engine: Engine, row: Any, fact: Fact) -> list[SpanRecord]:
+    return list(_spans(tx, engine, row, fact))
+
+
+def _spans(tx: Transaction, engine: Engine, row: Any, fact: Fact) -> Iterator[SpanRecord]:
     for event in expand(fact):
         if event.type in RUN_ENDED:
             yield _of_run(row)

@@ -61,11 +61,9 @@ def make_backup(
         unfinished.rename(target)
         flush(target.parent)
     except OSError as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
         raise Unavailable(f"The backup could not be written to {target}: {told(error)}.") from error
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)  # once it has its name there is nothing of it
     return note
 
 
