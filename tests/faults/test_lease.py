@@ -17,6 +17,7 @@ from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.worker import StopSignal, Worker
 from windlass.model.outcome import Cancelled, Completed, Outcome
 
+pytestmark = pytest.mark.fault("F10")
 _DEADLINE = 20
 
 

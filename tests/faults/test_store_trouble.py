@@ -19,7 +19,7 @@ from windlass.model.outcome import Completed, Failed, Outcome
 from windlass.store.logs import NewChunk
 from windlass.store.transaction import Transaction
 
-pytestmark = pytest.mark.promise("H07")
+pytestmark = [pytest.mark.promise("H07"), pytest.mark.fault("F18")]
 STEPS: dict[str, Any] = {"a": {"retry": {"attempts": 2, "delay": 0}}, "b": {}}
 
 
@@ -91,6 +91,7 @@ async def test_reports_that_did_not_fit_are_taken_when_there_is_room(small: Worl
     assert await worker.work() == ["b"] * 40
 
 
+@pytest.mark.fault("F19")
 async def test_output_that_does_not_fit_is_refused_and_the_step_can_still_end(small: World) -> None:
     run_id = await small.submit(await small.define(steps={"a": {}}))
     worker = await small.worker()
@@ -107,6 +108,7 @@ async def test_output_that_does_not_fit_is_refused_and_the_step_can_still_end(sm
     assert (await small.run(run_id))["state"] == "failed"
 
 
+@pytest.mark.fault("F19")
 @pytest.mark.parametrize("outcome", [Completed(), Failed("exit", "no", 1)])
 async def test_what_is_missing_in_a_log_is_kept_with_the_end_of_its_attempt(small: World, outcome: Outcome) -> None:
     run_id = await small.submit(await small.define(steps={"a": {}}))

@@ -68,6 +68,14 @@ class Victim:
         """Where the store is."""
         return self.home / "windlass.db"
 
+    @property
+    def socket(self) -> Path:
+        """Where the owner listens."""
+        owner = find_owner(self.database)
+        assert owner is not None
+        assert owner.socket is not None
+        return owner.socket
+
     def start(self) -> Client:
         """Start the owner; return a client of it once it is ready."""
         client, line = self._begin([PROGRAM, "up"], {})

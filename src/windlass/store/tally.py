@@ -42,12 +42,17 @@ def fact_counts(tx: Transaction, span: Span) -> list[Row[Any]]:
 def run_delays(tx: Transaction, span: Span, types: Collection[str], bounds: Sequence[float]) -> list[Row[Any]]:
     """Return `(job_id, bucket, number, micros)` of how long runs waited, of those that facts of `types` tell of."""
     due = case((runs.c.scheduled_at > runs.c.created_at, runs.c.scheduled_at), else_=runs.c.created_at)
-    return _run_times(tx, span, types, runs.c.started_at - due, bounds)
+    return _run_times(tx, span, types, _length(due, runs.c.started_at), bounds)
 
 
 def run_times(tx: Transaction, span: Span, types: Collection[str], bounds: Sequence[float]) -> list[Row[Any]]:
     """Return `(job_id, bucket, number, micros)` of how long runs took, of those that facts of `types` tell of."""
-    return _run_times(tx, span, types, runs.c.finished_at - runs.c.started_at, bounds)
+    return _run_times(tx, span, types, _length(runs.c.started_at, runs.c.finished_at), bounds)
+
+
+def _length(begin: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the time between two times; none where the clock was set back between them: sums must never fall."""
+    return case((end < begin, 0), else_=end - begin)
 
 
 def task_ends(
@@ -59,8 +64,8 @@ def task_ends(
     the last attempt, the buckets of how long the task waited and of how long that attempt ran, how many there are, and
     sums, times in microseconds.
     """
-    waited = tasks.c.first_started_at - func.coalesce(tasks.c.queued_at, tasks.c.first_started_at)
-    ran = tasks.c.finished_at - tasks.c.started_at
+    waited = _length(func.coalesce(tasks.c.queued_at, tasks.c.first_started_at), tasks.c.first_started_at)
+    ran = _length(tasks.c.started_at, tasks.c.finished_at)
     columns = (
         tasks.c.outcome,
         _bucket(waited, waits).label("wait"),

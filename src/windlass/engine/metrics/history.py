@@ -148,7 +148,7 @@ class _Page:
             history.spread(_ATTEMPT, row.job_id, row.length, row.number, row.ran)
             _count_used(history, row.job_id, row, row.number)
         for job_id, row in self.others:
-            history.observe(_ATTEMPT, job_id, row.finished_at - row.started_at)
+            history.observe(_ATTEMPT, job_id, max(row.finished_at - row.started_at, 0))
             _count_used(history, job_id, row, 1)
 
 

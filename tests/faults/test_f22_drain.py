@@ -1,4 +1,4 @@
-"""An owner that is asked to end, and one that a step ends."""
+"""F22: an owner is asked to end while it works; F28: a step ends its owner each time."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ def phases(victim: Victim, phase: str) -> int:
     return sum(one.phase == phase for one in victim.ledger.read())
 
 
+@pytest.mark.fault("F22")
 @pytest.mark.promise("H04", part="drain")
 def test_a_request_to_end_lets_short_steps_end_and_stops_the_others(victim: Victim) -> None:
     define(
@@ -86,6 +87,7 @@ def test_a_request_to_end_lets_short_steps_end_and_stops_the_others(victim: Vict
     assert victim.problems(accepted, at_rest=True) == []
 
 
+@pytest.mark.fault("F22")
 @pytest.mark.promise("H04", part="drain")
 def test_a_second_request_does_not_wait(tmp_path: Path) -> None:
     victim = Victim(tmp_path, Ledger(tmp_path / "ledger"), drain_grace="1h")
@@ -102,6 +104,29 @@ def test_a_second_request_does_not_wait(tmp_path: Path) -> None:
         victim.close()
 
 
+@pytest.mark.fault("F22")
+@pytest.mark.promise("H04", part="drain")
+def test_f22_who_was_asked_to_end_takes_nothing_more(tmp_path: Path) -> None:
+    victim = Victim(tmp_path, Ledger(tmp_path / "ledger"), worker_slots="1", drain_grace="20s")
+    try:
+        define(victim, short={"run": STEP.format("sleep 1")}, next={"run": STEP.format(":")})
+        client = victim.start()
+        accepted = [start(client, "short")]
+        until(lambda: phases(victim, "start") == 1, "the start of the step")
+        accepted.append(start(client, "next"))
+        assert victim.stop() == 0
+        assert (phases(victim, "start"), phases(victim, "end")) == (1, 1)
+        assert victim.problems(accepted) == []
+        client = victim.start()
+        until(lambda: not open_runs(client), "the end of all runs")
+        assert set(ends(client).values()) == {("completed", None)}
+        assert victim.stop() == 0
+        assert victim.problems(accepted, at_rest=True) == []
+    finally:
+        victim.close()
+
+
+@pytest.mark.fault("F28")
 @pytest.mark.promise("H07")
 def test_a_step_that_ends_its_worker_each_time_is_set_aside(victim: Victim) -> None:
     owner = victim.ledger.path.with_name("owner")
