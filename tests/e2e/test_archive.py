@@ -79,3 +79,35 @@ def test_policies_are_stored_listed_and_deleted(windlass: Windlass, api: Socket)
     assert list((windlass.home / "artifacts").iterdir()) == []
     assert api("DELETE", "policies/fast")["name"] == "fast"
     assert windlass("policy", "delete", "fast").code == 2
+
+
+def test_an_archive_in_parquet_takes_runs_with_their_files_and_gives_them_back(
+    windlass: Windlass, tmp_path: Path
+) -> None:
+    cold = {"WINDLASS_ARCHIVE_URL": f"parquet://{tmp_path}/cold", "WINDLASS_RETENTION": "0s"}
+    (windlass.folder / "job.yaml").write_text(JOB)
+    runs = [windlass("--json", "exec", "job.yaml").json()["id"] for _ in range(2)]
+    done = windlass("archive", "run", env=cold)
+    assert done.stdout.startswith("2 runs went to the archive ("), done.stderr
+    assert {path.name for path in (windlass.home / "artifacts").iterdir()} == set()
+    assert len(list((tmp_path / "cold").glob("*/files/*"))) == 1
+    assert len(list((tmp_path / "cold").rglob("*.log_chunks.parquet"))) == 1
+    for run in runs:
+        assert windlass("archive", "restore", run).code == 0
+        assert log(windlass, run) == ["say | hello"]
+        assert windlass("run", "artifacts", run, "kept.txt", "-o", f"{run}.txt").code == 0
+        assert (windlass.folder / f"{run}.txt").read_text() == "data\n"
+
+
+def test_without_pyarrow_an_archive_in_parquet_is_refused_before_anything_starts(
+    windlass: Windlass, tmp_path: Path
+) -> None:
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "sitecustomize.py").write_text("import sys\nsys.modules['pyarrow'] = None\n")
+    env = {"WINDLASS_ARCHIVE_URL": f"parquet://{tmp_path}/cold", "PYTHONPATH": str(tmp_path / "without")}
+    for command in (["up"], ["archive", "run"], ["archive", "list"]):
+        refused = windlass(*command, env=env)
+        assert (refused.code, refused.stdout) == (2, "")
+        assert refused.stderr.count("\n") == 1
+        assert "needs pyarrow, which is not installed: run `pip install 'windlass[parquet]'`" in refused.stderr
+    assert windlass("archive", "list", env={"PYTHONPATH": env["PYTHONPATH"]}).code == 0

@@ -12,6 +12,11 @@ import pytest
 from tests.sdk import sample
 from windlass import Conflict, NotFound, RetryPolicy, RunNotCompleted, Unavailable, UserError, Windlass
 from windlass import job as as_job
+from windlass.engine.repairing import repair
+from windlass.engine.room import look_at
+from windlass.errors import NoRoom
+from windlass.model.room import Disk
+from windlass.sdk.embedded import Embedded
 from windlass.sdk.remote import Remote
 
 SECONDS = 20.0
@@ -229,3 +234,29 @@ async def test_a_guest_reads_figures_and_health_of_the_owner(guest: Windlass) ->
     assert (await guest.statistics(job="double", since=60, until=0))["counts"] == {"completed": 1}
     assert (await guest.statistics(labels={"team": "data"}))["runs"] == 0
     assert (await guest.health())["status"] == "ok"
+
+
+@pytest.mark.promise("K06")
+async def test_without_room_on_the_disk_nothing_is_submitted(guest: Windlass, sdk: Windlass) -> None:
+    assert isinstance(sdk._backend, Embedded)
+    room = sdk._backend._engine.room
+    room.look, room._until = (lambda folder: Disk(str(folder), 1, 1 << 40)), 0.0
+    for app in (sdk, guest):
+        with pytest.raises(NoRoom, match="nothing new is taken until there is room"):
+            await app.submit(sample.Price, sample.Order("tea", 2))
+    assert (await app.health())["status"] == "down"
+    room.look, room._until = look_at, 0.0
+    await (await guest.submit(sample.Price, sample.Order("tea", 2))).wait(SECONDS)
+
+
+async def test_the_files_of_an_application_lie_beside_its_database_and_no_others_are_touched(
+    sdk: Windlass, tmp_path: Path
+) -> None:
+    assert isinstance(sdk._backend, Embedded)
+    engine = sdk._backend._engine
+    assert engine.settings.home == tmp_path / "jobs.db.files"
+    others = tmp_path / "home" / "artifacts" / "0199a2f0-0000-7000-8000-000000000001"
+    others.mkdir(parents=True)
+    (others / "file").write_text("of another store")
+    await repair(engine)
+    assert (others / "file").exists()

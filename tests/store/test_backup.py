@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import traceback
@@ -174,6 +175,17 @@ async def _as_of(path: Path, schema: str, source: Path) -> None:
     connection.exec_driver_sql("COMMIT")
     connection.exec_driver_sql("DETACH DATABASE source")
     await store.close()
+
+
+def test_files_of_archived_runs_are_in_the_backup_of_their_database(folder: Path) -> None:
+    archived = folder / "artifacts" / "archived"
+    archived.mkdir(mode=0o700)
+    (archived / ("0" * 64)).write_text("of a run that has left")
+    (archived / ".part-half").write_text("of a process that was killed")
+    assert backup(folder).files == 4
+    shutil.rmtree(archived)
+    assert restore(folder).files == 1
+    assert [path.name for path in archived.iterdir()] == ["0" * 64]
 
 
 def test_what_a_killed_owner_left_is_in_the_backup(folder: Path) -> None:
