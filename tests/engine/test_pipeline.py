@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -357,3 +358,60 @@ async def test_an_attempt_without_room_for_its_folders_fails_plainly(bench: Benc
     bench.shop.workspaces.rmdir()
     outcome = await bench.run(done)
     assert outcome == Failed("error", "The folders of the attempt cannot be made: No such file or directory.")
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, times: int, again: asyncio.Event | None = None) -> list[int]:
+    """Let the first folders of attempts find no room; return how often room was asked for, `again` at the second."""
+    asked: list[int] = []
+    make = engine_attempt.make_workspace
+
+    def tried(*args: Any, **more: Any) -> Any:
+        asked.append(1)
+        if again is not None and len(asked) > 1:
+            again.set()
+        if len(asked) <= times:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(*args, **more)
+
+    monkeypatch.setattr(engine_attempt, "make_workspace", tried)
+    return asked
+
+
+@pytest.mark.promise("K06")
+async def test_an_attempt_waits_for_room_on_the_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = full_disk(monkeypatch, 3)
+    assert await bench.run(done) == Completed({"n": 1})
+    assert len(asked) == 4
+
+
+async def test_what_waits_for_room_can_be_stopped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    again, stop = asyncio.Event(), StopSignal()
+    full_disk(monkeypatch, 10**9, again)
+    running = asyncio.create_task(bench.run(done, stop))
+    async with asyncio.timeout(_PATIENCE):
+        await again.wait()
+        stop.set("cancel")
+        assert await running == Cancelled()
+
+
+async def test_it_waits_for_room_no_longer_than_it_may_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    full_disk(monkeypatch, 10**9)
+    found = await bench.run(done, timeout=0.01)
+    assert found == Failed("error", "The folders of the attempt cannot be made: No space left on device.")
+
+
+async def test_a_disk_that_fills_while_the_folders_are_made_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = Path.write_bytes, []
+
+    def once(self: Path, data: bytes) -> int:
+        written.append(self)
+        if len(written) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", once)
+    assert await bench.run(done) == Completed({"n": 1})
+    assert len(written) == 2
+    assert list(bench.shop.workspaces.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -177,7 +178,7 @@ async def open_attempt(
     """Resolve secrets, render the step, make its folders and its log.
 
     Raises SecretUnavailable, or ExpressionError where a value cannot be had or would not fit; Unavailable and Refused
-    where its folders cannot be made. Nothing is left behind then.
+    where its folders cannot be made, NoRoom for want of room. Nothing is left behind then.
     """
     compiled = claim.job.step(claim.step_number, engine.catalog)
     secret = secret_names(claim.job)
@@ -199,7 +200,7 @@ async def open_attempt(
     try:
         workspace = make_workspace(shop.workspaces, work=_folder(claim), owner=owner)
     except OSError as error:
-        raise Unavailable(f"The folders of the attempt cannot be made: {error.strerror}.") from error
+        raise _untaken(error) from error
     try:
         identity = identity_of(claim)
         log = open_log(engine, queue, shop, claim, masker)
@@ -219,6 +220,9 @@ async def open_attempt(
             give_away(workspace, owner)
         for sentence in environment.left_out:
             await log.write(f"[windlass: {sentence}]\n".encode(), "system")
+    except OSError as error:
+        await uninterrupted(remove_workspace(workspace))
+        raise _untaken(error) from error
     except BaseException:  # also where the attempt is cancelled: nobody else knows of the folder yet
         await uninterrupted(remove_workspace(workspace))
         raise
@@ -239,6 +243,12 @@ async def open_attempt(
         inline=shop.inline,
     )
     return Attempt(claim, context, config, workspace, log, masker, shop.artifacts, engine.room, progress)
+
+
+def _untaken(error: OSError) -> Unavailable:
+    """Return what an error of the disk means for an attempt that has not begun: without room it may begin later."""
+    kind = NoRoom if error.errno in {errno.ENOSPC, errno.EDQUOT} else Unavailable
+    return kind(f"The folders of the attempt cannot be made: {error.strerror}.")
 
 
 @contextmanager

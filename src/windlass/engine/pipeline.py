@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 from windlass.clock import Clock
-from windlass.engine.attempt import masked_errors, open_attempt
+from windlass.engine.attempt import Attempt, masked_errors, open_attempt
 from windlass.engine.claim import Claim
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.deadline import DeadlinePassed, within
@@ -28,7 +28,7 @@ from windlass.engine.step_context import expression_context
 from windlass.engine.subject import work_on
 from windlass.engine.tracing import enter_trace
 from windlass.engine.worker import StopSignal
-from windlass.errors import ExpressionError, Unavailable, WindlassError
+from windlass.errors import ExpressionError, NoRoom, Unavailable, WindlassError
 from windlass.model.ending import WORKER_STOPPED
 from windlass.model.masking import Masker
 from windlass.model.outcome import Cancelled, Failed, Outcome, Skipped, TimedOut
@@ -181,13 +181,15 @@ class Pipeline:
         """Run a started attempt and return what it leaves, masked."""
         try:
             step_type = self._shop.types.get(claim.step.type)
-            attempt = await open_attempt(self._engine, self._queue, self._shop, claim, parameters, stop.event)
+            attempt = await self._opened(claim, parameters, stop)
         except ExpressionError as error:
             return Ended(_expression(error))
         except SecretUnavailable as error:
             return Ended(Failed("error", str(error), reason="secret_unavailable"))
         except WindlassError as error:
             return Ended(Failed("error", str(error)))
+        if attempt is None:
+            return Ended(Cancelled())
         stop.listen(lambda: _hasten(attempt.context, stop, self._engine.settings.lease))
         try:
             working = step_type.run(attempt.context, attempt.config)
@@ -195,10 +197,34 @@ class Pipeline:
         finally:
             await attempt.remove()
 
+    async def _opened(self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal) -> Attempt | None:
+        """Make everything that an attempt needs; None where it is to stop. Without room on the disk that is waited for.
+
+        Raises what `open_attempt` raises, NoRoom once the attempt has waited for as long as it may run.
+        """
+        pause, loop = FIRST_PAUSE, asyncio.get_running_loop()
+        end = loop.time() + self._seconds(claim)
+        while True:
+            try:
+                return await open_attempt(self._engine, self._queue, self._shop, claim, parameters, stop.event)
+            except NoRoom as error:
+                if loop.time() >= end:
+                    raise
+                _log.warning("%s waits for room: %s", claim.step.name, error)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stop.event.wait()
+                    return None
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _seconds(self, claim: Claim) -> float:
+        """Return how long an attempt may run."""
+        settings = self._engine.settings
+        return min(claim.step.timeout or settings.default_timeout, settings.max_timeout)
+
     async def _within_timeout(self, claim: Claim, working: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Let a step type work, within the attempt's timeout."""
-        settings = self._engine.settings
-        seconds = min(claim.step.timeout or settings.default_timeout, settings.max_timeout)
+        seconds = self._seconds(claim)
         try:
             return await within(working, seconds)
         except DeadlinePassed:
