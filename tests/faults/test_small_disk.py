@@ -149,3 +149,18 @@ def test_on_a_full_disk_nothing_is_half_done_and_work_goes_on_with_the_room(
     assert ledger.read_text().split() == ["a", "b"]
     assert windlass("db", "check").code == 0
     assert ended(windlass, accepted(windlass, "chain"))["state"] == "completed"
+
+
+def test_a_store_that_cannot_be_opened_for_want_of_room_says_so(windlass: Windlass, disk: SmallDisk) -> None:
+    apply(windlass, HEAD % "note" + "steps:\n  - {name: a, run: echo a}\n")
+    run = accepted(windlass, "note")
+    disk.fill(0)
+    for command in (["run", "list"], ["run", "start", "note"], ["up"]):
+        refused = windlass(*command)
+        assert (refused.code, refused.stdout) == (3, ""), refused.stderr
+        assert refused.stderr.count("\n") == 1
+        assert "is full: nothing was changed; free some space and try again" in refused.stderr
+    assert "is full: nothing was changed" in windlass("doctor").stdout
+    disk.empty()
+    serve(windlass)
+    assert ended(windlass, run)["state"] == "completed"

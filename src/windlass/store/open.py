@@ -97,6 +97,12 @@ async def open_owned(ownership: Ownership, *, clock: Clock | None = None, verify
     except (sqlite3.Error, DBAPIError) as error:
         ownership.release()
         raise _not_opened(ownership.database, error) from error
+    except Unavailable as error:
+        ownership.release()
+        cause = getattr(error.__cause__, "orig", error.__cause__)
+        if isinstance(cause, sqlite3.OperationalError) and _is_full(ownership.database, cause):
+            raise _not_opened(ownership.database, cause) from error
+        raise
     except BaseException:
         ownership.release()
         raise
