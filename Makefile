@@ -61,4 +61,4 @@ lock: ## Pin the requirements of pyproject.toml with hashes
 	$(LOCK) pyproject.toml --group dev --output-file requirements/dev.txt
 	$(LOCK) pyproject.toml --constraint requirements/dev.txt --output-file requirements/run.txt
 	$(LOCK) --group setup --constraint requirements/dev.txt --output-file requirements/setup.txt
-	for peer in dbos huey jsonschema; do $(LOCK) bench/peers/$$peer.in --output-file requirements/bench-$$peer.txt; done
+	for peer in dagster dbos huey jsonschema prefect; do $(LOCK) bench/peers/$$peer.in --output-file requirements/bench-$$peer.txt; done

@@ -23,8 +23,13 @@ ROWS = {
     "flow40": True,
     "steps1000": True,
     "archive": True,
+    "logs": True,
+    "recovery": True,
+    "history": True,
+    "memory": True,
     "spawn": False,
     "lint": False,
+    "graph": False,
     "cold": False,
 }
 #: Rows that land with what they measure.
@@ -32,9 +37,6 @@ LATER = {
     "drain2": "several worker processes on one store",
     "ssh": "steps on other machines",
     "plan": "the planner",
-    "logs": "log lines with a live follower at the size of the design",
-    "recovery": "a worker that is killed, by the clock",
-    "history": "lists over a million stored runs",
     "horizon": "PostgreSQL with its vacuum horizon held",
 }
 STORES = ("sqlite",)

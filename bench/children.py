@@ -18,6 +18,10 @@ ROOT: Final = Path(__file__).parents[1]
 PEERS: Final = ROOT / "bench" / ".peers"
 
 
+#: Seconds that the packages of a peer may take to be installed.
+_INSTALLING: Final = 180
+
+
 class NotMeasured(Exception):
     """A program that measures has failed; what it said is on standard error."""
 
@@ -27,13 +31,34 @@ def ours(mode: str, options: Mapping[str, Any], env: Mapping[str, str] | None = 
     return _run([sys.executable, "-m", "bench.ours"], mode, options, env or {})
 
 
+def measured(module: str, mode: str, options: Mapping[str, Any], patience: float = PATIENCE) -> dict[str, Any]:
+    """Measure by another program of the bench, within `patience` seconds; return the figures."""
+    return _run([sys.executable, "-m", module], mode, options, {}, patience)
+
+
 def peer(name: str, mode: str, options: Mapping[str, Any], env: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Measure a peer by `bench/peers/on_NAME.py`; return the figures, its `version` among them."""
-    program = [str(_environment(name)), str(ROOT / "bench" / "peers" / f"on_{name}.py")]
+    program = [str(environment(name)), str(ROOT / "bench" / "peers" / f"on_{name}.py")]
     return _run(program, mode, options, env or {})
 
 
-def _run(program: list[str], mode: str, options: Mapping[str, Any], more: Mapping[str, str]) -> dict[str, Any]:
+def beside(name: str, mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure a peer that the row does without where it cannot be: then the figures are a sentence, `unmeasured`."""
+    try:
+        return peer(name, mode, options)
+    except NotMeasured as error:
+        return {"unmeasured": str(error)}
+    except subprocess.TimeoutExpired as error:
+        return {"unmeasured": f"on_{name}.py {mode} took longer than {error.timeout:g} s"}
+
+
+def _run(
+    program: list[str],
+    mode: str,
+    options: Mapping[str, Any],
+    more: Mapping[str, str],
+    patience: float = PATIENCE,
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="windlass-bench-", dir=disk()) as folder:
         env = {name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")}
         env |= {"WINDLASS_HOME": f"{folder}/home", "HOME": folder, **more}
@@ -43,7 +68,7 @@ def _run(program: list[str], mode: str, options: Mapping[str, Any], more: Mappin
             stdout=subprocess.PIPE,
             cwd=ROOT,
             env=env,
-            timeout=PATIENCE,
+            timeout=patience,
             check=False,
         )
     if ended.returncode:
@@ -68,16 +93,28 @@ def disk() -> Path:
     return PEERS
 
 
-def _environment(name: str) -> Path:
-    """Make the environment of a peer where its pins have changed; return its interpreter."""
+def environment(name: str) -> Path:
+    """Make the environment of a peer where its pins have changed; return its interpreter.
+
+    Raises NotMeasured where it cannot be installed.
+    """
     folder = PEERS / name
     pins = ROOT / "requirements" / f"bench-{name}.txt"
     mark = folder / "installed.txt"
     python = folder / "bin" / "python"
     if not mark.exists() or mark.read_text() != pins.read_text():
-        uv = [str(Path(sys.executable).with_name("uv"))]
-        subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)  # noqa: S603 - as above
+        uv = str(Path(sys.executable).with_name("uv"))
+        _install(name, [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
         sync = ["pip", "sync", "--quiet", "--python", str(python), "--require-hashes", str(pins)]
-        subprocess.run([*uv, *sync], check=True)  # noqa: S603 - as above
+        _install(name, [uv, *sync])
         mark.write_text(pins.read_text())
     return python
+
+
+def _install(name: str, command: list[str]) -> None:
+    try:
+        subprocess.run(command, check=True, timeout=_INSTALLING)  # noqa: S603 - as above
+    except subprocess.TimeoutExpired:
+        raise NotMeasured(f"{name} could not be installed within {_INSTALLING} s") from None
+    except subprocess.CalledProcessError as error:
+        raise NotMeasured(f"{name} could not be installed: uv ended with {error.returncode}") from None

@@ -28,3 +28,8 @@ async def fibonacci_here(number: int) -> int:
 def fibonacci(number: int) -> int:
     """Return a Fibonacci number, the slow way."""
     return number if number < 2 else fibonacci(number - 1) + fibonacci(number - 2)  # noqa: PLR2004 - where it ends
+
+
+async def broken() -> None:
+    """Fail."""
+    raise ValueError("this job is broken")

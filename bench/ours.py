@@ -51,7 +51,7 @@ async def drain(options: Options) -> dict[str, Any]:
         await app.submit_many(jobs.noop, [None] * count)
     async with opened(options, workers=options["workers"]) as app:
         assert_flushed(app)
-        await _until_completed(app, count)
+        await until_completed(app, count)
         durable = time.perf_counter()
         await asyncio.to_thread(check_history, options, count)
     first, last = min(jobs.begun), max(jobs.begun)
@@ -63,7 +63,7 @@ async def archive(options: Options) -> dict[str, Any]:
     count, runs = options["count"], options["runs"]
     async with opened(options, workers=options["workers"]) as app:
         await app.submit_many(jobs.noop, [None] * runs)
-        await _until_completed(app, runs)
+        await until_completed(app, runs)
     alone = await _drained(options, count, archiving=False)
     beside = await _drained(options, count, archiving=True)
     return {"alone": alone["drain"], "beside": beside["drain"], "rate": beside["archive"]}
@@ -76,20 +76,20 @@ async def _drained(options: Options, count: int, *, archiving: bool) -> dict[str
     async with opened(options, queues=["closed"]) as app:
         await app.submit_many(jobs.noop, [None] * count)
     async with opened(options, workers=options["workers"]) as app:
-        client = await _client(app)
+        client = await client_of_app(app)
         began, moved = time.perf_counter(), 0
         while archiving and moved < options["runs"]:  # the archiver of the store itself takes its part
             await asyncio.to_thread(client.post, "archive", "run", body={})
             moved = (await asyncio.to_thread(client.get, "archive", "figures"))["runs"]
         took = time.perf_counter() - began
-        await _until_completed(app, count)
+        await until_completed(app, count)
     drained = (count - 1) / (max(jobs.begun) - min(jobs.begun))
     return {"drain": drained, "archive": moved / took}
 
 
-async def _until_completed(app: Windlass, count: int) -> None:
+async def until_completed(app: Windlass, count: int) -> None:
     """Return when all runs are final and durable; before all have begun the store is asked once a second at most."""
-    client = await _client(app)
+    client = await client_of_app(app)
 
     async def left() -> bool:
         page = await asyncio.to_thread(client.get, "queues")
@@ -151,7 +151,7 @@ async def latency(options: Options) -> dict[str, Any]:
     """Measure from the call of `submit` to the first line of the job, while nothing else is to be done."""
     async with opened(options, workers=options["workers"]) as app:
         assert_flushed(app)
-        await _client(app)
+        await client_of_app(app)
         found = []
         for number in range(options["count"] + 5):
             await asyncio.sleep(options["pause"])
@@ -172,7 +172,7 @@ async def flow40(options: Options) -> dict[str, Any]:
     }
     async with opened(options, workers=options["workers"]) as app:
         assert_flushed(app)
-        client = await _client(app)
+        client = await client_of_app(app)
         found = {}
         for name, (isolation, function) in ways.items():
             config = {
@@ -201,7 +201,7 @@ async def steps1000(options: Options) -> dict[str, Any]:
     ]
     async with opened(options, workers=options["workers"]) as app:
         assert_flushed(app)
-        client = await _client(app)
+        client = await client_of_app(app)
         found = {}
         for name, steps in {"chain": chain, "fan": fan}.items():
             await _apply(client, name, steps)
@@ -226,7 +226,7 @@ async def _apply(client: Client, alias: str, steps: list[dict[str, Any]]) -> Non
     await asyncio.to_thread(client.post, "jobdefs", "apply", body={"definitions": [manifest]})
 
 
-async def _client(app: Windlass) -> Client:
+async def client_of_app(app: Windlass) -> Client:
     """Return a client of the application's own socket, once it listens."""
     path = Path(app._settings.database_url.removeprefix("sqlite:///"))  # noqa: SLF001 - the bench knows the program
     while True:

@@ -40,9 +40,38 @@ DBOS: Final[dict[str, dict[str, Any]]] = {
     "steps1000": {"steps": 1_000, "runs": 1},
 }
 
+#: Dagster: in process and silent, which is its fastest; runs and events in SQLite as it makes it.
+DAGSTER: Final[dict[str, dict[str, Any]]] = {"steps1000": {"steps": 200, "runs": 1}}
+
+#: Prefect: tasks called directly, or on a pool of threads; a server of its own, which gets `settle` seconds to write
+#: down what it was told of, and `patience` to start.
+PREFECT: Final[dict[str, dict[str, Any]]] = {
+    "steps1000": {"steps": 150, "runs": 1, "threads": 16, "settle": 20, "patience": 60},
+}
+
 #: Seconds that a flush takes on further disks: that on which the aim for draining was set, a usual one for servers.
 FLUSHES: Final = (0.00012, 0.001)
 #: Manifests of one pass.
 LINT: Final = {"count": 3_000}
 PROCESSES: Final = {"count": 1_600}
-COLD: Final = {"starts": 7}
+COLD: Final = {"starts": 7, "starts of a peer": 3}
+#: Stored runs, of so many jobs, and what is done over them in each round; seconds for all of it.
+HISTORY: Final[dict[str, Any]] = {
+    "sizes": (10_000, 100_000, 1_000_000),
+    "jobs": 20,
+    "one_by_one": 500,
+    "bulk": 5_000,
+    "workers": 200,
+    "latency": 60,
+    "pause": 0.02,
+    "pages": 15,
+    "patience": 1_800,
+}
+#: Steps of the graphs, and how many come before each.
+GRAPH: Final[dict[str, Any]] = {"sizes": (1_000, 10_000, 100_000), "edges": 3}
+#: Runs that are accepted before a kill; more than there are slots, so that some wait.
+RECOVERY: Final = {"runs": 40}
+#: Runs of a process that does nothing, and lines of one that talks, while a server is weighed.
+MEMORY: Final = {"runs": 2_000, "lines": 500_000}
+#: Lines that each step writes; together they stay below the quota of an attempt.
+LOGS: Final = {"lines": 500_000}

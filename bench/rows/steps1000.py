@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
-from bench.children import ours, peer
+from bench.children import beside, ours, peer
 from bench.entry import Entry, better, in_turn, median_of, versions
-from bench.settings import DBOS, OURS
+from bench.settings import DAGSTER, DBOS, OURS, PREFECT
 
 #: Milliseconds a step.
 CHAIN, FAN = 1.0, 0.3
@@ -21,6 +23,8 @@ def measure(store: str, rounds: int) -> Entry:
             "dbos": partial(peer, "dbos", "steps1000", DBOS["steps1000"]),
         },
     )
+    dagster = beside("dagster", "steps1000", DAGSTER["steps1000"])  # once: they take a hundred times as long
+    prefect = beside("prefect", "steps1000", PREFECT["steps1000"])
     chain, fan = median_of(found["windlass"], "chain"), median_of(found["windlass"], "fan")
     dbos = median_of(found["dbos"], "chain")
     return Entry(
@@ -35,7 +39,26 @@ def measure(store: str, rounds: int) -> Entry:
         others={
             "ours fan-out and join": round(fan, 3),
             "DBOS fan-out and join": round(median_of(found["dbos"], "fan"), 3),
+            "Dagster, SQLite": _other(dagster),
+            "Prefect, SQLite": _other(prefect),
         },
-        settings={"ours": OURS["steps1000"], "dbos": DBOS["steps1000"], "rounds": rounds},
-        versions=versions(dbos=found["dbos"][0]["version"]),
+        settings={
+            "ours": OURS["steps1000"],
+            "dbos": DBOS["steps1000"],
+            "dagster": DAGSTER["steps1000"],
+            "prefect": PREFECT["steps1000"],
+            "rounds": rounds,
+        },
+        versions=versions(
+            dbos=found["dbos"][0]["version"],
+            dagster=dagster.get("version", "-"),
+            prefect=prefect.get("version", "-"),
+        ),
     )
+
+
+def _other(figures: Mapping[str, Any]) -> Any:
+    """Return the figures of a peer that may be missing, or why they are."""
+    if "unmeasured" in figures:
+        return figures["unmeasured"]
+    return {name: round(value, 2) for name, value in figures.items() if name != "version"}
