@@ -42,7 +42,7 @@ def peer(name: str, mode: str, options: Mapping[str, Any], env: Mapping[str, str
     return _run(program, mode, options, env or {})
 
 
-def beside(name: str, mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def peer_if_any(name: str, mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Measure a peer that the row does without where it cannot be: then the figures are a sentence, `unmeasured`."""
     try:
         return peer(name, mode, options)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from bench.children import beside, ours, peer
+from bench.children import ours, peer, peer_if_any
 from bench.entry import Entry, better, in_turn, median_of, versions
 from bench.settings import DAGSTER, DBOS, OURS, PREFECT
 
@@ -23,8 +23,8 @@ def measure(store: str, rounds: int) -> Entry:
             "dbos": partial(peer, "dbos", "steps1000", DBOS["steps1000"]),
         },
     )
-    dagster = beside("dagster", "steps1000", DAGSTER["steps1000"])  # once: they take a hundred times as long
-    prefect = beside("prefect", "steps1000", PREFECT["steps1000"])
+    dagster = peer_if_any("dagster", "steps1000", DAGSTER["steps1000"])  # once: they take a hundred times as long
+    prefect = peer_if_any("prefect", "steps1000", PREFECT["steps1000"])
     chain, fan = median_of(found["windlass"], "chain"), median_of(found["windlass"], "fan")
     dbos = median_of(found["dbos"], "chain")
     return Entry(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from bench import children, settings
+from bench import beside, children, settings
 from bench.__main__ import LATER, ROWS
 from bench.children import NotMeasured
 from bench.entry import Entry, table, write
@@ -59,9 +59,10 @@ def measured(row: str, monkeypatch: pytest.MonkeyPatch) -> Entry:
         monkeypatch.setitem(getattr(settings, name), key, value)
     module = importlib.import_module(f"bench.rows.{row}")
     monkeypatch.setattr(children, "environment", absent)
-    for name, stand_in in (("environment", absent), ("peer", lambda *_: PEER)):
-        if hasattr(module, name):
-            monkeypatch.setattr(module, name, stand_in)
+    for place in (module, beside):
+        for name, stand_in in (("environment", absent), ("peer", lambda *_: PEER)):
+            if hasattr(place, name):
+                monkeypatch.setattr(place, name, stand_in)
     found = module.measure("sqlite", 1)
     assert isinstance(found, Entry)
     return found
