@@ -75,11 +75,6 @@ def parse_id(text: str) -> bytes | None:
         return None
 
 
-def millis_of(value: bytes) -> int:
-    """Return the milliseconds since the epoch inside a UUIDv7."""
-    return int.from_bytes(value[:6])
-
-
 def first_of(millis: int) -> bytes:
     """Return an id that is below every UUIDv7 of a millisecond since the epoch and above all of the one before.
 

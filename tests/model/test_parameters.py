@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from windlass.errors import UserError
 from windlass.model.definition import Job
 from windlass.model.manifest.limits import Limits
-from windlass.model.parameters import check_parameters, from_text, pairs_of
+from windlass.model.pairs import pairs
+from windlass.model.parameters import check_parameters, from_text
 
 pytestmark = pytest.mark.promise("O02")
 
@@ -119,8 +119,8 @@ def test_a_pattern_takes_linear_time() -> None:
 
 
 def test_texts_are_converted_by_type() -> None:
-    pairs = pairs_of(["count=3", "ratio=1e2", "full=true", 'tags=["a"]', 'map={"a":1}', "region=us", "other=x=y"])
-    assert from_text(job(), pairs) == (
+    texts = ["count=3", "ratio=1e2", "full=true", 'tags=["a"]', 'map={"a":1}', "region=us", "other=x=y"]
+    assert from_text(job(), pairs(texts, "parameter")) == (
         {"count": 3, "ratio": 100.0, "full": True, "tags": ["a"], "map": {"a": 1}, "region": "us", "other": "x=y"},
         [],
     )
@@ -138,12 +138,6 @@ def test_texts_are_converted_by_type() -> None:
     ],
 )
 def test_a_text_of_another_type_gets_one_sentence(pair: str, message: str) -> None:
-    values, findings = from_text(job(), pairs_of([pair]))
+    values, findings = from_text(job(), pairs([pair], "parameter"))
     assert values == {}
     assert [finding.message for finding in findings] == [message]
-
-
-@pytest.mark.parametrize("texts", [["a"], ["=b"], ["a=1", "a=2"]])
-def test_pairs_are_names_with_values(texts: list[str]) -> None:
-    with pytest.raises(UserError):
-        pairs_of(texts)

@@ -18,6 +18,12 @@ MIB: Final = 1024 * 1024
 _SEGMENT: Final = re.compile(r"\{[a-z_]+\}|[A-Za-z0-9_.-]+")
 
 
+def closed(properties: Mapping[str, Any], *required: str) -> dict[str, Any]:
+    """Return the JSON Schema of an object with these properties, some of them required, and no others."""
+    needed = {"required": list(required)} if required else {}
+    return {"type": "object", "properties": properties, **needed, "additionalProperties": False}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
     """What a route takes as body."""

@@ -13,10 +13,11 @@ import click
 from windlass.cli.command import make
 from windlass.cli.interrupts import PATIENCE, Interrupts
 from windlass.cli.manifest_files import find_manifests, shown_path
-from windlass.cli.options import FILE, pairs
+from windlass.cli.options import FILE
 from windlass.cli.parameters import parameter_options, parameters_of
 from windlass.cli.session import Session
 from windlass.errors import OutputLost, Unavailable, UserError, WindlassError
+from windlass.model.pairs import pairs
 
 if TYPE_CHECKING:
     from windlass.cli.watch.follow import View

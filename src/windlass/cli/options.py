@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
@@ -63,19 +63,6 @@ def limit_option(default: int) -> Callable[[Function], Function]:
     return click.option(
         "-n", "--limit", type=click.IntRange(1, 100_000), default=default, show_default=True, help="Most items to list."
     )
-
-
-def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
-    """Return `name=value` texts as a mapping. Raises UserError where one is none, or a name comes twice."""
-    found: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UserError(f'A {what} is given as name=value, not "{text[:80]}".')
-        if name in found:
-            raise UserError(f'The {what} "{name}" is given twice.')
-        found[name] = value
-    return found
 
 
 def _segment(value: str, what: str) -> str:

@@ -8,8 +8,9 @@ from typing import Any, Final, TypeVar
 import click
 
 from windlass.cli.manifest_files import read_text
-from windlass.cli.options import FILE, pairs
+from windlass.cli.options import FILE
 from windlass.errors import InvalidDocument, UserError
+from windlass.model.pairs import pairs
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from windlass.model.state import joint_state
+
 #: State to sign; all are one column wide.
 SIGNS: Final[Mapping[str, str]] = {
     "pending": "·",
@@ -71,21 +73,6 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[state]} {state}" for state in known)
 
 
-#: Which state of several tasks stands for their step: the first of these that there is.
-_STANDS: Final = (
-    "running",
-    "failed",
-    "timeout",
-    "waiting",
-    "queued",
-    "scheduled",
-    "pending",
-    "cancelled",
-    "completed",
-    "skipped",
-)
-
-
 def state_of(counts: Mapping[str, int]) -> str:
     """Return the state that stands for all tasks of a step."""
-    return next((state for state in _STANDS if counts.get(state)), "pending")
+    return joint_state({state for state, count in counts.items() if count}) or "pending"

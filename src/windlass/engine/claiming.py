@@ -14,6 +14,7 @@ from windlass.engine.fan import Fan
 from windlass.engine.rating import note_starts
 from windlass.engine.serving import Serving
 from windlass.engine.setting_aside import set_aside
+from windlass.model.state import joint_state
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import NewFact, Ready
 from windlass.store.transaction import Transaction, is_trouble
@@ -166,7 +167,9 @@ def _results(
             continue
         results = _read(tx, run_id, first, first + len(cells) - 1)
         items = {cells[task - first].key: result for task, result in results.items()}
-        found[job.graph.names[other]] = StepResult(_joint_state(items), {}, None, items)
+        found[job.graph.names[other]] = StepResult(
+            joint_state({item.state for item in items.values()}) or "skipped", {}, None, items
+        )
     return found
 
 
@@ -175,12 +178,3 @@ def _read(tx: Transaction, run_id: bytes, first: int, last: int) -> dict[int, St
         task: StepResult(state, orjson.loads(outputs) if outputs else {}, exit_code)
         for task, state, outputs, exit_code in hot.task_results(tx, run_id, first, last)
     }
-
-
-def _joint_state(items: Mapping[str, StepResult]) -> str:
-    """Return one state for a fanned-out step: the worst of its tasks'."""
-    states = {item.state for item in items.values()}
-    for state in ("failed", "timeout", "cancelled", "completed"):
-        if state in states:
-            return state
-    return "skipped"

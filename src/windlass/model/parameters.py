@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 
-from windlass.errors import UserError
 from windlass.model.definition import Job
 from windlass.model.did_you_mean import suggestion
 from windlass.model.finding import Finding
@@ -27,22 +26,6 @@ _INTEGERS = range(-(2**63), 2**63)
 _LONGEST_SHOWN = 40
 _MOST_SHOWN = 12
 _BOOLEANS = {"true": True, "false": False}
-
-
-def pairs_of(texts: Iterable[str]) -> dict[str, str]:
-    """Return name and text of each `name=text`.
-
-    Raises UserError where one has no `=` or no name, or a name comes twice.
-    """
-    pairs: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UserError(f'a parameter is given as name=value, not "{text[:80]}"')
-        if name in pairs:
-            raise UserError(f'the parameter "{name}" is given twice')
-        pairs[name] = value
-    return pairs
 
 
 def from_text(job: Job, pairs: Mapping[str, str]) -> tuple[dict[str, Any], list[Finding]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final, Literal
 
 RunState = Literal["scheduled", "queued", "running", "waiting", "completed", "failed", "cancelled", "timeout"]
@@ -48,6 +49,26 @@ TASK_MOVES: Final[dict[str, frozenset[str]]] = {
     "cancelled": frozenset(),
     "timeout": frozenset(),
 }
+
+
+#: Which state of several tasks stands for all of them: the first of these that there is.
+_STANDS: Final[tuple[TaskState, ...]] = (
+    "running",
+    "failed",
+    "timeout",
+    "waiting",
+    "queued",
+    "scheduled",
+    "pending",
+    "cancelled",
+    "completed",
+    "skipped",
+)
+
+
+def joint_state(states: Container[str]) -> TaskState | None:
+    """Return the state that stands for the states of several tasks; None where there are none."""
+    return next((state for state in _STANDS if state in states), None)
 
 
 def may_move(moves: dict[str, frozenset[str]], old: str, new: str) -> bool:

@@ -39,11 +39,6 @@ class Hole:
 Piece = str | Hole
 
 
-def mentions(text: str) -> bool:
-    """Say whether `text` has anything that `split` would not return as it is."""
-    return OPENING in text
-
-
 def split(text: str) -> tuple[Piece, ...]:
     """Return the literal pieces and expressions of `text` in order; no literal piece is empty.
 

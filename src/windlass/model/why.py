@@ -14,7 +14,7 @@ from windlass.clock import to_text
 from windlass.model.cause import SHOWN, Cause, cause, first_few
 from windlass.model.event_wait import EventPattern
 from windlass.model.graph import StepGraph
-from windlass.model.state import RUN_FINAL, TASK_FINAL
+from windlass.model.state import RUN_FINAL, TASK_FINAL, joint_state
 
 #: Longest chain.
 _DEEPEST: Final = 50
@@ -114,7 +114,7 @@ def explain_step(run: RunFacts, step: int, key: str | None = None) -> dict[str, 
         return None
     subject = {"run": run.id, "job": run.job, "step": run.graph.names[step]}
     if len(tasks) > 1:
-        state = next(state for state in _STANDS if any(task.state == state for task in tasks))
+        state = joint_state({task.state for task in tasks})
         alike = [task for task in tasks if task.state == state]
         return {"subject": subject, "state": state, "reason": None, "because": reader.behind(alike)}
     (task,) = tasks
@@ -344,19 +344,6 @@ class _Reader:
         return [cause("run_deadline", "The run's time was up.", deadline=_time(self.run.deadline))]
 
 
-#: Which state of several tasks stands for their step: the first of these that there is.
-_STANDS: Final = (
-    "running",
-    "failed",
-    "timeout",
-    "waiting",
-    "queued",
-    "scheduled",
-    "pending",
-    "cancelled",
-    "skipped",
-    "completed",
-)
 _IS: Final = {
     "pending": "waits for steps before it",
     "scheduled": "waits for its time",

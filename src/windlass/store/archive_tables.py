@@ -15,17 +15,14 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from windlass.store.columns import Id, Json, Time, every_table
+from windlass.store.columns import Id, Json, Time, every_table, of_run
 from windlass.store.columns import partial as _partial
 
 archived_runs = Table(
     "archived_runs",
     every_table,
     Column("run_id", Id, nullable=False),
-    Column("project", Text, nullable=False),
-    Column("job_id", Id, nullable=False),
-    Column("revision_id", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
+    *of_run(),
     Column("created_at", Time, nullable=False),
     Column("finished_at", Time, nullable=False),
     Column("archived_at", Time, nullable=False),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, MetaData, Text, event, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Text, event, text
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -27,6 +27,16 @@ every_table = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def of_run() -> tuple[Column[Any], ...]:
+    """Return the columns that say the same of a run wherever it stands: whose it is, what it is of, how it is."""
+    return (
+        Column("project", Text, nullable=False),
+        Column("job_id", Id, nullable=False),
+        Column("revision_id", BigInteger, nullable=False),
+        Column("state", Text, nullable=False),
+    )
 
 
 def one_of(column: str, values: frozenset[str] | set[str]) -> str:

@@ -28,7 +28,7 @@ from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
 from windlass.store import archive_tables as _archive_tables  # noqa: F401 - tables of the same schema
 from windlass.store import cache_tables as _cache_tables  # noqa: F401 - tables of the same schema
 from windlass.store import limit_tables as _limit_tables  # noqa: F401 - the same
-from windlass.store.columns import Id, Json, Serial, Time, every_table
+from windlass.store.columns import Id, Json, Serial, Time, every_table, of_run
 from windlass.store.columns import one_of as _one_of
 from windlass.store.columns import partial as _partial
 
@@ -126,10 +126,7 @@ runs = Table(
     "runs",
     metadata,
     Column("id", Id, nullable=False),
-    Column("project", Text, nullable=False),
-    Column("job_id", Id, nullable=False),
-    Column("revision_id", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
+    *of_run(),
     Column("reason", Text),
     Column("priority", SmallInteger, nullable=False),
     Column("queue", Text, nullable=False),

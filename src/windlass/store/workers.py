@@ -155,9 +155,3 @@ def queue_depths(tx: Transaction) -> list[Row[Any]]:
         .order_by(routes.c.queue, queue.c.state)
     )
     return list(tx.connection.execute(found))
-
-
-def route_count(tx: Transaction) -> int:
-    """Return a number that grows with each new route."""
-    row = tx.cursor.execute("SELECT max(id) FROM routes").fetchone()
-    return int(row[0] or 0)

@@ -6,26 +6,18 @@ from typing import Final
 
 from windlass.api.message import Answer, Request
 from windlass.api.routes.runs import idempotency_key, run_id_of
-from windlass.api.routes.shared import ROOT
-from windlass.api.table import Body, Route
+from windlass.api.routes.shared import ROOT, started
+from windlass.api.table import Body, Route, closed
 from windlass.engine.deleting import delete_run
 from windlass.engine.engine import Engine
 from windlass.engine.noting import note_run
 from windlass.engine.resuming import Resume, preview_resume, resume_run
 from windlass.engine.starting import retry_run
 
-_NOTE: Final = Body(
-    schema={
-        "type": "object",
-        "properties": {"note": {"type": ["string", "null"], "maxLength": 4000}},
-        "required": ["note"],
-        "additionalProperties": False,
-    }
-)
+_NOTE: Final = Body(schema=closed({"note": {"type": ["string", "null"], "maxLength": 4000}}, "note"))
 _RESUME: Final = Body(
-    schema={
-        "type": "object",
-        "properties": {
+    schema=closed(
+        {
             "from": {
                 "type": ["string", "array"],
                 "items": {"type": "string"},
@@ -33,9 +25,8 @@ _RESUME: Final = Body(
             },
             "onlyFailed": {"type": "boolean", "description": "keep what ended well of a fanned-out step that failed"},
             "dryRun": {"type": "boolean", "description": "say what would be kept and done again, and start nothing"},
-        },
-        "additionalProperties": False,
-    }
+        }
+    )
 )
 
 
@@ -64,7 +55,7 @@ async def resume_one(engine: Engine, request: Request) -> Answer:
     if request.data.get("dryRun", False):
         return Answer(body=await preview_resume(engine, wanted))
     run, created = await resume_run(engine, wanted)
-    return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
+    return started(run, created=created)
 
 
 async def retry_one(engine: Engine, request: Request) -> Answer:
@@ -79,7 +70,7 @@ async def retry_one(engine: Engine, request: Request) -> Answer:
         idempotency_key=idempotency_key(request),
         traceparent=request.headers.get("traceparent"),
     )
-    return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
+    return started(run, created=created)
 
 
 _RUN: Final = f"{ROOT}/runs/{{run}}"

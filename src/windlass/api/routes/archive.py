@@ -7,7 +7,7 @@ from typing import Final
 from windlass.api.message import Answer, Request
 from windlass.api.query import Query
 from windlass.api.routes.shared import LIST_PROJECT, PAGE, ROOT, id_cursor, listed_project, page
-from windlass.api.table import Body, Route
+from windlass.api.table import Body, Route, closed
 from windlass.engine.archiving import preview_sweep, sweep
 from windlass.engine.engine import Engine
 from windlass.engine.restoring import archive_figures, list_archive, restore
@@ -77,11 +77,7 @@ ROUTES: Final = (
         handler=run_archiver,
         summary="Let runs leave whose retention is over: some thousand; `more` says that others wait.",
         body=Body(
-            schema={
-                "type": "object",
-                "properties": {"dryRun": {"type": "boolean", "description": "say what would leave, and do nothing"}},
-                "additionalProperties": False,
-            }
+            schema=closed({"dryRun": {"type": "boolean", "description": "say what would leave, and do nothing"}})
         ),
     ),
     Route(

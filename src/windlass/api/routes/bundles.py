@@ -7,8 +7,8 @@ from typing import Final
 from windlass.api.message import Answer, Request
 from windlass.api.query import Query
 from windlass.api.routes.definitions import CONTENT, manifest_texts
-from windlass.api.routes.shared import LABELS, PROJECT, ROOT, any_labels
-from windlass.api.table import MIB, Body, Route
+from windlass.api.routes.shared import CATEGORY, LABELS, PROJECT, ROOT, TEXT, any_labels
+from windlass.api.table import MIB, Body, Route, closed
 from windlass.engine.applying import ApplyOptions
 from windlass.engine.bundles import export_jobs, import_jobs
 from windlass.engine.engine import Engine
@@ -52,8 +52,8 @@ ROUTES: Final = (
             PROJECT,
             Query("job", "jobs, or revisions of them such as orders@7; all that fit where none is named", "texts"),
             LABELS,
-            Query("text", "stands in the alias, title, description or category"),
-            Query("category", "category of the job"),
+            TEXT,
+            CATEGORY,
         ),
     ),
     Route(
@@ -64,11 +64,7 @@ ROUTES: Final = (
         summary="Store the jobs of bundles, manifests and exports of other systems: all or none.",
         query=(PROJECT,),
         body=Body(
-            schema={
-                "type": "object",
-                "properties": CONTENT | {"message": {"type": "string"}, "dryRun": _FLAG, "overwrite": _FLAG},
-                "additionalProperties": False,
-            },
+            schema=closed(CONTENT | {"message": {"type": "string"}, "dryRun": _FLAG, "overwrite": _FLAG}),
             limit=64 * MIB,
         ),
     ),

@@ -7,15 +7,14 @@ from typing import Final
 from windlass.api.message import Answer, Request
 from windlass.api.query import Query
 from windlass.api.routes.shared import LIST_PROJECT, PAGE, ROOT, listed_project, page
-from windlass.api.table import Body, Route
+from windlass.api.table import Body, Route, closed
 from windlass.engine.dead_letters import list_dead, requeue, requeue_all
 from windlass.engine.engine import Engine
 from windlass.errors import UserError
 
 _REQUEUE: Final = Body(
-    schema={
-        "type": "object",
-        "properties": {
+    schema=closed(
+        {
             "items": {
                 "type": "array",
                 "items": {"type": "string", "maxLength": 100},
@@ -26,9 +25,8 @@ _REQUEUE: Final = Body(
             "all": {"type": "boolean", "description": "all dead letters, or those of the queue and the job"},
             "queue": {"type": "string"},
             "job": {"type": "string", "description": "alias or id of a job"},
-        },
-        "additionalProperties": False,
-    }
+        }
+    )
 )
 
 

@@ -10,7 +10,7 @@ from windlass.api.dispatch import media_type
 from windlass.api.message import JSON, Answer, Request
 from windlass.api.problem import finding_to_json
 from windlass.api.routes.shared import PROJECT, ROOT
-from windlass.api.table import MIB, Body, Route
+from windlass.api.table import MIB, Body, Route, closed
 from windlass.engine.applying import ApplyOptions, apply
 from windlass.engine.engine import Engine
 from windlass.engine.job_diff import diff_manifests
@@ -27,26 +27,16 @@ CONTENT: Final[dict[str, Any]] = {
     "files": {
         "type": "array",
         "description": "manifests as text, each with the name that findings show",
-        "items": {
-            "type": "object",
-            "properties": {"name": _TEXT, "text": _TEXT},
-            "required": ["name", "text"],
-            "additionalProperties": False,
-        },
+        "items": closed({"name": _TEXT, "text": _TEXT}, "name", "text"),
     },
     "definitions": {"type": "array", "description": "manifests as JSON", "items": {"type": "object"}},
 }
-_PROVENANCE: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": dict.fromkeys(("source", "repo", "ref", "commit", "path"), _TEXT),
-    "required": ["source"],
-    "additionalProperties": False,
-}
+_PROVENANCE: Final[dict[str, Any]] = closed(dict.fromkeys(("source", "repo", "ref", "commit", "path"), _TEXT), "source")
 
 
 def _body(**options: Any) -> Body:
     """Return a body that holds manifests and `options`, or one manifest text as it is."""
-    schema = {"type": "object", "properties": CONTENT | options, "additionalProperties": False}
+    schema = closed(CONTENT | options)
     return Body(schema=schema, media=(JSON, *_YAML), limit=64 * MIB)
 
 

@@ -6,7 +6,18 @@ from typing import Final
 
 from windlass.api.message import Answer, Request
 from windlass.api.query import Query
-from windlass.api.routes.shared import LABELS, LIST_PROJECT, PAGE, PROJECT, ROOT, any_labels, listed_project, page
+from windlass.api.routes.shared import (
+    CATEGORY,
+    LABELS,
+    LIST_PROJECT,
+    PAGE,
+    PROJECT,
+    ROOT,
+    TEXT,
+    any_labels,
+    listed_project,
+    page,
+)
 from windlass.api.table import Route
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import delete_job, enable_job, find_compiled, get_job, job_history, list_jobs
@@ -81,8 +92,8 @@ ROUTES: Final = (
         query=(
             LIST_PROJECT,
             LABELS,
-            Query("text", "stands in the alias, title, description or category"),
-            Query("category", "category of the job"),
+            TEXT,
+            CATEGORY,
             Query("enabled", "whether the job may be started", "boolean"),
             Query("source", "source that the job comes from"),
             *PAGE,

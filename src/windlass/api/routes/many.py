@@ -7,7 +7,7 @@ from typing import Final
 from windlass.api.message import Answer, Request
 from windlass.api.routes.runs import START, idempotency_key, start_options, traced
 from windlass.api.routes.shared import PROJECT, ROOT
-from windlass.api.table import MIB, Body, Route
+from windlass.api.table import MIB, Body, Route, closed
 from windlass.engine.engine import Engine
 from windlass.engine.starting import MOST_AT_ONCE, Start, start_many
 
@@ -18,16 +18,14 @@ _PARAMETERS: Final = {
     "maxItems": MOST_AT_ONCE,
 }
 _MANY: Final = Body(
-    schema={
-        "type": "object",
-        "properties": {
+    schema=closed(
+        {
             name: _PARAMETERS if name == "parameters" else schema
             for name, schema in START.schema["properties"].items()
             if name != "parameterTexts"
         },
-        "required": ["parameters"],
-        "additionalProperties": False,
-    },
+        "parameters",
+    ),
     limit=64 * MIB,
 )
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import ROOT
 from windlass.api.routes.work import workers_shape
-from windlass.api.table import Body, Route
+from windlass.api.table import Body, Route, closed
 from windlass.engine import dispatching
 from windlass.engine.engine import Engine
 
@@ -62,9 +62,7 @@ async def set_maintenance(engine: Engine, request: Request) -> Answer:
 
 def _body(**properties: Any) -> Body:
     required = [name for name in properties if name != "why"]
-    return Body(
-        schema={"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-    )
+    return Body(schema=closed(properties, *required))
 
 
 _NUMBER: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": 1_000_000}

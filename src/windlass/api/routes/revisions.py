@@ -7,7 +7,7 @@ from typing import Final
 from windlass.api.message import Answer, Request
 from windlass.api.query import Query
 from windlass.api.routes.shared import PROJECT, ROOT
-from windlass.api.table import Body, Route
+from windlass.api.table import Body, Route, closed
 from windlass.engine.engine import Engine
 from windlass.engine.job_diff import compare_revisions
 from windlass.engine.revising import roll_back, tag_revision, untag_revision
@@ -73,16 +73,14 @@ ROUTES: Final = (
         summary="Add a revision with the content of an earlier one.",
         query=(PROJECT,),
         body=Body(
-            schema={
-                "type": "object",
-                "properties": {
+            schema=closed(
+                {
                     "revision": _REVISION,
                     "message": {"type": "string", "maxLength": 4000},
                     "force": {"type": "boolean", "description": "take the job over from its source"},
                 },
-                "required": ["revision"],
-                "additionalProperties": False,
-            }
+                "revision",
+            )
         ),
     ),
     Route(
@@ -93,7 +91,7 @@ ROUTES: Final = (
         summary="Let a tag name a revision; without one the newest.",
         query=(PROJECT,),
         body=Body(
-            schema={"type": "object", "properties": {"revision": _REVISION}, "additionalProperties": False},
+            schema=closed({"revision": _REVISION}),
         ),
     ),
     Route(

@@ -6,8 +6,19 @@ from typing import Any, Final
 
 from windlass.api.message import Answer, Request
 from windlass.api.query import Query
-from windlass.api.routes.shared import LABELS, LIST_PROJECT, PAGE, PROJECT, ROOT, id_cursor, listed_project, page, pairs
-from windlass.api.table import MIB, Body, Route
+from windlass.api.routes.shared import (
+    LABELS,
+    LIST_PROJECT,
+    PAGE,
+    PROJECT,
+    ROOT,
+    STATES,
+    id_cursor,
+    listed_project,
+    page,
+    started,
+)
+from windlass.api.table import MIB, Body, Route, closed
 from windlass.clock import from_text
 from windlass.engine.cancellation import cancel
 from windlass.engine.engine import Engine
@@ -23,16 +34,15 @@ from windlass.engine.starting import Start, start_run
 from windlass.errors import NotFound, Refused, UserError
 from windlass.model.durations import parse_duration
 from windlass.model.in_force import not_in_force
-from windlass.model.state import RUN_MOVES
+from windlass.model.pairs import pairs
 from windlass.model.trace_context import parse_traceparent
 from windlass.store.runs import RunFilter
 
 _TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
 #: What the start of a run takes.
 START: Final = Body(
-    schema={
-        "type": "object",
-        "properties": {
+    schema=closed(
+        {
             "parameters": {"type": "object", "description": "values by name"},
             "parameterTexts": _TEXTS | {"description": "values by name as texts, read by the parameters' types"},
             "revision": {"type": ["integer", "string"], "description": "number or tag of a revision"},
@@ -58,29 +68,21 @@ START: Final = Body(
                     "additionalProperties": False,
                 },
             },
-        },
-        "additionalProperties": False,
-    }
+        }
+    )
 )
 _EXECUTE: Final = Body(
-    schema={
-        "type": "object",
-        "properties": {
-            "file": {
-                "type": "object",
-                "properties": {"name": {"type": "string"}, "text": {"type": "string"}},
-                "required": ["name", "text"],
-                "additionalProperties": False,
-            },
+    schema=closed(
+        {
+            "file": closed({"name": {"type": "string"}, "text": {"type": "string"}}, "name", "text"),
             "folder": {"type": "string", "description": "where its steps start; only on the server's own machine"},
             **{
                 name: START.schema["properties"][name]
                 for name in ("parameters", "parameterTexts", "priority", "labels", "note", "correlationId")
             },
         },
-        "required": ["file"],
-        "additionalProperties": False,
-    },
+        "file",
+    ),
     limit=16 * MIB,
 )
 _LONGEST_KEY: Final = 200
@@ -127,8 +129,7 @@ async def start_manifest(engine: Engine, request: Request) -> Answer:
 
 
 def _started(run: dict[str, Any], warnings: list[str], *, created: bool) -> Answer:
-    body = run | {"warnings": warnings, "created": created}
-    return Answer(status=201 if created else 200, body=body, headers={"location": f"{ROOT}/runs/{run['id']}"})
+    return started(run | {"warnings": warnings, "created": created}, created=created)
 
 
 def start_options(data: Any) -> dict[str, Any]:
@@ -275,7 +276,7 @@ def _delay(value: str | float | None) -> float | None:
 _RUN: Final = f"{ROOT}/runs/{{run}}"
 _FILTERS: Final = (
     LIST_PROJECT,
-    Query("state", "states of the runs", "texts", choices=tuple(RUN_MOVES)),
+    STATES,
     Query("slaMissed", "only runs that missed what the `sla` of their job promises", "boolean"),
     Query("since", "created at this time or later", "time"),
     Query("until", "created before this time", "time"),

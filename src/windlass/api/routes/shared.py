@@ -9,11 +9,15 @@ from windlass.api.message import Answer, Request
 from windlass.api.query import Query
 from windlass.errors import UserError
 from windlass.ids import parse_id
+from windlass.model.state import RUN_MOVES
 
 ROOT: Final = "/api/v1"
 PROJECT: Final = Query("project", "project that the objects belong to", default="default")
 LIST_PROJECT: Final = Query("project", "project that the objects belong to; * is all", default="default")
 LABELS: Final = Query("label", "labels that an object must have, key=value; may be given several times", "texts")
+TEXT: Final = Query("text", "stands in the alias, title, description or category")
+CATEGORY: Final = Query("category", "category of the job")
+STATES: Final = Query("state", "states of the runs", "texts", choices=tuple(RUN_MOVES))
 PAGE: Final = (
     Query("limit", "most items of a page", "integer", default=50, lowest=1, highest=200),
     Query("cursor", "where the page begins: `next` of the page before"),
@@ -25,21 +29,15 @@ def page(items: Sequence[Mapping[str, Any]], cursor: str | None) -> Answer:
     return Answer(body={"items": items, "next": cursor})
 
 
+def started(run: Mapping[str, Any], *, created: bool) -> Answer:
+    """Return a run that was asked for: a new one, or the one that was started before under the same key."""
+    return Answer(status=201 if created else 200, body=run, headers={"location": f"{ROOT}/runs/{run['id']}"})
+
+
 def listed_project(request: Request) -> str | None:
     """Return the project that a list is about; None for all of them."""
     project: str = request.query["project"]
     return None if project == "*" else project
-
-
-def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
-    """Return `key=value` texts as a mapping. Raises UserError where one is none."""
-    found: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UserError(f'A {what} is given as key=value, not "{text[:80]}".')
-        found[name] = value
-    return found
 
 
 def any_labels(texts: Sequence[str]) -> dict[str, str | None]:

@@ -6,12 +6,21 @@ from typing import Final
 
 from windlass.api.message import Answer, Request
 from windlass.api.query import Query
-from windlass.api.routes.shared import LABELS, LIST_PROJECT, PAGE, PROJECT, ROOT, any_labels, listed_project, page
+from windlass.api.routes.shared import (
+    LABELS,
+    LIST_PROJECT,
+    PAGE,
+    PROJECT,
+    ROOT,
+    STATES,
+    any_labels,
+    listed_project,
+    page,
+)
 from windlass.api.table import Route
 from windlass.engine.engine import Engine
 from windlass.engine.health import health, health_shape
 from windlass.engine.statistics import Asked, jobs_health, statistics
-from windlass.model.state import RUN_MOVES
 from windlass.store.jobs import JobFilter
 
 
@@ -46,7 +55,7 @@ async def get_health(engine: Engine, _: Request) -> Answer:
 _TIMES: Final = (
     Query("since", "ended in the hour of this time or later", "time"),
     Query("until", "ended in the hour of this time or before", "time"),
-    Query("state", "states of the runs", "texts", choices=tuple(RUN_MOVES)),
+    STATES,
 )
 ROUTES: Final = (
     Route(

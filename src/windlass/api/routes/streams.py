@@ -13,7 +13,7 @@ from windlass.api.query import Query
 from windlass.api.routes.runs import run_id_of
 from windlass.api.routes.shared import LIST_PROJECT, PROJECT, ROOT, listed_project, page
 from windlass.api.sse import Sent, server_sent
-from windlass.api.table import Body, Route
+from windlass.api.table import Body, Route, closed
 from windlass.engine.engine import Engine
 from windlass.engine.log_reading import Cursor, log_chunks
 from windlass.engine.reading import find_run
@@ -33,9 +33,8 @@ _MOST_KNOWN: Final = 10_000
 _PAGE: Final = 1000
 _TEXT: Final = "text/plain; charset=utf-8"
 _EVENT: Final = Body(
-    schema={
-        "type": "object",
-        "properties": {
+    schema=closed(
+        {
             "type": {
                 "type": "string",
                 "description": "such as deploy.done; run. and task. begin Windlass's own",
@@ -43,9 +42,8 @@ _EVENT: Final = Body(
             "source": {"type": "string", "description": "where it comes from"},
             "data": {"type": "object", "description": "what it says"},
         },
-        "required": ["type"],
-        "additionalProperties": False,
-    }
+        "type",
+    )
 )
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from windlass.cli.command import make
-from windlass.cli.options import JOB, pairs
+from windlass.cli.options import JOB
 from windlass.cli.parameters import parameter_options, parameters_of
 from windlass.cli.run.get import note_lacking
 from windlass.cli.session import Session
 from windlass.cli.text import local_time
 from windlass.cli.watch.reconnect import reconnect_option
 from windlass.errors import UserError
+from windlass.model.pairs import pairs
 
 if TYPE_CHECKING:
     from windlass.client.client import Client

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from windlass.errors import ExpressionError
-from windlass.model.injection.literals import pasted
 from windlass.model.injection.nodes import Frame
+from windlass.model.injection.script import Script
 from windlass.model.injection.sh import Complaint
 from windlass.model.template import Hole, Piece, as_text, carried
 
@@ -55,27 +55,9 @@ class Reference:
         return f"${{env:{self.name}}}"
 
 
-@dataclass(frozen=True, slots=True)
-class PowerShellScript:
-    """A script with expressions that are safe where they stand."""
-
-    parts: tuple[str | Hole | Reference, ...]
-
-    def render(self, frame: Frame) -> Any:
-        """Return the script; raises ExpressionError."""
-        return "".join(
-            part
-            if isinstance(part, str)
-            else part.render(frame)
-            if isinstance(part, Reference)
-            else pasted(part.expression.evaluate(frame.context), part)
-            for part in self.parts
-        )
-
-
 def compile_powershell(
     pieces: Sequence[Piece], name_for: Callable[[Hole], str]
-) -> tuple[PowerShellScript | None, list[Complaint]]:
+) -> tuple[Script[Reference] | None, list[Complaint]]:
     """Return a script with its expressions in place, and what is to be said of them; None where one may not stand."""
     text = "".join(piece if isinstance(piece, str) else "raw" if piece.expression.is_raw else _MARK for piece in pieces)
     carrying = [piece for piece in pieces if isinstance(piece, Hole) and not piece.expression.is_raw]
@@ -96,7 +78,7 @@ def compile_powershell(
             before = parts[-1][-1:] if parts and isinstance(parts[-1], str) else ""
             form: Form = "bare" if next(of_hole) == "bare" else "quoted"
             parts.append(Reference(piece, name_for(piece), form, before.isalnum() or before in {"_", ":", "?"}))
-    return PowerShellScript(tuple(parts)), []
+    return Script(tuple(parts)), []
 
 
 class _Lexer:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from windlass.errors import ExpressionError
-from windlass.model.injection.literals import literal, number, pasted
+from windlass.model.injection.literals import literal, number
 from windlass.model.injection.nodes import Frame
+from windlass.model.injection.script import Script
 from windlass.model.injection.sh_places import Form, Refused, Setting, Standing, stand
 from windlass.model.injection.sh_tree import by_kind, node_at, parse
 from windlass.model.injection.sh_uses import Nodes, counted_variables, handed_on, typed_variables
@@ -54,24 +55,6 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """A script with expressions that are safe where they stand."""
-
-    parts: tuple[str | Hole | Reference, ...]
-
-    def render(self, frame: Frame) -> str:
-        """Return the script; raises ExpressionError."""
-        return "".join(
-            part
-            if isinstance(part, str)
-            else part.render(frame)
-            if isinstance(part, Reference)
-            else pasted(part.expression.evaluate(frame.context), part)
-            for part in self.parts
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Complaint:
     """Why an expression may not stand where it does, or a warning about it."""
 
@@ -82,7 +65,7 @@ class Complaint:
 
 def compile_script(
     pieces: Sequence[Piece], shell: str, name_for: Callable[[Hole], str]
-) -> tuple[Script | None, list[Complaint]]:
+) -> tuple[Script[Reference] | None, list[Complaint]]:
     """Return a script for `shell` with its expressions in place, and what is to be said of them.
 
     `name_for` gives the variable that carries an expression. Raises ExpressionError where nothing of the script can be
@@ -164,7 +147,7 @@ def _place(pieces: Sequence[Piece], name_for: Callable[[Hole], str]) -> _Placed:
 
 def _assemble(
     pieces: Sequence[Piece], standings: dict[int, Standing], placed: _Placed, name_for: Callable[[Hole], str]
-) -> Script:
+) -> Script[Reference]:
     """Return the script out of its pieces."""
     parts: list[str | Hole | Reference] = []
     for index, piece in enumerate(pieces):
@@ -187,7 +170,7 @@ def _digits(form: Form, before: str, after: str) -> Literal["plain", "quoted", "
     return "plain" if is_apart else "quoted"
 
 
-def _check_again(script: Script) -> None:
+def _check_again(script: Script[Reference]) -> None:
     """Raise ExpressionError where a reference, once it is written out, is not read as the quoted text it must be."""
     text = bytearray()
     spans: list[tuple[int, int]] = []

@@ -164,8 +164,7 @@ def _node(
         return {"type": "wait", "config": {"duration": seconds}}
     found = _action(kind.rpartition(".")[2], data, step, previous, job)
     if found is None:
-        job.lose(f"step {step}: a node of type {kind} has no counterpart; it fails until it is written anew")
-        found = _placeholder(kind)
+        found = _fails(step, f"a node of type {kind}", kind, job)
     return found | _attempts(data.get("retry_count"), data.get("retry_delay")) | _timeout(data.get("timeout"))
 
 
@@ -185,8 +184,7 @@ def _choice(
             sides[edge.get("condition") not in {"false", "failure", False}].append(names[str(edge["target"])])
     condition = _filled(str(_data(node).get("condition", "")), previous, step, job, wrap=False)
     if not _SIMPLE.fullmatch(condition):
-        job.lose(f'step {step}: the condition "{condition}" has no counterpart; it fails until it is written anew')
-        return _placeholder("a condition")
+        return _fails(step, f'the condition "{condition}"', "a condition", job)
     lines = [
         'if [ "${{ ' + condition.replace("'", '"') + ' }}" = true ]; then',
         *(f"  echo '##windlass::branch {name}'" for name in sides[True] or ["none"]),
@@ -256,8 +254,7 @@ def _legacy(action: Mapping[str, Any], step: str, job: _Job) -> dict[str, Any]:
         kind = "notification"
     found = _action(kind, data | {"target": "localhost"}, step, None, job)
     if found is None:
-        job.lose(f"step {step}: an action of type {kind} has no counterpart; it fails until it is written anew")
-        found = _placeholder(kind)
+        found = _fails(step, f"an action of type {kind}", kind, job)
     for condition in _mappings(action.get("conditions")):
         if condition != {"variable": "PREVIOUS_ACTION_EXIT_CODE", "operator": "==", "value": "0"}:
             job.lose(f"step {step}: the condition on {condition.get('variable')} has no counterpart; write a `when`")
@@ -324,7 +321,9 @@ def _notification(data: Mapping[str, Any], step: str, previous: str | None, job:
     return {"type": "process", "config": {"command": ["echo", message]}}
 
 
-def _placeholder(kind: str) -> dict[str, Any]:
+def _fails(step: str, what: str, kind: str, job: _Job) -> dict[str, Any]:
+    """Return the step that something without a counterpart becomes: it says so and fails, and the report lists it."""
+    job.lose(f"step {step}: {what} has no counterpart; it fails until it is written anew")
     return {"type": "shell", "config": {"run": f"echo 'There is no counterpart of {_plain(kind)} here.' >&2\nexit 1"}}
 
 

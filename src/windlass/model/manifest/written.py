@@ -27,7 +27,6 @@ _SHORT = {
 _TYPE = ("image", "engine", "run", "command", "uses")
 _FLAT_RETRY = {"attempts": "retries", "delay": "retryDelay", "strategy": "retryBackoff"}
 _LIFTED = ("priority", "concurrency", "rateLimits", "sla", "maxParallelTasks")
-_UNDER_STEP = 2
 
 
 def written(document: Any, path: Path) -> Path:
