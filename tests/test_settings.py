@@ -195,7 +195,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_what_nothing_follows_yet_is_refused_by_name(tmp_path: Path) -> None:
     refuse_not_in_force(load_settings(environment(tmp_path, host="127.0.0.1")).settings)
-    asked = {"url": "https://h", "host": "::1", "port": "1", "tls_cert": "c", "tls_key": "k", "max_runs": "3"}
+    asked = {"url": "https://h", "host": "::1", "port": "1", "tls_cert": "c", "tls_key": "k"}
     with pytest.raises(UserError) as refused:
         refuse_not_in_force(load_settings(environment(tmp_path, **asked)).settings)
     lines = str(refused.value).splitlines()

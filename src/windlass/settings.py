@@ -283,7 +283,6 @@ NOT_IN_FORCE: Final[Mapping[str, str]] = {
     "tls_key": "serving on a network is",
     "local_steps": "logins of several persons are",
     "step_uids": "a user of its own for the steps of each project is",
-    "max_runs": "a limit of runs of a project is",
     "max_trigger_depth": "triggers are",
 }
 

@@ -11,7 +11,7 @@ from tests.oracle.snapshot import RunPicture, Snapshot
 from windlass.engine.dependencies import FAILED as DEPENDENCY_FAILED
 from windlass.engine.dependencies import NOT_NEEDED
 from windlass.engine.setting_aside import REASON
-from windlass.model.concurrency import FAILED, SKIPPED, WAITS
+from windlass.model.concurrency import FAILED, ONE_TOO_MANY, SKIPPED, WAITS
 from windlass.model.state import RUN_FINAL
 
 #: How runs end that stopped for these reasons, whatever their tasks say.
@@ -97,6 +97,8 @@ def _held(run: RunPicture, snapshot: Snapshot) -> bool:
     """Say whether a run waits for another one whose end will be taken note of, or for a place under a limit."""
     if run.row.state == "waiting" and run.row.reason == WAITS:
         return run.row.limit_key is not None
+    if run.row.state == "waiting" and run.row.reason == ONE_TOO_MANY:
+        return run.row.limit_rank is not None
     awaited = [snapshot.runs.get(run_id) for run_id in snapshot.waits.get(run.row.id, ())]
     return run.row.state == "waiting" and any(one is not None and one.row.awaited for one in awaited)
 
@@ -112,12 +114,12 @@ def crowded(snapshot: Snapshot) -> Iterator[str]:
     """Yield keys under which more runs go on than their job allows, or somebody waits although there is a place."""
     under: dict[str, list[RunPicture]] = {}
     for run in snapshot.runs.values():
-        waits = run.row.state == "waiting" and run.row.reason == WAITS
+        waits = run.row.state == "waiting" and run.row.reason in {WAITS, ONE_TOO_MANY}
         if run.row.limit_key is not None and (waits or run.row.state in {"queued", "running"}):
             under.setdefault(run.row.limit_key, []).append(run)
     for key, runs in under.items():
         limit = snapshot.limits.get(runs[0].row.job_id, len(runs))
-        going = [run for run in runs if run.row.state != "waiting"]
+        going = [run for run in runs if run.row.state != "waiting" or run.row.reason == ONE_TOO_MANY]
         if len(going) > limit:
             yield f"O8 key {key}: {len(going)} runs go on, {limit} may"
         if len(going) < limit and len(going) < len(runs):

@@ -19,6 +19,8 @@ from windlass.engine.submission import Prepared
 from windlass.errors import Conflict
 from windlass.model.definition import TriggerRule
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
+from windlass.store import project_limits
+from windlass.store.transaction import Transaction
 
 RULES = get_args(TriggerRule)
 NAMES = "abcde"
@@ -62,11 +64,13 @@ class EngineMachine(RuleBasedStateMachine):
 
     claims: ClassVar[Bundle[tuple[ScriptedWorker, Claim]]] = Bundle("claims")
 
-    @initialize()
-    def open(self) -> None:
+    @initialize(most=st.sampled_from([None, None, 1, 3]))
+    def open(self, most: int | None) -> None:
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory(prefix="windlass-engine-", dir=MEMORY)
-        self.world = World(str(Path(self.folder.name) / "windlass.db"), Path(self.folder.name))
+        settings = {} if most is None else {"max_runs": most}
+        self.world = World(str(Path(self.folder.name) / "windlass.db"), Path(self.folder.name), settings=settings)
+        self.most = most
         self.jobs: list[Prepared] = []
         self.workers: list[ScriptedWorker] = []
         self.join()
@@ -164,6 +168,10 @@ class EngineMachine(RuleBasedStateMachine):
     def sound(self) -> None:
         if hasattr(self, "world"):
             self.do(self.world.assert_sound())
+            if self.most is not None:
+                going, waiting = self.do(self.world.engine.store.read(_of_project))
+                assert going <= self.most
+                assert going == self.most or not waiting
 
     def teardown(self) -> None:
         """Let everything end: in the end nothing is left over."""
@@ -187,6 +195,14 @@ class EngineMachine(RuleBasedStateMachine):
             if await self.world.tick(10) is None:
                 break
         await self.world.assert_sound(at_rest=True)
+
+
+def _of_project(tx: Transaction) -> tuple[int, int]:
+    """Count the runs that go on, and those that wait although only so many do."""
+    return (
+        len(project_limits.who_goes_on(tx, "default", 1000)),
+        len(project_limits.first_waiting(tx, "default", 1000)),
+    )
 
 
 TestEngine = pytest.mark.promise("H07")(pytest.mark.promise("C13")(EngineMachine.TestCase))

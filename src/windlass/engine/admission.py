@@ -14,9 +14,9 @@ from windlass.engine.rating import forget_starts
 from windlass.engine.readable import readable
 from windlass.engine.setting_aside import set_aside
 from windlass.ids import id_text
-from windlass.model.concurrency import as_ranges, free_places
+from windlass.model.concurrency import ONE_TOO_MANY, WAITS, as_ranges, free_places
 from windlass.store import hot_sqlite as hot
-from windlass.store import run_limits
+from windlass.store import project_limits, run_limits
 from windlass.store.rows import NewFact
 from windlass.store.run_limits import LimitedRun
 from windlass.store.transaction import Transaction, apart
@@ -47,10 +47,61 @@ def admit(tx: Transaction, engine: Engine, key: str) -> int:
     return len(entering)
 
 
+def admit_of_project(tx: Transaction, engine: Engine, project: str) -> int:
+    """Let in those that stand first in the line of a project, as many as may go on; return how many."""
+    limit = engine.settings.max_runs
+    if limit is not None:
+        lock_project(tx, project)
+    if not project_limits.first_waiting(tx, project, 1):
+        return 0
+    places = BATCH if limit is None else free_places(limit, project_limits.going_on(tx, project, limit), BATCH)
+    entering = project_limits.first_waiting(tx, project, places) if places else []
+    for run in entering:
+        failure = apart(tx, partial(_queue_now, tx, engine, run, ONE_TOO_MANY))
+        if failure is not None:
+            set_aside(tx, run.id, failure)
+    if len(entering) == BATCH:
+        tx.hints.add("places")
+    return len(entering)
+
+
+def lock_project(tx: Transaction, project: str) -> None:
+    """Let nobody else count the runs of a project and add to them until this unit of work ends."""
+    run_limits.lock_key(tx, f"runs:{project}")
+
+
+def may_go_on(tx: Transaction, engine: Engine, project: str, *, own: int = 0) -> bool:
+    """Say whether one more run of a project may go on; `own` is 1 where it seems to do so already.
+
+    A place that is free while others wait belongs to the first of those.
+    """
+    limit = engine.settings.max_runs
+    if limit is None:
+        return True
+    lock_project(tx, project)
+    return project_limits.going_on(tx, project, limit + own) - own < limit and not project_limits.first_waiting(
+        tx, project, 1
+    )
+
+
+def told_of_project(engine: Engine) -> str:
+    """Return what a run waits for of which no more may go on, as JSON text."""
+    return to_json({"limit": ONE_TOO_MANY, "allowed": engine.settings.max_runs})
+
+
 def _let_in(tx: Transaction, engine: Engine, run: LimitedRun) -> None:
+    """Let a run in that has a place under its key, or have it wait for one among the runs of its project."""
+    entrant = project_limits.entrant(tx, run.id)
+    if entrant is not None and not entrant.is_child and not may_go_on(tx, engine, entrant.project):
+        project_limits.line_up(tx, run.id, engine.rank(tx.now, entrant.priority), told_of_project(engine))
+        return
+    _queue_now(tx, engine, run, WAITS)
+
+
+def _queue_now(tx: Transaction, engine: Engine, run: LimitedRun, reason: str) -> None:
     book = open_book(tx, engine, run.id, run.revision_id)
     allowed = engine.settings.run_deadline if book.job.job.timeout is None else book.job.job.timeout
-    if not run_limits.let_in(tx, run.id, deadline=tx.now + micros(allowed)):
+    if not run_limits.let_in(tx, run.id, deadline=tx.now + micros(allowed), reason=reason):
         return
     ready = open_roots(book)
     for first, last in ready:
@@ -74,7 +125,8 @@ def admit_all(tx: Transaction, engine: Engine) -> int:
     """
     run_limits.drop_unused_keys(tx, tx.now - _UNUSED)
     forget_starts(tx, engine)
-    return sum(admit(tx, engine, key) for key in run_limits.keys_waited_for(tx))
+    entered = sum(admit(tx, engine, key) for key in run_limits.keys_waited_for(tx))
+    return entered + sum(admit_of_project(tx, engine, project) for project in project_limits.projects_waited_in(tx))
 
 
 def limit_now(tx: Transaction, engine: Engine, job_id: bytes, revision_id: int) -> int | None:
@@ -99,6 +151,16 @@ def queue_held_back(tx: Transaction, run_id: bytes, most: int | None) -> list[li
     for first, last in ranges:
         hot.queue_range(tx, run_id, first, last)
     return ranges
+
+
+def place_in_project(tx: Transaction, project: str, run_id: bytes, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run waits for of whose project no more may go on; see `place_in_line`."""
+    holders = project_limits.who_goes_on(tx, project, _SHOWN)
+    return {
+        **told,
+        "holders": [id_text(one) for one in holders],
+        "ahead": project_limits.ahead(tx, project, run_id),
+    }
 
 
 def place_in_line(tx: Transaction, key: str, run_id: bytes, told: Mapping[str, Any]) -> dict[str, Any]:

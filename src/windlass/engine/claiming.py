@@ -137,7 +137,7 @@ def _claim(tx: Transaction, engine: Engine, row: Ready, job: CompiledJob) -> Cla
         trigger=row.trigger,
         correlation_id=row.correlation_id,
         single=(len(job.rules) if fan is None else fan.layout.size) == 1,
-        limited=job.job.concurrency is not None,
+        limited=job.job.concurrency is not None or engine.settings.max_runs is not None,
         empty=fan is not None and fan.cells[step] == (),
         results=_results(tx, engine, row.run_id, job, step, fan),
     )

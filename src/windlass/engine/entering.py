@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from windlass.clock import micros
-from windlass.engine.admission import limit_now
+from windlass.engine.admission import limit_now, may_go_on, told_of_project
 from windlass.engine.book import to_json
 from windlass.engine.cancellation import cancel_run
 from windlass.engine.compiled import CompiledJob
@@ -17,9 +17,19 @@ from windlass.engine.engine import Engine
 from windlass.engine.shapes import secret_names
 from windlass.errors import Conflict, ExpressionError, UserError
 from windlass.ids import id_text
-from windlass.model.concurrency import FAILED, SKIPPED, WAITS, Verdict, decide_entry, key_value, limit_key, to_replace
+from windlass.model.concurrency import (
+    FAILED,
+    ONE_TOO_MANY,
+    SKIPPED,
+    WAITS,
+    Verdict,
+    decide_entry,
+    key_value,
+    limit_key,
+    to_replace,
+)
 from windlass.store import hot_sqlite as hot
-from windlass.store import run_limits
+from windlass.store import project_limits, run_limits
 from windlass.store.rows import NewFact, NewRun, TaskEnd
 from windlass.store.transaction import Transaction
 
@@ -31,21 +41,36 @@ _NAMED = 1
 class Entry:
     """What a new run is counted under, and whether it enters."""
 
-    key: str
+    key: str | None
     #: Its place among those that wait.
     rank: int
     verdict: Verdict
-    #: JSON text of what it waits for, or would have.
+    #: JSON text of what it waits for, or would have; and the word for it.
     told: str
+    reason: str = WAITS
 
 
 def enter(
     tx: Transaction, engine: Engine, job: CompiledJob, run: NewRun, parameters: Mapping[str, Any]
 ) -> Entry | None:
-    """Decide about a run that is about to be inserted; None where its job limits nothing.
+    """Decide about a run that is about to be inserted; None where nothing limits it.
 
     Raises Conflict where there is no place and the strategy is `fail`, UserError where the key has no value.
     """
+    due = run.created_at if run.scheduled_at is None else max(run.created_at, run.scheduled_at)
+    rank = engine.rank(due, run.priority)
+    entry = _under_key(tx, engine, job, run, parameters, rank)
+    free = run.parent_id is not None or engine.settings.max_runs is None
+    if free or (entry is not None and entry.verdict != "enter"):
+        return entry
+    key = None if entry is None else entry.key
+    enters = run.state in {"scheduled", "waiting"} or may_go_on(tx, engine, run.project)
+    return Entry(key, rank, "enter" if enters else "wait", told_of_project(engine), ONE_TOO_MANY)
+
+
+def _under_key(
+    tx: Transaction, engine: Engine, job: CompiledJob, run: NewRun, parameters: Mapping[str, Any], rank: int
+) -> Entry | None:
     concurrency = job.job.concurrency
     if concurrency is None:
         return None
@@ -54,8 +79,6 @@ def enter(
     except ExpressionError as error:
         raise UserError(f'Job "{job.alias}": concurrency.key: {error}') from None
     key = limit_key(job.job_id, value)
-    due = run.created_at if run.scheduled_at is None else max(run.created_at, run.scheduled_at)
-    rank = engine.rank(due, run.priority)
     told = to_json(_told(job, value))
     if run.state in {"scheduled", "waiting"}:
         return Entry(key, rank, "enter", told)
@@ -69,10 +92,15 @@ def entered(tx: Transaction, run: NewRun, tasks: int, entry: Entry) -> NewFact |
     """Note under what an inserted run is counted; return the fact that tells of it where it does not simply go on."""
     waits = entry.verdict == "wait"
     run_limits.note_key(
-        tx, run.id, entry.key, entry.rank, reason=WAITS if waits else None, waiting_for=entry.told if waits else None
+        tx,
+        run.id,
+        entry.key,
+        entry.rank,
+        reason=entry.reason if waits else None,
+        waiting_for=entry.told if waits else None,
     )
     if waits:
-        return NewFact("run.created,run.waiting", run.id, None, tx.now, _waiting_data(entry.told))
+        return NewFact("run.created,run.waiting", run.id, None, tx.now, _waiting_data(entry.told, entry.reason))
     if entry.verdict == "skip":
         data = _end_unstarted(tx, run.id, tasks, "cancelled", SKIPPED, None)
         return NewFact("run.created,run.cancelled", run.id, None, tx.now, to_json(data))
@@ -84,20 +112,15 @@ def arrive(tx: Transaction, engine: Engine, run_id: bytes, job: CompiledJob) -> 
 
     Its tasks are then out of the queue, and its event is written.
     """
-    if job.job.concurrency is None:
-        return True
-    limited = run_limits.limited(tx, run_id)
-    if limited is None:
-        return True
+    limited = None if job.job.concurrency is None else run_limits.limited(tx, run_id)
+    if limited is None or job.job.concurrency is None:
+        return _goes_on(tx, engine, run_id, job)
     key, parameters, tasks = limited
     verdict = _ask(tx, engine, job, key, run_id, own=1)
     if verdict == "enter":
-        return True
+        return _goes_on(tx, engine, run_id, job)
     if verdict == "wait":
-        told = to_json(_told(job, key_value(job.job.concurrency, orjson.loads(parameters))))
-        deadline = tx.now + micros(waiting_time(engine, job))
-        run_limits.hold(tx, run_id, reason=WAITS, waiting_for=told, deadline=deadline)
-        hot.insert_facts(tx, [NewFact("run.waiting", run_id, None, tx.now, _waiting_data(told))])
+        _wait(tx, engine, run_id, job, to_json(_told(job, key_value(job.job.concurrency, orjson.loads(parameters)))))
         return False
     state, reason, error = "cancelled", SKIPPED, None
     if verdict == "fail":
@@ -106,6 +129,26 @@ def arrive(tx: Transaction, engine: Engine, run_id: bytes, job: CompiledJob) -> 
     data = _end_unstarted(tx, run_id, tasks, state, reason, error)
     hot.insert_facts(tx, [NewFact(f"run.{state}", run_id, None, tx.now, to_json(data))])
     return False
+
+
+def _goes_on(tx: Transaction, engine: Engine, run_id: bytes, job: CompiledJob) -> bool:
+    """Ask whether one more run of the project may go on, for one that was just queued."""
+    if engine.settings.max_runs is None:
+        return True
+    entrant = project_limits.entrant(tx, run_id)
+    if entrant is None or entrant.is_child or may_go_on(tx, engine, entrant.project, own=1):
+        return True
+    told = told_of_project(engine)
+    _wait(tx, engine, run_id, job, told, ONE_TOO_MANY)
+    project_limits.line_up(tx, run_id, engine.rank(tx.now, entrant.priority), told)
+    return False
+
+
+def _wait(tx: Transaction, engine: Engine, run_id: bytes, job: CompiledJob, told: str, reason: str = WAITS) -> None:
+    """Let a run wait that was just queued."""
+    deadline = tx.now + micros(waiting_time(engine, job))
+    run_limits.hold(tx, run_id, reason=reason, waiting_for=told, deadline=deadline)
+    hot.insert_facts(tx, [NewFact("run.waiting", run_id, None, tx.now, _waiting_data(told, reason))])
 
 
 def waiting_time(engine: Engine, job: CompiledJob) -> float:
@@ -167,8 +210,8 @@ def _no_place(tx: Transaction, engine: Engine, job: CompiledJob, key: str, run_i
     return f'Job "{job.alias}" allows {runs}{same} at a time, and {are}: wait for its end, or cancel it.'
 
 
-def _waiting_data(told: str) -> str:
-    return to_json({"reason": WAITS, "waitingFor": orjson.loads(told)})
+def _waiting_data(told: str, reason: str) -> str:
+    return to_json({"reason": reason, "waitingFor": orjson.loads(told)})
 
 
 def _told(job: CompiledJob, value: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from windlass.engine.admission import admit, queue_held_back
+from windlass.engine.admission import admit, admit_of_project, queue_held_back
 from windlass.engine.book import Book, tally_of, to_json
 from windlass.model.ending import Stop
 from windlass.model.progress import RunFacts, advance, decide_end
@@ -132,6 +132,8 @@ def give_place(book: Book) -> None:
         key = run_limits.key_of(book.tx, book.run_id)
         if key is not None:
             admit(book.tx, book.engine, key)
+    if book.engine.settings.max_runs is not None:
+        admit_of_project(book.tx, book.engine, book.flags.project)
 
 
 def by_state(counts: list[tuple[str, int, int]]) -> dict[str, int]:

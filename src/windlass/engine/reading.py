@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass.engine.admission import place_in_line
+from windlass.engine.admission import place_in_line, place_in_project
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
 from windlass.engine.readable import readable
 from windlass.engine.shapes import Places, artifact_shape, attempt_shape, run_shape, task_shape
 from windlass.errors import NotFound, UserError
 from windlass.ids import id_text, parse_id
-from windlass.model.concurrency import WAITS
+from windlass.model.concurrency import ONE_TOO_MANY, WAITS
 from windlass.model.printable import printable
 from windlass.model.state import RUN_FINAL
 from windlass.store import runs as stored
@@ -82,6 +82,8 @@ def _shape(tx: Transaction, engine: Engine, row: Any) -> dict[str, Any]:
     shape = run_shape(row, job, counts, awaits)
     if row.state == "waiting" and row.reason == WAITS and row.limit_key is not None:
         shape["waitingFor"] = place_in_line(tx, row.limit_key, row.id, shape["waitingFor"] or {})
+    if row.state == "waiting" and row.reason == ONE_TOO_MANY:
+        shape["waitingFor"] = place_in_project(tx, row.project, row.id, shape["waitingFor"] or {})
     return shape
 
 

@@ -148,7 +148,7 @@ def accept(
     expanded: Sequence[Expansion | None],
 ) -> list[Accepted]:
     """Insert runs within a unit of work; see `submit`."""
-    if prepared.job.job.concurrency is None:
+    if prepared.job.job.concurrency is None and engine.settings.max_runs is None:
         return _accept(tx, engine, prepared, submissions, expanded)
     pairs = zip(submissions, expanded, strict=True)  # one by one: each counts those before it
     return [_accept(tx, engine, prepared, [one], [cells])[0] for one, cells in pairs]
@@ -276,7 +276,7 @@ def _placed(
     tx: Transaction, engine: Engine, job: CompiledJob, run: NewRun, submission: Submission
 ) -> tuple[NewRun, Entry | None]:
     """Return a run as its place under the limits of its job lets it begin."""
-    if job.job.concurrency is None:
+    if job.job.concurrency is None and engine.settings.max_runs is None:
         return run, None
     entry = enter(tx, engine, job, run, submission.parameters)
     if entry is not None and entry.verdict == "wait":

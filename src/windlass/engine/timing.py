@@ -58,7 +58,8 @@ def wake_due(tx: Transaction, engine: Engine) -> int | None:
 
 def _queue(tx: Transaction, engine: Engine, row: Held) -> None:
     limited = timed.queue_run(tx, row.run_id)
-    if limited and not _enters(tx, engine, row):
+    asks = limited or (limited is not None and engine.settings.max_runs is not None)
+    if asks and not _enters(tx, engine, row):
         return
     timed.queue_due(tx, row.id)
     types = "task.queued" if limited is None else "run.queued,task.queued"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from windlass.model.concurrency import ONE_TOO_MANY
+
 #: `{kind, message, ...facts, because: [...]}`; without `because` where nothing is behind it.
 Cause = dict[str, Any]
 
@@ -40,6 +42,9 @@ def waits_for(
         held = f", held by {holders}" if holders else ""
         ahead = f"; {told['ahead']} wait before it" if told.get("ahead") else ""
         message = f"It waits for one of {told.get('allowed')} places ({told['limit']}{key}){held}{ahead}."
+        if told["limit"] == ONE_TOO_MANY:
+            runs = "1 run goes" if told.get("allowed") == 1 else f"{told.get('allowed')} runs go"
+            message = f"No more than {runs} on in its project at one time (WINDLASS_MAX_RUNS){held}{ahead}."
         found.append(cause("limit", message, (), **told))
     elif told or not found:
         found.append(cause(reason or "waiting", f"It waits: {reason}." if reason else "It waits.", (), waitingFor=told))

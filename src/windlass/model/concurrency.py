@@ -14,6 +14,8 @@ Strategy = Literal["queue", "skip", "replace", "fail"]
 Verdict = Literal["enter", "wait", "skip", "replace", "fail"]
 #: Reason of a run that waits for a place, and of one that ended because there was none.
 WAITS: Final = "concurrency"
+#: Reason of a run that waits because as many runs of its project go on as may.
+ONE_TOO_MANY: Final = "max_runs"
 SKIPPED: Final = "concurrency_skip"
 FAILED: Final = "concurrency_fail"
 

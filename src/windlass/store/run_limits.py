@@ -18,7 +18,11 @@ class LimitedRun(NamedTuple):
 
 
 _COLUMNS = ", ".join(LimitedRun._fields)
-_HOLDING = "limit_key = ? AND finished_at IS NULL AND (state = 'queued' OR state = 'running')"
+# A run that has a place under its key keeps it while it waits for one among the runs of its project.
+_HOLDING = (
+    "limit_key = ? AND finished_at IS NULL "
+    "AND (state = 'queued' OR state = 'running' OR (state = 'waiting' AND reason = 'max_runs'))"
+)
 _WAITING = "limit_key = ? AND finished_at IS NULL AND state = 'waiting' AND reason = 'concurrency'"
 
 
@@ -86,7 +90,7 @@ def keys_waited_for(tx: Transaction) -> list[str]:
 
 
 def note_key(
-    tx: Transaction, run_id: bytes, key: str, rank: int, *, reason: str | None, waiting_for: str | None
+    tx: Transaction, run_id: bytes, key: str | None, rank: int, *, reason: str | None, waiting_for: str | None
 ) -> None:
     """Note what a run is counted under, and what it waits for."""
     tx.cursor.execute(
@@ -117,12 +121,12 @@ def open_range(tx: Transaction, run_id: bytes, first: int, last: int) -> None:
     )
 
 
-def let_in(tx: Transaction, run_id: bytes, *, deadline: int) -> bool:
-    """Move a waiting run on to queued; False where it is in another state. Its tasks are still to be queued."""
+def let_in(tx: Transaction, run_id: bytes, *, deadline: int, reason: str = "concurrency") -> bool:
+    """Move a run that waits for `reason` on to queued; False where it does not. Its tasks are still to be queued."""
     tx.cursor.execute(
         "UPDATE runs SET state = 'queued', reason = NULL, waiting_for = NULL, queued_at = ?, deadline = ? "
-        "WHERE id = ? AND state = 'waiting' AND reason = 'concurrency'",
-        (tx.now, deadline, run_id),
+        "WHERE id = ? AND state = 'waiting' AND reason = ?",
+        (tx.now, deadline, run_id, reason),
     )
     return tx.cursor.rowcount == 1
 

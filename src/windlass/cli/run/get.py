@@ -42,7 +42,7 @@ def waits_for(waiting: Any) -> str:
         rest = {name: value for name, value in waiting.items() if name not in {"worker", "command", "others"}}
         lacks = lacking_worker(waiting)
         return f"{lacks} {waits_for(rest)}" if rest else lacks
-    if waiting.get("limit") == "concurrency":
+    if waiting.get("limit") in {"concurrency", "max_runs"}:
         key = f" with the key {plain(waiting['key'])}" if "key" in waiting else ""
         holders = ", ".join(waiting["holders"]) or "nobody any more"
         return f"a place among {waiting['allowed']}{key}, held by {holders}; {waiting['ahead']} wait before it"

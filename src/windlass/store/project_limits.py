@@ -1,0 +1,86 @@
+"""How many runs of a project go on, and which of them wait because those are as many as may."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from windlass.store.run_limits import LimitedRun
+from windlass.store.transaction import Transaction
+
+
+class Entrant(NamedTuple):
+    """A run that asks whether it may go on."""
+
+    project: str
+    priority: int
+    #: 1 where another run started it: it is never held back.
+    is_child: int
+
+
+_COLUMNS = ", ".join(LimitedRun._fields)
+_WAITING = "project = ? AND state = 'waiting' AND reason = 'max_runs'"
+
+
+def entrant(tx: Transaction, run_id: bytes) -> Entrant | None:
+    """Return what decides about a run."""
+    row = tx.cursor.execute(
+        "SELECT project, priority, parent_id IS NOT NULL FROM runs WHERE id = ?", (run_id,)
+    ).fetchone()
+    return None if row is None else Entrant._make(row)
+
+
+def going_on(tx: Transaction, project: str, most: int) -> int:
+    """Count the runs of a project that are queued or running, up to `most`."""
+    found = 0
+    for state in ("running", "queued"):
+        found += tx.cursor.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM runs WHERE project = ? AND state = ? LIMIT ?) AS some",
+            (project, state, most - found),
+        ).fetchone()[0]
+    return found
+
+
+def who_goes_on(tx: Transaction, project: str, limit: int) -> list[bytes]:
+    """Return up to `limit` runs of a project that are queued or running."""
+    found: list[bytes] = []
+    for state in ("running", "queued"):
+        rows = tx.cursor.execute(
+            "SELECT id FROM runs WHERE project = ? AND state = ? ORDER BY id LIMIT ?",
+            (project, state, limit - len(found)),
+        )
+        found += [row[0] for row in rows]
+    return found
+
+
+def first_waiting(tx: Transaction, project: str, limit: int) -> list[LimitedRun]:
+    """Return up to `limit` runs of a project that wait, the first in line first."""
+    found = tx.cursor.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE {_WAITING} ORDER BY limit_rank, id LIMIT ?",  # noqa: S608 - constants only
+        (project, limit),
+    )
+    return [LimitedRun._make(row) for row in found]
+
+
+def ahead(tx: Transaction, project: str, run_id: bytes) -> int:
+    """Count the runs that stand before `run_id` in the line of a project."""
+    found = tx.cursor.execute(
+        f"SELECT count(*) FROM runs WHERE {_WAITING} AND (limit_rank, id) < "  # noqa: S608 - constants only
+        "(SELECT limit_rank, id FROM runs WHERE id = ?)",
+        (project, run_id),
+    )
+    return int(found.fetchone()[0])
+
+
+def projects_waited_in(tx: Transaction) -> list[str]:
+    """Return the projects in which runs wait."""
+    found = tx.cursor.execute("SELECT DISTINCT project FROM runs WHERE state = 'waiting' AND reason = 'max_runs'")
+    return [row[0] for row in found]
+
+
+def line_up(tx: Transaction, run_id: bytes, rank: int, waiting_for: str) -> None:
+    """Let a waiting run wait in the line of its project from now on."""
+    tx.cursor.execute(
+        "UPDATE runs SET reason = 'max_runs', waiting_for = ?, limit_rank = coalesce(limit_rank, ?) "
+        "WHERE id = ? AND state = 'waiting'",
+        (waiting_for, rank, run_id),
+    )
