@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, kill, serve
 from tests.fixtures.program import Windlass
+from tests.oracle.crash import until
 
 #: Writes who is at work, so that two at once are seen.
 _STEP: Final = """\
@@ -94,3 +96,74 @@ def test_an_operator_pauses_limits_drains_and_keeps_maintenance(windlass: Windla
     assert windlass("--json", "run", "get", waiting).json()["state"] == "queued", "it outlives the server"
     assert windlass("maintenance", "off").code == 0
     assert ended(windlass, waiting)["state"] == "completed"
+
+
+@pytest.mark.promise("C19")
+def test_so_many_starts_in_a_window_also_after_a_kill(windlass: Windlass, api: Socket) -> None:
+    rates = "rateLimits: [{resource: mail, limit: 3, window: 2s}]\n"
+    step = 'steps: [{name: send, run: "sleep 0.05", onWorkerLost: retry}]\n'
+    apply(windlass, f"{HEAD % 'letters'}{rates}{step}---\n{HEAD % 'bills'}queue: other\n{rates}{step}")
+    server = serve(windlass, 8)
+    runs = [accepted(windlass, name) for name in ("letters", "bills") * 4]
+    (cause,) = windlass("--json", "run", "why", runs[-1], "--step", "send").json()["because"]
+    assert (cause["kind"], cause["resource"], cause["limit"], cause["window"]) == ("rate_limit", "mail", 3, 2)
+    assert (
+        'It takes "mail", of which 3 of 3 were taken within 2s; there is room again at'
+        in windlass("run", "why", runs[-1]).stdout
+    )
+    listed = windlass("queue", "list").stdout
+    assert "mail 3/3 in 2s" in listed
+    queues = windlass("--json", "queue", "list").json()
+    assert {(queue["name"], queue["rateLimits"][0]["resource"]) for queue in queues} == {
+        ("default", "mail"),
+        ("other", "mail"),
+    }
+    kill(server)
+    serve(windlass, 8)
+    assert [ended(windlass, run)["state"] for run in runs] == ["completed"] * 8
+    attempts = [one for run in runs for one in api("GET", f"runs/{run}/executions")["items"]]
+    times = sorted(datetime.fromisoformat(one["startedAt"]) for one in attempts)
+    assert len(times) >= 8
+    assert all(later - first >= timedelta(seconds=2) for first, later in zip(times, times[3:], strict=False)), times
+
+
+@pytest.mark.promise("H04")
+def test_so_many_runs_of_a_project(windlass: Windlass) -> None:
+    windlass.env["WINDLASS_MAX_RUNS"] = "2"
+    apply(windlass, (HEAD % "brief") + 'steps: [{name: say, run: "sleep 0.2"}]\n')
+    runs = [accepted(windlass, "brief") for _ in range(5)]
+    waiting = windlass("--json", "run", "get", runs[4]).json()
+    assert (waiting["state"], waiting["reason"], waiting["waitingFor"]["ahead"]) == ("waiting", "max_runs", 2)
+    assert f"a place among 2, held by {runs[0]}, {runs[1]}; 2 wait before it" in windlass("run", "get", runs[4]).stdout
+    assert "No more than 2 runs go on in its project at one time" in windlass("run", "why", runs[4]).stdout
+    server = serve(windlass, 4)
+    assert ended(windlass, runs[0])["state"] == "completed"
+    kill(server)
+    serve(windlass, 4)
+    assert [ended(windlass, run)["finishedAt"] is not None for run in runs] == [True] * 5
+
+
+@pytest.mark.promise("H12")
+@pytest.mark.promise("W03")
+def test_why_names_a_pause_maintenance_and_who_fills_a_queue(windlass: Windlass) -> None:
+    apply(windlass, (HEAD % "slow") + "steps: [{name: work, run: exec sleep 1000}]\n")
+    serve(windlass, 4)
+    assert windlass("queue", "limit", "default", "1").code == 0
+    first, second = accepted(windlass, "slow"), accepted(windlass, "slow")
+
+    def cause() -> dict[str, Any]:
+        found: dict[str, Any] = windlass("--json", "run", "why", second, "--step", "work").json()["because"][0]
+        return found
+
+    until(lambda: windlass("--json", "run", "get", first).json()["state"] == "running", "the first one")
+    full = cause()
+    assert (full["kind"], full["queue"], full["limit"], full["holders"]) == ("queue_limit", "default", 1, [first])
+    assert windlass("queue", "pause", "default", "--why", "disk").code == 0
+    paused = cause()
+    assert (paused["kind"], paused["why"]) == ("queue_paused", "disk")
+    assert "is paused since" in windlass("run", "why", second).stdout
+    assert windlass("maintenance", "on", "--why", "new disks").code == 0
+    on = cause()
+    assert (on["kind"], on["why"]) == ("maintenance", "new disks")
+    for run in (first, second):
+        windlass("run", "cancel", run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from typing import Any
 
 import pytest
@@ -9,7 +11,10 @@ import pytest
 from tests.oracle.world import World, by_step
 from windlass.clock import to_text
 from windlass.engine.dependencies import Dependency
+from windlass.engine.dispatching import drain_worker
 from windlass.engine.explaining import why
+from windlass.engine.health import health
+from windlass.engine.queue import StoreQueue, WorkerFace
 from windlass.errors import NotFound
 from windlass.ids import id_text
 from windlass.model.outcome import Completed, Failed, Skipped, TimedOut, Waiting
@@ -223,3 +228,18 @@ async def test_a_run_that_waits_for_runs_says_for_which_and_what_holds_those(wor
     ended = await why(world.engine, second)
     assert (ended["state"], ended["because"][0]["kind"]) == ("failed", "dependency_failed")
     assert id_text(first) in said(ended)
+
+
+async def test_a_worker_whose_process_is_gone_serves_nothing_before_its_lease_ends(world: World) -> None:
+    run_id = await world.submit(await world.define(steps={"a": {}}))
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    face = WorkerFace(name="gone", host=socket.gethostname(), pid=gone.pid, slots=4)
+    await StoreQueue.join(world.engine, face)
+    assert chain(await why(world.engine, run_id)) == ["step", "no_worker"]
+    told = {part.name: (part.status, part.message) for part in await health(world.engine)}
+    assert told["workers"] == ("down", "nobody works on runs: `windlass up` does")
+    await world.worker("there")
+    assert chain(await why(world.engine, run_id)) == ["step", "queued_behind"]
+    await drain_worker(world.engine, "there")
+    assert chain(await why(world.engine, run_id)) == ["step", "workers_drain"]

@@ -10,8 +10,9 @@ import pytest
 
 from tests.oracle.world import World
 from windlass.engine.claim import Claim
+from windlass.engine.dispatching import drain_worker, set_slots
 from windlass.engine.heartbeat import Heartbeat
-from windlass.engine.queue import StoreQueue, WorkerFace
+from windlass.engine.queue import LeaseLost, StoreQueue, WorkerFace
 from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.worker import StopSignal, Worker
@@ -125,3 +126,20 @@ async def test_having_joined_anew_it_is_spared_under_its_new_number(world: World
     await rescuer.turn()
     end.set_result(Completed())
     await until_told(world, run_id, "run.completed")
+
+
+@pytest.mark.promise("H04")
+async def test_having_joined_anew_it_keeps_what_was_said_of_its_slots(world: World, bench: Bench) -> None:
+    await set_slots(world.engine, "w", 2)
+    await world.lose()
+    assert not bench.queue.renew()
+    with pytest.raises(LeaseLost):
+        await bench.queue.exchange([], 0)
+    assert (await bench.queue.exchange([], 0)).slots == 2
+    await drain_worker(world.engine, "w")
+    await world.lose()
+    with pytest.raises(LeaseLost):
+        await bench.queue.exchange([], 0)
+    assert (await bench.queue.exchange([], 0)).slots == 0
+    await set_slots(world.engine, "w", 3)
+    assert (await bench.queue.exchange([], 0)).slots == 3
