@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import socket
-import subprocess
 from typing import Any
 
 import pytest
@@ -232,9 +232,11 @@ async def test_a_run_that_waits_for_runs_says_for_which_and_what_holds_those(wor
 
 async def test_a_worker_whose_process_is_gone_serves_nothing_before_its_lease_ends(world: World) -> None:
     run_id = await world.submit(await world.define(steps={"a": {}}))
-    with subprocess.Popen(["true"]) as gone:
-        pass
-    face = WorkerFace(name="gone", host=socket.gethostname(), pid=gone.pid, slots=4)
+    gone = os.fork()
+    if not gone:
+        os._exit(0)
+    os.waitpid(gone, 0)
+    face = WorkerFace(name="gone", host=socket.gethostname(), pid=gone, slots=4)
     await StoreQueue.join(world.engine, face)
     assert chain(await why(world.engine, run_id)) == ["step", "no_worker"]
     told = {part.name: (part.status, part.message) for part in await health(world.engine)}
