@@ -57,6 +57,7 @@ async def test_a_queue_may_be_paused_before_it_is_used_and_has_a_name(world: Wor
             await dispatching.pause_queue(world.engine, wrong, by="ann")
 
 
+@pytest.mark.promise("H04", part="limits")
 async def test_so_many_tasks_of_a_queue_by_all_workers_together(world: World) -> None:
     await fill(world, "j", 5, queue="narrow")
     first, second = await world.worker("first"), await world.worker("second")
@@ -74,6 +75,7 @@ async def test_so_many_tasks_of_a_queue_by_all_workers_together(world: World) ->
     assert [(queue["name"], queue["limit"]) for queue in found] == [("narrow", 1)]
 
 
+@pytest.mark.promise("H04", part="limits")
 async def test_so_many_tasks_of_a_pool_over_all_its_queues(world: World) -> None:
     await fill(world, "x", 3, queue="x", requires={"pool": "small"})
     await fill(world, "y", 3, queue="y", requires={"pool": "small"})
@@ -83,6 +85,7 @@ async def test_so_many_tasks_of_a_pool_over_all_its_queues(world: World) -> None
     assert len(await general.take()) == 3
 
 
+@pytest.mark.promise("H04", part="limits")
 async def test_a_lost_worker_gives_its_part_of_a_limit_back(world: World) -> None:
     await fill(world, "j", 2, queue="narrow")
     worker = await world.worker()
@@ -111,6 +114,8 @@ async def test_maintenance_starts_nothing_says_why_and_lets_what_runs_go_on(worl
     assert (await world.run(second))["state"] == "completed"
 
 
+@pytest.mark.promise("H04", part="size while it runs")
+@pytest.mark.promise("H04", part="drain")
 async def test_slots_and_drains_reach_the_worker_with_its_next_exchange(world: World) -> None:
     await fill(world, "j", 3)
     worker = await world.worker("w", slots=4)

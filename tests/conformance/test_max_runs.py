@@ -20,7 +20,7 @@ from windlass.engine.submission import Submission, submit
 from windlass.ids import id_text
 from windlass.model.outcome import ChildRun, Waiting
 
-pytestmark = pytest.mark.promise("H04")
+pytestmark = pytest.mark.promise("H04", part="limits")
 
 
 async def states(world: World, *run_ids: bytes) -> list[str]:

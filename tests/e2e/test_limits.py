@@ -64,7 +64,9 @@ def test_the_other_strategies(windlass: Windlass, api: Socket) -> None:
         assert ended(windlass, run)["state"] == "cancelled"
 
 
-@pytest.mark.promise("H04")
+@pytest.mark.promise("H04", part="limits")
+@pytest.mark.promise("H04", part="size while it runs")
+@pytest.mark.promise("H04", part="drain")
 @pytest.mark.promise("H12")
 def test_an_operator_pauses_limits_drains_and_keeps_maintenance(windlass: Windlass) -> None:
     apply(windlass, (HEAD % "quick") + 'steps: [{name: say, run: "true"}]\n')
@@ -127,7 +129,7 @@ def test_so_many_starts_in_a_window_also_after_a_kill(windlass: Windlass, api: S
     assert all(later - first >= timedelta(seconds=2) for first, later in zip(times, times[3:], strict=False)), times
 
 
-@pytest.mark.promise("H04")
+@pytest.mark.promise("H04", part="limits")
 def test_so_many_runs_of_a_project(windlass: Windlass) -> None:
     windlass.env["WINDLASS_MAX_RUNS"] = "2"
     apply(windlass, (HEAD % "brief") + 'steps: [{name: say, run: "sleep 0.2"}]\n')
@@ -136,6 +138,7 @@ def test_so_many_runs_of_a_project(windlass: Windlass) -> None:
     assert (waiting["state"], waiting["reason"], waiting["waitingFor"]["ahead"]) == ("waiting", "max_runs", 2)
     assert f"a place among 2, held by {runs[0]}, {runs[1]}; 2 wait before it" in windlass("run", "get", runs[4]).stdout
     assert "No more than 2 runs go on in its project at one time" in windlass("run", "why", runs[4]).stdout
+    assert windlass("exec", "job.yaml").code == 0, "what runs here and now is not held back by what nobody serves"
     server = serve(windlass, 4)
     assert ended(windlass, runs[0])["state"] == "completed"
     kill(server)

@@ -230,12 +230,18 @@ async def test_a_run_that_waits_for_runs_says_for_which_and_what_holds_those(wor
     assert id_text(first) in said(ended)
 
 
+def ended_process() -> int:
+    """Return the number of a process that has ended."""
+    number = os.fork()
+    if not number:
+        os._exit(0)
+    os.waitpid(number, 0)
+    return number
+
+
 async def test_a_worker_whose_process_is_gone_serves_nothing_before_its_lease_ends(world: World) -> None:
     run_id = await world.submit(await world.define(steps={"a": {}}))
-    gone = os.fork()
-    if not gone:
-        os._exit(0)
-    os.waitpid(gone, 0)
+    gone = ended_process()
     face = WorkerFace(name="gone", host=socket.gethostname(), pid=gone, slots=4)
     await StoreQueue.join(world.engine, face)
     assert chain(await why(world.engine, run_id)) == ["step", "no_worker"]

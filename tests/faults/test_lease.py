@@ -128,7 +128,7 @@ async def test_having_joined_anew_it_is_spared_under_its_new_number(world: World
     await until_told(world, run_id, "run.completed")
 
 
-@pytest.mark.promise("H04")
+@pytest.mark.promise("H04", part="size while it runs")
 async def test_having_joined_anew_it_keeps_what_was_said_of_its_slots(world: World, bench: Bench) -> None:
     await set_slots(world.engine, "w", 2)
     await world.lose()

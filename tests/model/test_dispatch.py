@@ -37,7 +37,7 @@ def test_no_more_than_asked_for() -> None:
     assert choose([(1, []), (2, []), (3, [])], 2, {}).tasks == [1, 2]
 
 
-@pytest.mark.promise("H04")
+@pytest.mark.promise("H04", part="limits")
 @given(st.lists(NEEDS, max_size=12), st.integers(0, 12), st.integers(-2, 6), st.integers(0, 6))
 def test_no_limit_is_ever_passed_and_order_is_kept(
     needs: list[list[tuple[str, int]]], most: int, a: int, b: int

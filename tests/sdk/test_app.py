@@ -459,7 +459,7 @@ async def test_parents_start_list_and_visit_children(sdk: Windlass) -> None:
         await Run(sdk._family(), "01900000-0000-7000-8000-000000000000", "give", int).start_child(give, 1)
 
 
-@pytest.mark.promise("H04")
+@pytest.mark.promise("H04", part="size while it runs")
 async def test_an_application_that_only_submits_has_no_worker_until_it_wants_one(tmp_path: Path) -> None:
     async with Windlass(f"sqlite:///{tmp_path}/w.db", workers=0) as app:
         run = await app.submit(sample.triple, 14)

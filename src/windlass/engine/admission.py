@@ -92,7 +92,7 @@ def told_of_project(engine: Engine) -> str:
 def _let_in(tx: Transaction, engine: Engine, run: LimitedRun) -> None:
     """Let a run in that has a place under its key, or have it wait for one among the runs of its project."""
     entrant = project_limits.entrant(tx, run.id)
-    if entrant is not None and not entrant.is_child and not may_go_on(tx, engine, entrant.project):
+    if entrant is not None and not entrant.is_free and not may_go_on(tx, engine, entrant.project):
         project_limits.line_up(tx, run.id, engine.rank(tx.now, entrant.priority), told_of_project(engine))
         return
     _queue_now(tx, engine, run, WAITS)

@@ -60,7 +60,7 @@ def enter(
     due = run.created_at if run.scheduled_at is None else max(run.created_at, run.scheduled_at)
     rank = engine.rank(due, run.priority)
     entry = _under_key(tx, engine, job, run, parameters, rank)
-    free = run.parent_id is not None or engine.settings.max_runs is None
+    free = engine.settings.max_runs is None or run.parent_id is not None or run.queue.startswith(".")
     if free or (entry is not None and entry.verdict != "enter"):
         return entry
     key = None if entry is None else entry.key
@@ -136,7 +136,7 @@ def _goes_on(tx: Transaction, engine: Engine, run_id: bytes, job: CompiledJob) -
     if engine.settings.max_runs is None:
         return True
     entrant = project_limits.entrant(tx, run_id)
-    if entrant is None or entrant.is_child or may_go_on(tx, engine, entrant.project, own=1):
+    if entrant is None or entrant.is_free or may_go_on(tx, engine, entrant.project, own=1):
         return True
     told = told_of_project(engine)
     _wait(tx, engine, run_id, job, told, ONE_TOO_MANY)

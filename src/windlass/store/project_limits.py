@@ -13,8 +13,8 @@ class Entrant(NamedTuple):
 
     project: str
     priority: int
-    #: 1 where another run started it: it is never held back.
-    is_child: int
+    #: 1 where it is never held back: another run started it, or `exec` did, which owns the store and serves no others.
+    is_free: int
 
 
 _COLUMNS = ", ".join(LimitedRun._fields)
@@ -24,7 +24,7 @@ _WAITING = "project = ? AND state = 'waiting' AND reason = 'max_runs'"
 def entrant(tx: Transaction, run_id: bytes) -> Entrant | None:
     """Return what decides about a run."""
     row = tx.cursor.execute(
-        "SELECT project, priority, parent_id IS NOT NULL FROM runs WHERE id = ?", (run_id,)
+        "SELECT project, priority, parent_id IS NOT NULL OR queue LIKE '.%' FROM runs WHERE id = ?", (run_id,)
     ).fetchone()
     return None if row is None else Entrant._make(row)
 
