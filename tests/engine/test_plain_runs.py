@@ -8,7 +8,18 @@ from contextlib import contextmanager
 from tests.oracle.world import World
 from windlass.store.sqlite import SqliteStore
 
-_FEATURES = ("limit_key", "rate_starts", "run_dependencies", "kept_from", "parent_task", "deleting", "cascades")
+_FEATURES = (
+    "limit_key",
+    "rate_starts",
+    "rate_limits",
+    "steady_time",
+    "max_runs",
+    "run_dependencies",
+    "kept_from",
+    "parent_task",
+    "deleting",
+    "cascades",
+)
 
 
 @contextmanager
@@ -57,4 +68,19 @@ async def test_the_end_of_a_run_of_several_steps_reads_nothing_of_relations(worl
     worker = await world.worker()
     with watched(world) as said:
         await worker.work()
+    assert not [one for one in said if any(name in one for name in _FEATURES)]
+
+
+async def test_a_plain_run_beside_limited_ones_that_wait_reads_nothing_of_their_limits(world: World) -> None:
+    limited = await world.define("limited", steps={"a": {}}, rateLimits=[{"resource": "r", "limit": 1, "window": "1h"}])
+    job = await world.define(steps={"a": {}})
+    for _ in range(3):
+        await world.submit(limited)
+    worker = await world.worker()
+    assert len(await worker.take(3)) == 1
+    assert await worker.take(3) == []
+    with watched(world) as said:
+        await world.submit(job)
+        (claim,) = await worker.take(3)
+        await worker.end(claim)
     assert not [one for one in said if any(name in one for name in _FEATURES)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -220,4 +221,35 @@ async def test_labels_of_runs_from_before_the_table_of_labels_are_found(tmp_path
     assert upgrade(store) == Upgrade("0001", HEAD)
     rows = store.connection.exec_driver_sql("SELECT name, value, run_id FROM run_labels").fetchall()
     assert [tuple(row) for row in rows] == [("kind", "one", b"1" * 16), ("team", "data", b"1" * 16)]
+    await store.close()
+
+
+async def test_limits_that_jobs_stated_before_they_were_in_force_hold_after_the_upgrade(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "old.db"))
+    config = Config()
+    config.set_main_option("script_location", str(Path(windlass.store.migrations.__file__).parent))
+    config.attributes["connection"] = store.connection
+    store.connection.exec_driver_sql("BEGIN IMMEDIATE")
+    command.upgrade(config, "0009")
+    rates = [{"resource": "api", "limit": 10**30, "window": 60}, {"resource": "disk", "limit": 2, "window": 0.5}]
+    for number, (deleted, content) in enumerate(
+        [(None, {"rateLimits": rates}), (1, {"rateLimits": rates}), (None, {})]
+    ):
+        job_id = bytes([number]) * 16
+        store.connection.exec_driver_sql(
+            "INSERT INTO jobs (id, project, alias, revision, labels, created_at, updated_at, deleted_at) "
+            "VALUES (?, 'p', ?, 1, '{}', 1, 1, ?)",
+            (job_id, f"j{number}", deleted),
+        )
+        store.connection.exec_driver_sql(
+            "INSERT INTO revisions (job_id, number, digest, content, created_at) VALUES (?, 1, 'd', ?, 1)",
+            (job_id, json.dumps(content)),
+        )
+    store.connection.exec_driver_sql("COMMIT")
+    assert upgrade(store) == Upgrade("0009", HEAD)
+    rows = store.connection.exec_driver_sql("SELECT job_id, project, resource, units, span FROM rate_limits")
+    assert [tuple(row) for row in rows] == [
+        (bytes(16), "p", "api", 10**9, 60_000_000),
+        (bytes(16), "p", "disk", 2, 500_000),
+    ]
     await store.close()

@@ -13,6 +13,8 @@ from windlass.model.durations import duration_text
 
 #: Parts of a window within which starts count as one: what is kept of a resource stays small.
 GRAINS: Final = 1000
+#: Most units that a manifest can name; revisions from before that was checked may say anything.
+_MOST: Final = 1_000_000_000
 
 
 class Resource(NamedTuple):
@@ -51,7 +53,7 @@ def stated_in(canonical: Mapping[str, Any]) -> dict[str, Rate]:
 
 def _by_name(lists: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, Rate]:
     return {
-        entry["resource"]: Rate(entry["limit"], micros(entry["window"]))
+        entry["resource"]: Rate(min(entry["limit"], _MOST), max(1, micros(entry["window"])))
         for entries in lists
         for entry in entries
         if "limit" in entry
@@ -72,7 +74,7 @@ def takes_of(job: Job) -> list[Takes] | None:
 
 def _named(step: Step) -> dict[str, int]:
     entries = [*step.rate_limits, *(() if step.rate_limit is None else (step.rate_limit,))]
-    return {entry["resource"]: entry.get("units", 1) for entry in entries}
+    return {entry["resource"]: min(entry.get("units", 1), _MOST) for entry in entries}
 
 
 def route_text(project: str, takes: Takes) -> str:

@@ -58,8 +58,8 @@ def upgrade() -> None:
             "job_id": job_id,
             "project": project,
             "resource": entry["resource"],
-            "units": entry["limit"],
-            "span": round(entry["window"] * 1_000_000),
+            "units": min(entry["limit"], 1_000_000_000),
+            "span": max(1, round(entry["window"] * 1_000_000)),
         }
         for job_id, project, content in op.get_bind().execute(sa.text(_STATED))
         for entry in json.loads(content).get("rateLimits", ())
