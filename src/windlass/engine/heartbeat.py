@@ -15,6 +15,8 @@ _log = logging.getLogger(__name__)
 #: The part of a lease that may pass without a renewal before a worker gives up what may start elsewhere; the rest is
 #: for ending that.
 PATIENCE: Final = 0.5
+#: Seconds until a beat that did not get through is tried again: a store that is back is heard of before it is too late.
+AGAIN: Final = 0.5
 
 
 class Heartbeat:
@@ -66,7 +68,7 @@ class Heartbeat:
         self._ended.set()
 
     def _beat(self) -> None:
-        while not self._ended.wait(self._interval):
+        while not self._ended.wait(min(self._interval, AGAIN) if self._failed else self._interval):
             self.beat()
 
     def beat(self) -> None:

@@ -58,7 +58,7 @@ class Depot:
     def settle(self) -> None:
         """Make the names of what was taken durable."""
         with suppress(FileNotFoundError):
-            for folder in (self.folder, self.folder.parent):
+            for folder in (self.folder, *list(self.folder.parents)[:2]):
                 descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 try:
                     os.fsync(descriptor)
