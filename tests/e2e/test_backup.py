@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.e2e.stage import HEAD, accepted, apply, ended, kill, log, serve
+from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, kill, log, serve
 from tests.fixtures.program import Windlass
 
 pytestmark = pytest.mark.promise("H12")
 JOB = HEAD % "note" + "steps:\n  - {name: say, run: 'echo hello; echo data > kept.txt', artifacts: ['*.txt']}\n"
+
+
+def test_a_backup_is_taken_while_runs_are_worked_on_and_those_go_on_elsewhere(
+    windlass: Windlass, tmp_path: Path
+) -> None:
+    steps = "".join(f"  - {{name: s{number}, run: 'sleep 0.1; echo {number}'}}\n" for number in range(4))
+    apply(windlass, HEAD % "chain" + "steps:\n" + steps)
+    serve(windlass, slots=2)
+    api = Socket(windlass.home)
+    runs = [api("POST", "jobs/chain/run", {})["id"] for _ in range(16)]
+    made = windlass("--json", "db", "backup", "copy")
+    assert made.code == 0, made.stderr
+    assert made.json()["rows"]["runs"] == 16
+    assert made.json()["rows"]["queue"] > 0  # not all had ended
+    for run in runs:
+        assert ended(windlass, run)["state"] == "completed"
+    other = Windlass(tmp_path / "elsewhere", windlass.folder)
+    try:
+        assert other("db", "restore", "copy").code == 0
+        assert other("db", "check").code == 0
+        serve(other)
+        found = [ended(other, run) for run in runs]
+        # What was running when the copy was made is lost with its worker; nothing else is.
+        assert {run["state"] for run in found} <= {"completed", "failed"}
+        assert sum(run["state"] == "failed" for run in found) <= 2
+        assert [run["id"] for run in found] == runs
+    finally:
+        other.close()
 
 
 def test_a_server_is_backed_up_and_restored(windlass: Windlass) -> None:

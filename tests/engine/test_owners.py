@@ -13,7 +13,7 @@ from windlass.engine.services.doorkeeper import Doorkeeper
 from windlass.engine.services.reconciler import PERIOD, Reconciler
 from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.services.timer import Timer
-from windlass.model.outcome import Waiting
+from windlass.model.outcome import Cancelled, Waiting
 from windlass.model.owners import RUN_OWNERS, TASK_OWNERS, Mover, Owner
 from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
 
@@ -138,3 +138,18 @@ async def test_the_reconciler_alone_ends_it_where_the_owners_are_gone(
         while await reconciler.turn() < PERIOD:
             pass
     assert (await world.run(run_id))["state"] in RUN_FINAL
+
+
+async def test_an_attempt_that_does_not_stop_on_a_living_worker_is_told_of(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = await queued(world)
+    worker = await world.worker()
+    claim = await worker.take_one()
+    for _ in range(2):
+        await world.tick(31 * DAY)
+        assert worker.queue.renew()
+    assert "step a was asked to stop, and its worker has not said that it did" in caplog.text
+    assert await world.states(run_id) == {"a": "running", "b": "cancelled"}
+    await worker.end(claim, Cancelled())
+    assert (await world.run(run_id))["state"] == "timeout"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from windlass.clock import micros
@@ -19,6 +20,8 @@ from windlass.store import relations, timed
 from windlass.store.rows import NewFact
 from windlass.store.runs import revision_of
 from windlass.store.transaction import Transaction, apart
+
+_log = logging.getLogger(__name__)
 
 
 async def cancel(engine: Engine, run_id: bytes, *, by: str | None = None) -> bool:
@@ -78,6 +81,9 @@ def expire(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> 
         timed.stop_cleanup(tx, run_id, grace)
         _stop(book, "", {}, spare=False)
         _cancel_children(tx, engine, run_id, again=True)
+        for row in hot.open_rows(tx, run_id):  # its worker lives, else the task would have been settled
+            text = "Run %s should have ended: step %s was asked to stop, and its worker has not said that it did"
+            _log.error(text, id_text(run_id), book.step(row.task).name, extra={"run": id_text(run_id)})
         return
     timed.expire_run(tx, run_id, grace)
     book.flags = book.flags._replace(expired=1)
