@@ -13,6 +13,7 @@ pytestmark = pytest.mark.promise("H12")
 JOB = HEAD % "note" + "steps:\n  - {name: say, run: 'echo hello; echo data > kept.txt', artifacts: ['*.txt']}\n"
 
 
+@pytest.mark.timeout(240)
 def test_a_backup_is_taken_while_runs_are_worked_on_and_those_go_on_elsewhere(
     windlass: Windlass, tmp_path: Path
 ) -> None:

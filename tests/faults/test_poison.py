@@ -10,7 +10,7 @@ from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, events, kill, 
 from tests.fixtures.program import Windlass
 from tests.oracle.crash import until
 
-pytestmark = pytest.mark.promise("H05")
+pytestmark = [pytest.mark.promise("H05"), pytest.mark.timeout(180)]
 #: The parent of a step's process is the supervisor.
 POISON = "steps:\n  - {{name: a, onWorkerLost: retry, run: 'echo x >> {ledger}; kill -9 $PPID; exec sleep 98765'}}\n"
 
