@@ -9,6 +9,7 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.options import RUN
+from windlass.cli.run.started import expect_end, follow_to_end, tell_of
 from windlass.cli.session import Session
 from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column, table_lines
@@ -78,25 +79,16 @@ def resumed(
 ) -> int:
     """Resume a run, or show what that would do; return the exit status."""
     if wait and not dry_run:
-        from windlass.cli.watch.streams import refuse_idle  # noqa: PLC0415 - only for those who wait
-
-        refuse_idle(client)
+        expect_end(client)
     plan = client.post("runs", run, "resume", body={**body, "dryRun": True})
     if dry_run:
         session.out.value(plan, lambda: [*_table(plan["tasks"], session.out), "", _told(plan)])
         return 0
     new = client.post("runs", run, "resume", body=body)
     if wait:
-        from windlass.cli.watch.follow import follow_run, view_of  # noqa: PLC0415 - only for those who wait
-
         session.out.note(f"windlass: {_told(plan)}")
-        view = view_of(session, new["id"], logs=False)
-        return follow_run(session, client, new["id"], view=view, patience=reconnect)
-    told = f"Run {new['id']} is {new['state']}. {_told(plan)}"
-    session.out.value(new, lambda: [new["id"] if session.out.quiet else told])
-    if client.idle:
-        session.out.note("Nobody works on runs now; `windlass up` does.")
-    return 0
+        return follow_to_end(session, client, new, reconnect)
+    return tell_of(session, client, new, f" {_told(plan)}")
 
 
 def _table(tasks: Sequence[Mapping[str, Any]], out: Output) -> Sequence[str]:

@@ -7,6 +7,7 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.run.resume import resumed, start_option
+from windlass.cli.run.started import expect_end, follow_to_end, tell_of
 from windlass.cli.session import Session
 from windlass.cli.watch.reconnect import reconnect_option
 from windlass.errors import UserError
@@ -34,17 +35,6 @@ def command(session: Session, *, run: str, start: tuple[str, ...], dry_run: bool
         if start:
             return resumed(session, client, run, {"from": list(start)}, dry_run=dry_run, wait=wait, reconnect=reconnect)
         if wait:
-            from windlass.cli.watch.streams import refuse_idle  # noqa: PLC0415 - only for those who wait
-
-            refuse_idle(client)
+            expect_end(client)
         new = client.post("runs", run, "retry")
-        if wait:
-            from windlass.cli.watch.follow import follow_run, view_of  # noqa: PLC0415 - only for those who wait
-
-            view = view_of(session, new["id"], logs=False)
-            return follow_run(session, client, new["id"], view=view, patience=reconnect)
-    told = f"Run {new['id']} is {new['state']}."
-    session.out.value(new, lambda: [new["id"] if session.out.quiet else told])
-    if client.idle:
-        session.out.note("Nobody works on runs now; `windlass up` does.")
-    return 0
+        return follow_to_end(session, client, new, reconnect) if wait else tell_of(session, client, new)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,14 +11,12 @@ from windlass.cli.command import make
 from windlass.cli.options import JOB
 from windlass.cli.parameters import parameter_options, parameters_of
 from windlass.cli.run.get import note_lacking
+from windlass.cli.run.started import expect_end, follow_to_end
 from windlass.cli.session import Session
 from windlass.cli.text import local_time
 from windlass.cli.watch.reconnect import reconnect_option
 from windlass.errors import UserError
 from windlass.model.pairs import pairs
-
-if TYPE_CHECKING:
-    from windlass.client.client import Client
 
 _EXAMPLES = """
 windlass run start orders -p region=us --wait
@@ -62,9 +60,7 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
     headers = {} if key is None else {"idempotency-key": checked_key(key)}
     with session.connect() as client:
         if wait:
-            from windlass.cli.watch.streams import refuse_idle  # noqa: PLC0415 - only for those who wait
-
-            refuse_idle(client)
+            expect_end(client)
         path = ("jobs", job, "run")
         run = client.call("POST", path, query={"project": session.project}, body=body, headers=headers)
         for warning in run.pop("warnings"):
@@ -74,7 +70,7 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
             if not created:
                 session.out.note(f"windlass: The key stands for run {run['id']} already; no other was started.")
             note_lacking(session, run)
-            return _wait(session, client, run, reconnect)
+            return follow_to_end(session, client, run, reconnect)
     if not created:
         session.out.value(run, lambda: [run["id"]] if session.out.quiet else [_existing(run)])
         return 0
@@ -163,10 +159,3 @@ def _length(text: str) -> timedelta | None:
 
 def _utc(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
-
-
-def _wait(session: Session, client: Client, run: dict[str, Any], patience: float) -> int:
-    from windlass.cli.watch.follow import follow_run, view_of  # noqa: PLC0415 - only for those who wait
-
-    view = view_of(session, run["id"], logs=False)
-    return follow_run(session, client, run["id"], view=view, patience=patience)

@@ -1,0 +1,34 @@
+"""What the commands that start a run do with it: follow it to its end, or say that it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from windlass.cli.session import Session
+    from windlass.client.client import Client
+
+
+def expect_end(client: Client) -> None:
+    """Refuse, before anything is started, to wait where nobody works on runs. Raises Unavailable."""
+    from windlass.cli.watch.streams import refuse_idle  # noqa: PLC0415 - only for those who wait
+
+    refuse_idle(client)
+
+
+def follow_to_end(session: Session, client: Client, run: Mapping[str, Any], patience: float) -> int:
+    """Show a new run until it is final, through `patience` seconds without a server; return the exit status."""
+    from windlass.cli.watch.follow import follow_run, view_of  # noqa: PLC0415 - only for those who wait
+
+    view = view_of(session, run["id"], logs=False)
+    return follow_run(session, client, run["id"], view=view, patience=patience)
+
+
+def tell_of(session: Session, client: Client, run: Mapping[str, Any], more: str = "") -> int:
+    """Print a run that was made of another one; return the exit status."""
+    told = f"Run {run['id']} is {run['state']}.{more}"
+    session.out.value(run, lambda: [run["id"] if session.out.quiet else told])
+    if client.idle:
+        session.out.note("Nobody works on runs now; `windlass up` does.")
+    return 0
