@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from tests.oracle.world import World, by_step
-from windlass.engine.archiving import artifact_folder
 from windlass.engine.deleting import delete_run
 from windlass.engine.dependencies import Dependency
+from windlass.engine.moving_files import artifact_folder
 from windlass.engine.reading import get_run
 from windlass.errors import Conflict, NotFound, UserError
 from windlass.model.outcome import ChildRun, Waiting

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any, Final
 from windlass.clock import micros
 from windlass.engine.engine import Engine
 from windlass.engine.listening import settle_all
-from windlass.engine.moving_files import artifact_folder, copy_files, drop_moved, tidy_files
+from windlass.engine.moving_files import copy_files, drop_moved, remove_files, tidy_files
 from windlass.engine.retaining import DAY, leaving_runs, rules_of
 from windlass.engine.swept import Swept
 from windlass.errors import CorruptStore
@@ -250,7 +249,7 @@ async def _drop_files(engine: Engine) -> None:
     for job_id, age in await engine.store.read(_file_ages):
         while found := await engine.store.read(_old_files, job_id, age):
             for run_id in found:
-                await asyncio.to_thread(shutil.rmtree, artifact_folder(engine, run_id), ignore_errors=True)
+                await remove_files(engine, run_id)
             await engine.store.run(forget_files, found)
         await engine.store.run(_forget_archived, job_id, age)
 
@@ -283,7 +282,7 @@ async def _end(engine: Engine, archive: Archive, swept: Swept) -> None:
                 await other.remove(runs)
         ids = [row.run_id for row in found]
         for run_id in await engine.store.read(_not_hot, ids):
-            await asyncio.to_thread(shutil.rmtree, artifact_folder(engine, run_id), ignore_errors=True)
+            await remove_files(engine, run_id)
         await engine.store.run(catalogue.drop, ids)
         swept.ended += len(ids)
     await archive.tidy(await engine.store.read(catalogue.places, archive.url))

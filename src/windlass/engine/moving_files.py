@@ -32,6 +32,20 @@ def artifact_folder(engine: Engine, run_id: bytes) -> Path:
     return artifacts_folder(engine) / id_text(run_id)
 
 
+async def remove_files(engine: Engine, run_id: bytes) -> bool:
+    """Remove the files of a run; False where some of them stay: `windlass doctor --repair` tries it again."""
+    folder = artifact_folder(engine, run_id)
+
+    def remove() -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
+    gone = await asyncio.to_thread(remove)
+    if not gone:
+        _log.warning("Not all files of run %s could be removed from %s", id_text(run_id), folder)
+    return gone
+
+
 async def depot_of(engine: Engine, url: str) -> Depot:
     """Return where the archive with this address keeps files."""
     return await open_depot(url, engine.store, artifacts_folder(engine))
@@ -91,7 +105,7 @@ async def drop_moved(engine: Engine, run_id: bytes, *, archived: bool) -> None:
     """Remove the files of a run that has left; those of an archived one only where the archive has them."""
     kept = not archived or bool(await engine.store.read(files_of, run_id))
     if kept:
-        await asyncio.to_thread(shutil.rmtree, artifact_folder(engine, run_id), ignore_errors=True)
+        await remove_files(engine, run_id)
 
 
 async def tidy_files(engine: Engine, url: str) -> int:

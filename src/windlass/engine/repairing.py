@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 from windlass.clock import SECOND, to_text
 from windlass.engine.engine import Engine
 from windlass.engine.mending import suspects
+from windlass.engine.moving_files import artifacts_folder, remove_files
 from windlass.engine.services.reconciler import FIRST_RUN, RUNS, Reconciler
 from windlass.ids import id_text, parse_id
 from windlass.store import mending, upkeep, workers
@@ -46,7 +46,7 @@ class Trouble:
 
 async def troubles(engine: Engine) -> list[Trouble]:
     """Return what is wrong; changes nothing."""
-    folders = await asyncio.to_thread(_run_folders, engine.settings.home / "artifacts")
+    folders = await asyncio.to_thread(_run_folders, artifacts_folder(engine))
     store = await engine.store.read(upkeep.store_identity)
     found = await engine.store.read(_in_store, list(folders))
     return [*await _broken(engine), *found, *await asyncio.to_thread(_groups, store)]
@@ -131,23 +131,22 @@ def _clock(tx: Transaction) -> list[Trouble]:
     return [Trouble("clock", message)]
 
 
-def _run_folders(below: Path) -> dict[bytes, Path]:
-    """Return the folders of runs by the ids of those."""
-    found: dict[bytes, Path] = {}
+def _run_folders(below: Path) -> list[bytes]:
+    """Return the ids of the runs that have a folder."""
+    found: list[bytes] = []
     with suppress(OSError):
         for folder in below.iterdir():
             run_id = parse_id(folder.name)
             if run_id is not None and folder.name == id_text(run_id) and folder.is_dir() and not folder.is_symlink():
-                found[run_id] = folder
+                found.append(run_id)
     return found
 
 
 async def _remove_folders(engine: Engine) -> list[tuple[str, str]]:
-    folders = await asyncio.to_thread(_run_folders, engine.settings.home / "artifacts")
-    orphans = await engine.store.read(upkeep.unknown_runs, list(folders))
-    for run_id in orphans:
-        await asyncio.to_thread(shutil.rmtree, folders[run_id], ignore_errors=True)
-    return [("files", f"removed {len(orphans)} folders of artifacts that belonged to no run")] if orphans else []
+    found = await asyncio.to_thread(_run_folders, artifacts_folder(engine))
+    orphans = await engine.store.read(upkeep.unknown_runs, found)
+    gone = sum([await remove_files(engine, run_id) for run_id in orphans])
+    return [("files", f"removed {gone} folders of artifacts that belonged to no run")] if gone else []
 
 
 async def _shrink(engine: Engine) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from windlass.engine.engine import Engine
+from windlass.engine.moving_files import artifacts_folder
 from windlass.store import upkeep
 
 #: Seconds between two counts, and how many times as long as counting took.
@@ -35,7 +36,7 @@ class Storekeeper:
 async def count(engine: Engine) -> None:
     """Note how many bytes the database, without what is empty in it, and the files of runs take."""
     pages = await engine.store.read(upkeep.pages)
-    files = await asyncio.to_thread(lambda: sum(_sizes(engine.settings.home / "artifacts")))
+    files = await asyncio.to_thread(lambda: sum(_sizes(artifacts_folder(engine))))
     engine.room.used = files + (0 if pages is None else pages.size - pages.free)
 
 
