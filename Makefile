@@ -7,7 +7,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint check test faults machine bench promises docs picture lock
+.PHONY: help setup demo lint check test faults machine soak bench promises docs picture lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: setup ## The whole suite; keeps its result for `make promises`
 faults: setup ## Let owners die under a mixed load; make faults ROUNDS=200, and SEED=... plays the same again
 	WINDLASS_CRASH_ROUNDS=$(or $(ROUNDS),200) WINDLASS_CRASH_SEED=$(SEED) $(BIN)/pytest -q -x -rA $(ARGS) \
 		tests/faults/test_f03_crash_loops.py
+
+soak: setup ## Drive a server for a time and see that nothing of it grows; make soak HOURS=24, or MINUTES=15
+	$(BIN)/python -m tests.faults.soak $(if $(MINUTES),--minutes $(MINUTES),--hours $(or $(HOURS),1)) $(ARGS)
 
 bench: setup bench/__main__.py ## Measure against peers; make bench ROW=drain STORE=sqlite
 	$(BIN)/python -m bench $(if $(ROW),--row $(ROW)) $(if $(STORE),--store $(STORE)) $(ARGS)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: Seconds that a command waits for a store that another process holds.
 _WAIT: Final = 10.0
 _PAUSE: Final = 0.02
+#: Threads of a server for what would keep its event loop waiting: files, mostly.
+_THREADS: Final = 6
 #: New objects between two searches for garbage: some MB at most. Python's 700 makes start-up a tenth slower.
 _GARBAGE: Final = 10_000
 
@@ -304,7 +306,6 @@ async def _node(
     async with AsyncExitStack() as stack:
         lock = None if ownership is None else ownership.steps_lock
         supervisor = await stack.enter_async_context(Supervisor(instance=opened.id, lock=lock))
-        engine.parts["supervisor"] = lambda: supervisor.trouble
         stack.push_async_callback(types.close)
         engine.metrics.sources.append(program_figures(version, supervisor))
         workshop = Workshop(
@@ -315,6 +316,7 @@ async def _node(
             workspaces=workspaces,
             artifacts=artifacts,
         )
+        engine.parts["supervisor"] = lambda: supervisor.trouble or workshop.shortage.trouble
         if ownership is not None:
             place = socket_place(ownership.database)
             server = SocketServer(route_table(), engine, place, supervisor.owns)
@@ -362,6 +364,7 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     from windlass.errors import UserError
     from windlass.steps.registry import StepTypes
     from windlass.store.open import open_store
+    from windlass.threads import ready_threads
 
     asked = asyncio.Event()
     again = asyncio.Event()
@@ -374,6 +377,7 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
         if signal.getsignal(number) is signal.SIG_IGN:
             continue  # as the caller wants it: nohup does
         loop.add_signal_handler(number, ask)
+    loop.set_default_executor(ready_threads(_THREADS, "windlass"))
     types = StepTypes()
     async with await open_store(settings.database_url, version=version, wait=_WAIT) as opened:
         if opened.ownership is None:

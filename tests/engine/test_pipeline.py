@@ -21,7 +21,7 @@ from windlass.engine.report import Report
 from windlass.engine.secret import Secrets
 from windlass.engine.worker import StopSignal
 from windlass.errors import ExpressionError, NotFound, Unavailable
-from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
+from windlass.model.outcome import NO_RESOURCES, Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
 from windlass.model.steptypes.local import SPECS
 from windlass.steps.contract import StepContext
 from windlass.store.logs import NewChunk
@@ -185,6 +185,48 @@ async def test_a_start_that_waits_is_given_up_when_the_worker_goes_away(bench: B
     going = asyncio.create_task(go())
     assert await bench.run(done, stop, **WHEN) is None
     await going
+
+
+@pytest.mark.fault("F41")
+async def test_an_attempt_that_cannot_begin_for_want_of_resources_tries_again(bench: Bench) -> None:
+    tries: list[Path] = []
+
+    async def short(context: StepContext) -> Outcome:
+        tries.append(context.workdir)
+        assert bench.shop.shortage.lasts == (len(tries) > 1)
+        if len(tries) < 3:
+            return Failed("error", "too many open files", reason=NO_RESOURCES)
+        return Completed({"n": 1})
+
+    assert await bench.run(short) == Completed({"n": 1})
+    assert len(set(tries)) == 3
+    assert not any(tries[-1].parent.parent.iterdir()), "a folder of a try is left"
+    assert not bench.shop.shortage.lasts
+
+
+@pytest.mark.fault("F41")
+async def test_folders_that_cannot_be_made_for_want_of_descriptors_are_made_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, left = engine_attempt.make_workspace, [OSError(errno.EMFILE, "Too many open files")] * 2
+
+    def failing(*args: Any, **more: Any) -> Any:
+        if left:
+            raise left.pop()
+        return make(*args, **more)
+
+    monkeypatch.setattr(engine_attempt, "make_workspace", failing)
+    assert await bench.run(done) == Completed({"n": 1})
+
+
+async def test_folders_that_cannot_be_made_at_all_fail_the_attempt(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(engine_attempt, "make_workspace", failing)
+    assert await bench.run(done) == Failed("error", "The folders of the attempt cannot be made: Read-only file system.")
 
 
 async def test_a_condition_that_is_false_asks_nobody(bench: Bench) -> None:

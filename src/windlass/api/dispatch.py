@@ -14,7 +14,8 @@ from windlass.api.message import JSON, Answer, Principal, Request, Stream, read_
 from windlass.api.problem import problem, problem_of, unexpected
 from windlass.api.query import read_query
 from windlass.api.table import Found, Route, RouteTable
-from windlass.errors import LimitExceeded, WindlassError
+from windlass.errors import LimitExceeded, Unavailable, WindlassError
+from windlass.supervisor.contract import SHORTAGES
 
 log: Final = logging.getLogger("windlass.api")
 
@@ -56,10 +57,22 @@ async def respond(engine: Any, found: Found, request: Request) -> Answer | Strea
         return await route.handler(engine, replace(request, params=found.params, query=query, data=data))
     except WindlassError as error:
         return problem_of(error)
-    except Exception:
+    except Exception as error:
+        missing = _missing(error)
+        if missing is not None:
+            log.error("%s %s: %s", route.method, route.path, error)  # noqa: TRY400 - nothing of ours is wrong
+            return problem_of(Unavailable(f"This machine cannot do it now ({missing}); try again in a moment."))
         error_id = uuid4().hex
         log.exception("error %s in %s %s", error_id, route.method, route.path)
         return unexpected(error_id)
+
+
+def _missing(error: Exception) -> str | None:
+    """Return what the machine has none left of, where that is what an error says; None where it says something else."""
+    if isinstance(error, OSError) and error.errno in SHORTAGES:
+        return str(error.strerror)
+    no_thread = isinstance(error, RuntimeError) and "start new thread" in str(error)
+    return "no further thread" if no_thread else None
 
 
 def may_use(route: Route, principal: Principal) -> bool:

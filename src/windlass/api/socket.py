@@ -29,6 +29,8 @@ _CREDENTIALS: Final = struct.Struct("3i")
 #: SO_PEERPIDFD of asm-generic/socket.h, Linux 6.5 and later: a descriptor of the process that connected.
 _PEER_PIDFD: Final = 77
 _BACKLOG: Final = 128
+#: Errors that say nothing of who asks: there is no descriptor to look with.
+_SHORT: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 #: Bytes of a request's head.
 _LARGEST_HEAD: Final = 64 * 1024
 
@@ -119,6 +121,8 @@ def refusal(peer: Any, is_step_descendant: IsStepDescendant) -> WindlassError | 
                 return None
     except ProcessLookupError:
         pass
+    except OSError as error:
+        return Unavailable(f"The server cannot look at who asks ({error.strerror}); try again in a moment.")
     except Unavailable as error:
         return Unavailable(f"Nobody can tell now whether this request comes from a step: {error}.")
     return Refused("The process that asked has ended, so that nobody can tell whether it was a step's.")
@@ -130,6 +134,8 @@ def _watched(peer: Any, pid: int) -> Iterator[Callable[[], bool]]:
     try:
         fd = peer.getsockopt(socket.SOL_SOCKET, _PEER_PIDFD)
     except OSError as error:
+        if error.errno in _SHORT:
+            raise
         if error.errno != errno.ENOPROTOOPT:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
         # Linux before 6.5: whoever has this number now stands for whoever connected.

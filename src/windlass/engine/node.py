@@ -113,7 +113,7 @@ async def start_node(
         on_lost=lambda: loop.call_soon_threadsafe(worker.hint),
         lease=settings.lease,
     )
-    worker = Worker(queue, pipeline, heartbeat, slots=0)
+    worker = Worker(queue, pipeline, heartbeat, slots=0, held_up=lambda: workshop.shortage.lasts)
     timer = Service(Timer(engine, clock or SystemClock()))
     reconciler = Service(Reconciler(engine, lambda: (queue.worker_id,), worker.unknown))
     rescuer = Service(Rescuer(engine, lambda: (queue.worker_id,)))

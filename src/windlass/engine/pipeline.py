@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import orjson
 
@@ -24,6 +24,7 @@ from windlass.engine.queue import Queue
 from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.secret import Secrets, SecretUnavailable
 from windlass.engine.shapes import secret_names
+from windlass.engine.shortage import Shortage
 from windlass.engine.step_context import expression_context
 from windlass.engine.subject import work_on
 from windlass.engine.tracing import enter_trace
@@ -31,10 +32,10 @@ from windlass.engine.worker import StopSignal
 from windlass.errors import ExpressionError, NoRoom, Unavailable, WindlassError
 from windlass.model.ending import WORKER_STOPPED
 from windlass.model.masking import Masker
-from windlass.model.outcome import Cancelled, Failed, Outcome, Skipped, TimedOut
+from windlass.model.outcome import NO_RESOURCES, Cancelled, Failed, Outcome, Skipped, TimedOut
 from windlass.steps.contract import StepContext, StepType
 from windlass.steps.light import LightCall
-from windlass.supervisor.contract import ProcessHost
+from windlass.supervisor.contract import SHORTAGES, ProcessHost
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Workshop:
     grace: float = 10.0
     #: True in an application's own worker.
     inline: bool = False
+    shortage: Shortage = field(default_factory=Shortage)
 
 
 class Pipeline:
@@ -178,6 +180,15 @@ class Pipeline:
         return Skipped(f"when: {claim.step.when} is false")
 
     async def _attempt(self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal) -> Ended:
+        """Run a started attempt and return what it leaves; while the machine cannot begin anything it waits."""
+        with self._shop.shortage.spell(stop) as spell:
+            while True:
+                ended = await self._try(claim, parameters, stop)
+                # What was said to the log stands there: another try would number its chunks anew.
+                if not _is_short(ended.outcome) or ended.usage.chunks or not await spell.pause(ended.outcome.message):
+                    return ended
+
+    async def _try(self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal) -> Ended:
         """Run a started attempt and return what it leaves, masked."""
         try:
             step_type = self._shop.types.get(claim.step.type)
@@ -186,8 +197,9 @@ class Pipeline:
             return Ended(_expression(error))
         except SecretUnavailable as error:
             return Ended(Failed("error", str(error), reason="secret_unavailable"))
-        except WindlassError as error:
-            return Ended(Failed("error", str(error)))
+        except (WindlassError, OSError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            return Ended(Failed("error", _sentence(error), reason=_shortage_of(cause)))
         if attempt is None:
             return Ended(Cancelled())
         stop.listen(lambda: _hasten(attempt.context, stop, self._engine.settings.lease))
@@ -240,6 +252,20 @@ def _hasten(context: StepContext, stop: StopSignal, lease: float) -> None:
     """Leave a step that is stopped for the sake of the lease no more time than is left of it."""
     if stop.why == "lease":
         context.grace = min(context.grace, lease * (1 - PATIENCE) / 2)
+
+
+def _is_short(outcome: Outcome) -> TypeGuard[Failed]:
+    return isinstance(outcome, Failed) and outcome.reason == NO_RESOURCES
+
+
+def _shortage_of(cause: BaseException | None) -> str | None:
+    return NO_RESOURCES if isinstance(cause, OSError) and cause.errno in SHORTAGES else None
+
+
+def _sentence(error: WindlassError | OSError) -> str:
+    if isinstance(error, OSError):
+        return f"The files of the attempt cannot be made: {error.strerror or error}."
+    return str(error)
 
 
 def _expression(error: ExpressionError) -> Failed:

@@ -82,8 +82,12 @@ class Worker:
         slots: int,
         parting: float = PARTING,
         last: float = LAST,
+        held_up: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Prepare a worker; `start` begins to take work. For `parting` and `last` see `drain`."""
+        """Prepare a worker; `start` begins to take work. For `parting` and `last` see `drain`.
+
+        While `held_up` says so it takes no more.
+        """
         self._queue = queue
         self._runner = runner
         self._heartbeat = heartbeat
@@ -91,6 +95,7 @@ class Worker:
         self._active: dict[tuple[int, int], tuple[Claim, StopSignal, asyncio.Task[None]]] = {}
         self._reports: list[Report] = []
         self._wake = asyncio.Event()
+        self._held_up = held_up
         self._parting = parting
         self._last = last
         self._draining = False
@@ -235,7 +240,7 @@ class Worker:
         """Return how many tasks to ask for: all free slots, half of the slots where two exchanges take turns."""
         if self._losing and not self._active and not self._exchanges:
             self._losing = False
-        if self._draining or self._losing:
+        if self._draining or self._losing or self._held_up():
             return 0
         free = self.slots - len(self._active) - sum(self._exchanges.values())
         return max(0, min(free, (self.slots + 1) // 2) if self._plenty else free)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 #: Why an attempt failed; `retry.on` names these.
 FailureKind = Literal["exit", "error", "connection", "expression", "lost", "poison"]
+#: Reason of a failure to begin for want of what the machine has none of just now; nothing was started.
+NO_RESOURCES: Final = "no_resources"
 
 
 @dataclass(frozen=True, slots=True)

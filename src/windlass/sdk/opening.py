@@ -112,7 +112,6 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
         lock = None if opened.ownership is None else opened.ownership.steps_lock
         supervisor = Supervisor(instance=opened.id, lock=lock)
         stack.push_async_callback(supervisor.close)
-        engine.parts["supervisor"] = lambda: supervisor.trouble
         stack.push_async_callback(types.close)
         await _end_leftovers(engine, supervisor)
         engine.metrics.sources.append(program_figures(ours, supervisor))
@@ -125,6 +124,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
             artifacts=artifacts,
             inline=True,
         )
+        engine.parts["supervisor"] = lambda: supervisor.trouble or workshop.shortage.trouble
         if opened.ownership is not None:
             serving = asyncio.create_task(_serve(engine, opened.ownership, supervisor), name="windlass-serving")
             stack.push_async_callback(_stop_serving, serving)

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.errors import WindlassError
-from windlass.model.outcome import Cancelled, Completed, Failed
+from windlass.model.outcome import NO_RESOURCES, Cancelled, Completed, Failed
 from windlass.steps.capture import LINGER, Capture
-from windlass.supervisor.contract import Command, Limits, NotStarted, SupervisorLost
+from windlass.supervisor.contract import SHORTAGES, Command, Limits, NotStarted, SupervisorLost
 from windlass.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
@@ -39,10 +39,17 @@ async def run_process(context: StepContext, argv: Sequence[str], config: Mapping
         capture = Capture(context)
         child = await _start(context, capture, argv, config, directory)
     except OSError as error:
-        return Failed("error", start_error(error, argv, {**context.env, **step_environment(config)}))
+        return not_started(error, argv, {**context.env, **step_environment(config)}, config)
     except WindlassError as error:
         return lost_start(error)
     return await _finish(context, capture, child)
+
+
+def not_started(error: OSError, argv: Sequence[str], env: Mapping[str, str], config: Mapping[str, Any]) -> Failed:
+    """Say why `argv` could not be started, and whether that is for want of what this machine has none of just now."""
+    own_limit = error.errno == errno.ENOMEM and "memory" in config.get("limits", {})
+    short = error.errno in SHORTAGES and not own_limit
+    return Failed("error", start_error(error, argv, env), reason=NO_RESOURCES if short else None)
 
 
 def lost_start(error: WindlassError) -> Failed:

@@ -10,7 +10,7 @@ from windlass.errors import UserError, WindlassError
 from windlass.model.outcome import Cancelled, Completed, Failed
 from windlass.model.outputs import check_json
 from windlass.steps.capture import LINGER, Capture
-from windlass.steps.local_process import drain, judge, lost_start, process_limits, start_error, step_environment
+from windlass.steps.local_process import drain, judge, lost_start, not_started, process_limits, step_environment
 from windlass.steps.runner_link import RunnerGone, RunnerLink, new_mark
 from windlass.supervisor.contract import SupervisorLost
 from windlass.uninterrupted import uninterrupted
@@ -31,7 +31,7 @@ async def call_in_process(pool: RunnerPool, context: StepContext, config: Mappin
         capture = Capture(context)
         runner = await _begin(pool, context, config, capture)
     except OSError as error:
-        return Failed("error", start_error(error, [config.get("python", "python")], context.env))
+        return not_started(error, [config.get("python", "python")], context.env, config)
     except WindlassError as error:
         return lost_start(error)
     if runner is None:

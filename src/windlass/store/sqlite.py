@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -26,9 +26,12 @@ from windlass.errors import CorruptStore, Unavailable
 from windlass.store.hints import Hints
 from windlass.store.meter import CommitMeter
 from windlass.store.transaction import Transaction, is_trouble
+from windlass.threads import ready_threads
 from windlass.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from sqlalchemy import Connection, Engine
 
 Params = ParamSpec("Params")
@@ -93,7 +96,7 @@ class SqliteStore:
         self._open_readers: list[Connection] = []
         if self.kind == "sqlite":
             self._reader_engine = _engine(path, _READER_PRAGMAS)
-            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="windlass-reader")
+            self._readers = ready_threads(READERS, "windlass-reader")
         self._closed = False
         self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._write_loop, name="windlass-writer", daemon=True)
