@@ -60,6 +60,10 @@ class Scene:
         """Return once all runs are final."""
         until(lambda: not open_runs(client), "the end of all runs", patience=patience, pace=0.05)
 
+    def settle_all_but(self, client: Client, job: str) -> None:
+        """Return once all runs of other jobs are final."""
+        until(lambda: {one.split()[0] for one in open_runs(client)} <= {job}, f"the end of all but {job}")
+
     def ends(self, client: Client) -> dict[str, tuple[str, str | None]]:
         """Return state and reason of runs by the name of their job, of the newest where there are several."""
         runs = list(client.pages("runs"))

@@ -290,8 +290,32 @@ async def test_what_a_power_cut_spoils_was_told_to_nobody(database: Path) -> Non
     killed(database, 20)
     log = database.with_name("jobs.db-wal")
     spoil(log, lambda data: data.__setitem__(slice(-100, None), bytes(100)))
+    database.with_name("jobs.db-shm").unlink()  # it says what was told
     async with await opened(database) as after:
         assert len(await after.store.read(keys)) == 19
+
+
+@pytest.mark.fault("F25")
+async def test_the_last_transaction_that_was_told_is_missed(database: Path) -> None:
+    killed(database, 20)
+    spoil(database.with_name("jobs.db-wal"), lambda data: data.__setitem__(slice(-100, None), bytes(100)))
+    await refused(database, "its last 1 transaction cannot be read")
+
+
+@pytest.mark.fault("F25")
+@pytest.mark.parametrize("left", [0, 10, 32, 0.5, -1])
+async def test_a_log_that_was_cut_off_is_refused_until_a_person_decides(database: Path, left: float) -> None:
+    killed(database, 20)
+    log = database.with_name("jobs.db-wal")
+    size = log.stat().st_size
+    os.truncate(log, int(size * left) if 0 < left < 1 else size - 1 if left < 0 else int(left))
+    await refused(database, "is cut off: its last ")
+    database.with_name("jobs.db-shm").unlink()
+    try:
+        async with await opened(database) as after:
+            assert len(await after.store.read(keys)) < 20
+    except CorruptStore as error:  # nothing of the store was left outside the log
+        assert "restore a backup" in str(error)  # noqa: PT017 - both ways are right
 
 
 async def test_a_log_that_was_begun_anew_is_read_up_to_its_own_end(database: Path) -> None:

@@ -11,7 +11,7 @@ import orjson
 
 from windlass.clock import to_text
 from windlass.engine.claim import Claim, StepResult
-from windlass.engine.workspace import Workspace
+from windlass.engine.workspace import CONTEXT, Workspace
 from windlass.ids import id_text
 from windlass.model.environment import Facts, StepEnvironment, build_environment
 from windlass.model.rendering import Rendered
@@ -92,4 +92,4 @@ def step_environment(
 
 def context_file(workspace: Workspace) -> Path:
     """Return the file that `WINDLASS_CONTEXT` names."""
-    return workspace.scratch / "context.json"
+    return workspace.scratch / CONTEXT

@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from windlass.errors import Refused
+from windlass.supervisor.contract import SHORTAGES
 from windlass.supervisor.user import find_user
 
 
@@ -25,6 +26,10 @@ class Owner(NamedTuple):
 
 
 _PREFIX = "attempt-"
+#: Name of the file that tells a step everything about its attempt.
+CONTEXT: Final = "context.json"
+#: Seconds between tries to remove what there is no descriptor for.
+_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +112,39 @@ def _is_ours_alone(folder: Path) -> bool:
 
 
 async def remove_workspace(workspace: Workspace) -> None:
-    """Remove the folders of an attempt; what cannot be removed is left for the next start."""
-    await asyncio.to_thread(shutil.rmtree, workspace.root, ignore_errors=True)
+    """Remove the folders of an attempt; what cannot be removed is left for the next start.
+
+    Where no descriptor is left to look into them with, that is tried again for some seconds.
+    """
+    for pause in (*_PAUSES, None):
+        if await asyncio.to_thread(_removed, workspace) or pause is None:
+            return
+        await asyncio.sleep(pause)
+
+
+def _removed(workspace: Workspace) -> bool:
+    """Remove the folders as far as it goes; return whether another try would go no further."""
+    errors: list[int] = []
+
+    def take(_: object, __: object, info: Any) -> None:
+        errors.append(info[1].errno)
+
+    shutil.rmtree(workspace.root, onerror=take)
+    return SHORTAGES.isdisjoint(errors) or _removed_unused(workspace)
+
+
+def _removed_unused(workspace: Workspace) -> bool:
+    """Remove folders that nobody has put anything into, without looking; that takes no descriptor."""
+    scratch = workspace.scratch
+    try:
+        (scratch / CONTEXT).unlink(missing_ok=True)
+        for folder in (scratch / "home", scratch / "tmp", scratch, workspace.root / "work", workspace.artifacts):
+            with suppress(FileNotFoundError):
+                folder.rmdir()
+        workspace.root.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def clear_workspaces(below: Path) -> None:

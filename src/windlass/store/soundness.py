@@ -9,7 +9,8 @@ from __future__ import annotations
 import sqlite3
 import stat
 import struct
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 from windlass.errors import CorruptStore, Unavailable
 from windlass.store.lockfile import Note
-from windlass.store.log_tail import forgotten_commits
+from windlass.store.log_tail import Known, forgotten_commits, known_end
 from windlass.store.upgrade import APPLICATION_ID, known_version
 
 _MAGIC: Final = b"SQLite format 3\0"
@@ -60,20 +61,40 @@ def examine(path: Path, note: Note, *, pages: bool) -> bool:
         _refuse_lost(path, note, size=size, log=log)
         return True
     _refuse_other_names(path)
+    known = known_end(path)
+    if known.missing:
+        raise CorruptStore(
+            f"The write-ahead log of {path} is cut off: its last {known.missing:,} bytes are gone; {_RESTORE}, "
+            f"or remove {path}-shm to go on with what is left."
+        )
     header = _Header.parse(_first_bytes(path))
     if header is None:
         raise CorruptStore(f"The file {path} is no SQLite database, or its beginning is damaged; {_RESTORE}.")
     ours = header.application == APPLICATION_ID
     if ours:
         _refuse_incomplete(path, header, note, size=size, log=log)
+    with _index_kept(path, known):
+        try:
+            with closing(_read_only(path, logged=bool(log))) as connection:
+                new = _examine_content(path, connection, ours=ours, pages=pages)
+                if log:
+                    _refuse_forgotten(path, known.frames)
+                return new
+        except sqlite3.Error as error:
+            raise CorruptStore(f"The database {path} is damaged ({error}); {_RESTORE}.") from error
+
+
+@contextmanager
+def _index_kept(path: Path, known: Known) -> Iterator[None]:
+    """Put the index of the log back where a store is refused: SQLite makes it anew, of what it believes of the log."""
+    index = path.with_name(f"{path.name}-shm")
+    before = index.read_bytes() if known.frames else None
     try:
-        with closing(_read_only(path, logged=bool(log))) as connection:
-            new = _examine_content(path, connection, ours=ours, pages=pages)
-            if log:
-                _refuse_forgotten(path)
-            return new
-    except sqlite3.Error as error:
-        raise CorruptStore(f"The database {path} is damaged ({error}); {_RESTORE}.") from error
+        yield
+    except CorruptStore:
+        if before is not None:
+            index.write_bytes(before)
+        raise
 
 
 def _refuse_lost(path: Path, note: Note, *, size: int | None, log: int | None) -> None:
@@ -131,11 +152,12 @@ def _examine_content(path: Path, connection: sqlite3.Connection, *, ours: bool, 
     return False
 
 
-def _refuse_forgotten(path: Path) -> None:
-    forgotten = forgotten_commits(path)
+def _refuse_forgotten(path: Path, known: int) -> None:
+    forgotten = forgotten_commits(path, known)
     if forgotten:
+        of = "transactions" if forgotten > 1 else "transaction"
         raise CorruptStore(
-            f"The write-ahead log of {path} is damaged: its last {forgotten} transactions cannot be read; {_RESTORE}, "
+            f"The write-ahead log of {path} is damaged: its last {forgotten} {of} cannot be read; {_RESTORE}, "
             f"or remove {path}-wal and {path}.lock to go on without them."
         )
 
