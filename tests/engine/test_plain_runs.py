@@ -84,3 +84,18 @@ async def test_a_plain_run_beside_limited_ones_that_wait_reads_nothing_of_their_
         (claim,) = await worker.take(3)
         await worker.end(claim)
     assert not [one for one in said if any(name in one for name in _FEATURES)]
+
+
+async def test_routes_on_which_nothing_waits_are_not_looked_at(world: World) -> None:
+    rates = [{"resource": "r", "limit": 100, "window": "1h"}]
+    steps = {f"s{units}": {"rateLimit": {"resource": "r", "units": units}, "dependsOn": []} for units in range(1, 60)}
+    await world.submit(await world.define("many", steps=steps, rateLimits=rates))
+    worker = await world.worker()
+    await worker.take()
+    world.clock.advance(2)
+    run_id = await world.submit(await world.define(steps={"a": {}}))
+    await world.cancel(world.accepted[0])
+    with watched(world) as said:
+        (claim,) = await worker.take(3)
+    assert claim.run_id == run_id
+    assert len([one for one in said if "JOIN runs" in one]) == 1

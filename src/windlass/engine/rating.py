@@ -92,9 +92,9 @@ class Gate:
         if self._claimed is None:
             self._claimed = stored.claimed_by_route(self.tx)
         return sum(
-            self._claimed.get(route, 0) * units
-            for route, takes in self.known.takes.items()
-            for one, units in takes
+            count * units
+            for route, count in self._claimed.items()
+            for one, units in self.known.takes.get(route, ())
             if one == resource
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import orjson
 
@@ -20,6 +21,8 @@ from windlass.store.rows import Ready
 from windlass.store.transaction import Transaction
 
 _NOTHING: Needs = ()
+#: Routes that are looked at one by one, whether tasks wait on them or not.
+_MANY: Final = 8
 #: Tasks that may be taken, and the seconds after which there are more, where that is known.
 Found = tuple[list[Ready], float | None]
 
@@ -46,10 +49,13 @@ class Serving:
 
     def ready(self, tx: Transaction, engine: Engine, capacity: int) -> Found:
         """Return up to `capacity` tasks that may be taken, first those of the lowest rank."""
+        routes = [route.id for route in self.routes]
+        if len(routes) > _MANY:
+            routes = self._waited_on(tx)
         if not self.needs and not self.known.takes:
-            return hot.ready(tx, [route.id for route in self.routes], capacity), None
+            return hot.ready(tx, routes, capacity), None
         up = engine.clocks().up
-        routes = [route.id for route in self.routes if not self._is_used_up(route.id, up)]
+        routes = [route for route in routes if not self._is_used_up(route, up)]
         room = self._room(tx) if self.needs else {}
         routes = [route for route in routes if all(room[name] > 0 for name, _ in self.needs.get(route, _NOTHING))]
         found = _in_order((row, route) for route in routes for row in hot.ready(tx, [route], capacity))
@@ -57,6 +63,11 @@ class Serving:
             plain = [(row, self.needs.get(route, _NOTHING)) for row, route in found]
             return choose(plain, capacity, room).tasks, self._again(up, None)
         return self._of_limited(tx, engine, found, capacity, room)
+
+    def _waited_on(self, tx: Transaction) -> list[int]:
+        """Return those of the routes on which tasks wait: there may be thousands, and few that are in use."""
+        waited_on = set(dispatch.ready_routes(tx))
+        return [route.id for route in self.routes if route.id in waited_on]
 
     def _of_limited(
         self, tx: Transaction, engine: Engine, found: Sequence[tuple[Ready, int]], capacity: int, room: dict[str, int]

@@ -79,6 +79,16 @@ def limit_queue(tx: Transaction, name: str, slots: int | None) -> None:
     _say(tx, name, slots=slots)
 
 
+def ready_routes(tx: Transaction) -> list[int]:
+    """Return the routes on which tasks may be taken: one look into the index for each of them."""
+    following = "SELECT min(route_id) FROM queue WHERE state = 'queued' AND worker_id IS NULL"
+    found = tx.cursor.execute(
+        f"WITH RECURSIVE found (id) AS ({following} UNION ALL SELECT ({following} AND route_id > found.id) "  # noqa: S608 - constants only
+        "FROM found WHERE found.id IS NOT NULL) SELECT id FROM found WHERE id IS NOT NULL"
+    )
+    return [row[0] for row in found]
+
+
 def held_by_route(tx: Transaction) -> dict[int, int]:
     """Return how many tasks of each route workers hold."""
     found = tx.cursor.execute(
