@@ -243,16 +243,8 @@ class _Reader:
         if place is None:
             return [cause("queued", "It waits for a worker.")]
         facts = {"queue": place.queue, "pool": place.pool, "labels": dict(place.labels)}
-        if place.held_back:
-            return list(place.held_back)
-        if not place.workers:
-            needs = f'queue "{place.queue}", pool "{place.pool}"' + "".join(
-                f", {name}={value}" for name, value in sorted(place.labels.items())
-            )
-            if place.draining:
-                message = f"Every worker that serves it was told to take no more ({needs})."
-                return [cause("workers_drain", message, workers=place.draining, **facts)]
-            return [cause("no_worker", f"No worker that lives serves it ({needs}).", **facts)]
+        if place.held_back or not place.workers:
+            return [*place.held_back, *([] if place.workers else [_nobody_takes(place, facts)])]
         position = place.ahead + 1
         text = f"more than {place.ahead}" if place.more else str(position)
         found = [cause("queued_behind", f"Its place in the queue is {text}.", position=position, **facts)]
@@ -342,6 +334,17 @@ class _Reader:
         if self.run.cancelled_at is not None:
             return [_cancelled(self.run, "Somebody asked")]
         return [cause("run_deadline", "The run's time was up.", deadline=_time(self.run.deadline))]
+
+
+def _nobody_takes(place: Place, facts: Mapping[str, Any]) -> Cause:
+    """Return the cause of a queued task that no worker will take."""
+    needs = f'queue "{place.queue}", pool "{place.pool}"' + "".join(
+        f", {name}={value}" for name, value in sorted(place.labels.items())
+    )
+    if place.draining:
+        message = f"Every worker that serves it was told to take no more ({needs})."
+        return cause("workers_drain", message, workers=place.draining, **facts)
+    return cause("no_worker", f"No worker that lives serves it ({needs}).", **facts)
 
 
 _IS: Final = {
