@@ -12,9 +12,11 @@ from tests.fixtures.world import MakeWorld
 from tests.oracle.conservation import forgotten, losses
 from tests.oracle.snapshot import take_snapshot
 from tests.oracle.world import World
+from windlass.engine.archiving import sweep
+from windlass.engine.dependencies import Dependency
 from windlass.engine.services.reconciler import PERIOD, Reconciler, give_up
 from windlass.ids import id_text
-from windlass.model.outcome import Completed
+from windlass.model.outcome import ChildRun, Completed, Waiting
 from windlass.model.state import RUN_FINAL
 from windlass.store.transaction import Transaction
 
@@ -212,6 +214,99 @@ async def test_what_the_timer_and_the_rescuer_left_lying_is_done_in_their_place(
     assert (await world.run(lost))["reason"] == "worker_lost"
     assert "The timer has not looked at" in caplog.text
     assert "Workers are gone for long" in caplog.text
+
+
+LOST = {
+    "nobody was told of the end": ("UPDATE run_dependencies SET settled = 0", "queued"),
+    "the end was noted and nothing followed": ("UPDATE run_dependencies SET settled = 1", "queued"),
+    "nothing is known of what it waits for": ("DELETE FROM run_dependencies", "queued"),
+    "what it waits for is gone": ("UPDATE run_dependencies SET settled = 0, on_id = zeroblob(16)", "failed"),
+    "it is gone, and how it ends does not matter": (
+        "UPDATE run_dependencies SET settled = 0, on_id = zeroblob(16), condition = 'always'", "queued",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.promise("H03")
+@pytest.mark.parametrize(("statement", "state"), LOST.values(), ids=LOST)
+async def test_a_run_whose_wake_up_was_lost_goes_on(broken: World, statement: str, state: str) -> None:
+    job = await broken.define(steps={"x": {}})
+    first = await broken.submit(job)
+    waiting = await broken.submit(job, depends_on=[Dependency(first)])
+    await change(broken, "UPDATE runs SET awaited = 0")
+    await (await broken.worker()).work(most=1)
+    await broken.tick()
+    assert (await broken.run(waiting))["state"] == "waiting"
+    await change(broken, statement)
+    assert await Reconciler(broken.engine).whole() == 1
+    run = await broken.run(waiting)
+    assert run["state"] == state
+    if state == "failed":
+        assert run["error"]["message"].endswith("is gone, and how that ended is not known.")
+    assert (await broken.told(waiting))[2] == "run.repaired"
+    assert await Reconciler(broken.engine).whole() == 0
+    assert await ends(broken, waiting) in {"completed", "failed"}
+
+
+@pytest.mark.promise("H03")
+async def test_a_run_that_waits_for_an_archived_one_learns_how_that_ended(broken: World) -> None:
+    job = await broken.define(steps={"x": {}})
+    first = await broken.submit(job)
+    await (await broken.worker()).work()
+    broken.clock.advance(31 * 86_400)
+    await sweep(broken.engine)
+    second = await broken.submit(job)
+    waiting = await broken.submit(job, depends_on=[Dependency(second)])
+    await change(broken, "UPDATE run_dependencies SET on_id = ?", first)
+    archived = bool(await change(broken, "SELECT 1 FROM archived_runs"))
+    await Reconciler(broken.engine).whole()
+    assert (await broken.run(waiting))["state"] == ("queued" if archived else "failed")
+
+
+@pytest.mark.promise("C19")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE runs SET state = 'completed', finished_at = 1 WHERE id = ?",
+        "UPDATE runs SET limit_key = NULL WHERE id <> ?",
+    ],
+    ids=["the holder left without a word", "there is no such limit"],
+)
+async def test_a_run_that_waits_for_a_place_that_nobody_gives_enters(broken: World, statement: str) -> None:
+    job = await broken.define(steps={"x": {}}, concurrency={"limit": 1})
+    holder, waiting = await broken.submit(job), await broken.submit(job)
+    await change(broken, statement, holder)
+    await change(broken, "DELETE FROM queue WHERE run_id = ?", holder)
+    assert (await broken.run(waiting))["state"] == "waiting"
+    await one_pass(Reconciler(broken.engine))
+    assert (await broken.run(waiting))["state"] == "queued"
+    assert await ends(broken, waiting) == "completed"
+
+
+async def test_a_step_that_waits_for_a_run_which_ended_unheard_goes_on(broken: World) -> None:
+    await broken.define("child", steps={"x": {}})
+    parent = await broken.submit(
+        await broken.define("parent", steps={"a": {"type": "job", "config": {"job": "child"}}})
+    )
+    worker = await broken.worker()
+    await worker.end(await worker.take_one(), Waiting(0, "", child=ChildRun("child")))
+    await change(broken, "UPDATE runs SET awaited = 0")
+    assert await worker.work() == ["x"]
+    await broken.tick()
+    assert (await broken.states(parent)) == {"a": "waiting"}
+    assert await Reconciler(broken.engine).whole() == 1
+    await broken.tick()
+    assert (await broken.run(parent))["state"] == "completed"
+    assert await Reconciler(broken.engine).whole() == 0
+
+
+async def test_ends_that_the_timer_tells_nobody_are_told_in_its_place(world: World) -> None:
+    job = await world.define(steps={"x": {}})
+    waiting = await world.submit(job, depends_on=[Dependency(await world.submit(job))])
+    await (await world.worker()).work(most=1)
+    world.clock.advance(600)
+    await one_pass(Reconciler(world.engine))
+    assert (await world.run(waiting))["state"] == "queued"
 
 
 async def one_pass(reconciler: Reconciler) -> float:

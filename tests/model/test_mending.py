@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from windlass.model.mending import FOUND, Mending, OpenTask, RunPicture, decide_mending
+from windlass.model.mending import FOUND, Mending, OpenTask, RunPicture, decide_mending, wait_of
 
 #: a -> b -> c, a task each.
 CHAIN = [(), (0,), (1,)]
@@ -48,6 +49,27 @@ def test_what_is_done_about_a_run(run: RunPicture, expected: Mending) -> None:
     assert decide_mending(run) == expected
     assert all(what in FOUND for _, what in expected.tasks)
     assert bool(expected) == (expected != Mending())
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"for_place": True, "keyed": True}, None),
+        ({"for_place": True}, "let_in"),
+        ({"waits": True}, None),
+        ({"waits": True, "ended": True}, "look"),
+        ({}, "go_on"),
+    ],
+)
+def test_what_is_done_about_a_run_that_waits(facts: dict[str, bool], expected: str | None) -> None:
+    nothing = {"for_place": False, "keyed": False, "waits": False, "ended": False}
+    run = replace(picture("waiting", {0: OpenTask("pending", 1)}), wait=wait_of(**nothing | facts))
+    assert decide_mending(run) == Mending((), expected)  # type: ignore[arg-type]
+
+
+def test_a_task_that_waits_for_a_run_which_has_ended_is_told() -> None:
+    waiting = OpenTask("waiting", wakes=True, begun=True, child_ended=True)
+    assert decide_mending(picture("running", {2: waiting}, 0, 1)) == Mending(((2, "settle"),))
 
 
 def test_a_run_that_waits_for_something_outside_is_left_as_it_is() -> None:

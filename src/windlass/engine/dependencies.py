@@ -115,6 +115,32 @@ def take_note(tx: Transaction, engine: Engine, dependent: Dependent, ended: Awai
         release(open_book(tx, engine, dependent.run_id, row.revision_id), engine, row.scheduled_at)
 
 
+def look_again(tx: Transaction, engine: Engine, run_id: bytes) -> None:
+    """Do for a waiting run what the ends of others should have done, those that are gone included."""
+    for one in relations.open_dependencies(tx, run_id):
+        dependent = Dependent(run_id, one.id, one.condition)
+        known = one.state is not None
+        ended = Awaited(one.id, one.job, one.state, None, None) if known else relations.archived_end(tx, one.id)
+        if ended is not None and judged(ended):
+            take_note(tx, engine, dependent, ended)
+        elif ended is None and one.condition == "always":
+            relations.settle_dependency(tx, run_id, one.id)
+        elif ended is None:
+            relations.settle_dependency(tx, run_id, one.id)
+            _end_for_gone(tx, engine, run_id, one.id)
+    row = relations.held_run(tx, run_id)
+    if row is not None and not relations.open_dependencies(tx, run_id):
+        release(open_book(tx, engine, run_id, row.revision_id), engine, row.scheduled_at)
+
+
+def _end_for_gone(tx: Transaction, engine: Engine, run_id: bytes, on_id: bytes) -> None:
+    row = relations.held_run(tx, run_id)
+    if row is not None:
+        message = f"Run {id_text(on_id)}, which it waited for, is gone, and how that ended is not known."
+        book = open_book(tx, engine, run_id, row.revision_id)
+        end_unstarted(book, "failed", FAILED, {"reason": FAILED, "message": message, "run": id_text(on_id)})
+
+
 def release(book: Book, engine: Engine, scheduled_at: int | None) -> None:
     """Let a waiting run go on: now, or at its time."""
     tx = book.tx

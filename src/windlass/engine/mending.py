@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from windlass.engine.admission import let_in
 from windlass.engine.book import Book, open_book, tally_of, to_json
 from windlass.engine.compiled import compiled
+from windlass.engine.dependencies import look_again
 from windlass.engine.engine import Engine
 from windlass.engine.following import (
     STOP_REASONS,
@@ -27,12 +30,12 @@ from windlass.engine.recovery import lose
 from windlass.engine.setting_aside import REASON, set_aside
 from windlass.ids import id_text
 from windlass.model.graph import TaskLayout
-from windlass.model.mending import FOUND, Holder, Mending, OpenTask, RunPicture, decide_mending
+from windlass.model.mending import FOUND, Holder, Mending, OpenTask, RunPicture, Wait, decide_mending, wait_of
 from windlass.model.progress import decide_join
 from windlass.model.state import RUN_FINAL
 from windlass.store import hot_sqlite as hot
 from windlass.store import mending as stored
-from windlass.store import timed
+from windlass.store import relations, timed
 from windlass.store.mending import QueueRow, Standing
 from windlass.store.rows import NewFact, TaskEnd
 from windlass.store.transaction import Transaction, apart, is_trouble
@@ -44,6 +47,22 @@ _TOLD: Final = 20
 _GONE: Final = "Windlass found this task neither in the queue nor in the history; what became of it is not known."
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What other runs mean for some: what those wait for, and the ended runs that their tasks wait for."""
+
+    waits: Mapping[bytes, Wait]
+    children: Mapping[tuple[bytes, int], bytes]
+
+
+def _around(tx: Transaction, run_ids: Sequence[bytes]) -> _Around:
+    waits = {
+        run_id: wait_of(for_place=place, keyed=keyed, waits=waits, ended=ended)
+        for run_id, (place, keyed, waits, ended) in stored.lost_waits(tx, run_ids).items()
+    }
+    return _Around(waits, stored.ended_children(tx, run_ids))
+
+
 def suspects(tx: Transaction, engine: Engine, page: Sequence[Standing]) -> list[bytes]:
     """Return those runs of a page that are not whole, or that cannot be read at all; changes nothing."""
     run_ids = [run.id for run in page]
@@ -53,10 +72,11 @@ def suspects(tx: Transaction, engine: Engine, page: Sequence[Standing]) -> list[
     ended: dict[bytes, dict[int, bool]] = defaultdict(dict)
     for run_id, task, attempts in stored.ended_tasks(tx, run_ids):
         ended[run_id][task] = attempts > 0
+    around = _around(tx, run_ids)
     found = []
     for run in page:
         try:
-            whole = not decide_mending(_picture(tx, engine, run, rows[run.id], ended[run.id]))
+            whole = not decide_mending(_picture(tx, engine, run, rows[run.id], ended[run.id], around))
         except Exception as error:  # whatever it is: `mend_run` meets it too, and sets the run aside with it
             if is_trouble(error):
                 raise
@@ -87,7 +107,8 @@ def mend_run(tx: Transaction, engine: Engine, run_id: bytes) -> Mending | None:
 def _mend(tx: Transaction, engine: Engine, run: Standing, done: list[Mending]) -> None:
     rows = {row.task: row for row in stored.queue_rows(tx, [run.id])}
     ended = {task: attempts > 0 for _, task, attempts in stored.ended_tasks(tx, [run.id])}
-    mending = decide_mending(_picture(tx, engine, run, rows.values(), ended))
+    around = _around(tx, [run.id])
+    mending = decide_mending(_picture(tx, engine, run, rows.values(), ended, around))
     done.append(mending)
     if not mending:
         return
@@ -97,6 +118,8 @@ def _mend(tx: Transaction, engine: Engine, run: Standing, done: list[Mending]) -
     for task, what in mending.tasks:
         if what == "restore":
             hot.insert_ends(tx, [_unknown(book, task)])
+        elif what == "settle":
+            relations.await_again(tx, around.children[run.id, task])
         else:
             _of_row(tx, rows[task], what)
     if run.state in RUN_FINAL:
@@ -128,6 +151,10 @@ def _go_on(
     told = to_json({"reason": REASON})
     hot.insert_facts(tx, [NewFact("task.failed", run.id, task, tx.now, told) for task in restored])
     _tell(book, types, repairs, into, end)
+    if mending.run in {"look", "go_on"}:
+        look_again(tx, engine, run.id)
+    elif mending.run == "let_in":
+        let_in(tx, engine, run.id, run.revision_id)
     for row in lost:
         held = hot.held(tx, row.id)
         if held is not None:
@@ -232,7 +259,12 @@ def _tell(
 
 
 def _picture(
-    tx: Transaction, engine: Engine, run: Standing, rows: Iterable[QueueRow], ended: dict[int, bool]
+    tx: Transaction,
+    engine: Engine,
+    run: Standing,
+    rows: Iterable[QueueRow],
+    ended: dict[int, bool],
+    around: _Around,
 ) -> RunPicture:
     job = compiled(tx, engine.jobs, run.revision_id)
     steps: Sequence[int] = range(len(job.rules))
@@ -240,12 +272,13 @@ def _picture(
         steps = _steps_of(engine.fans.get(tx, run.id).layout)
     return RunPicture(
         state=run.state,
-        open={row.task: _open(row) for row in rows},
+        open={row.task: _open(row, child_ended=(run.id, row.task) in around.children) for row in rows},
         ended=ended,
         steps=steps,
         predecessors=job.graph.predecessors,
         stopping=bool(run.stopping) or job.job.fail_fast,
         most=job.job.max_parallel_tasks or 0,
+        wait=around.waits.get(run.id),
     )
 
 
@@ -253,6 +286,8 @@ def _steps_of(layout: TaskLayout) -> list[int]:
     return [step for step in range(len(layout.first) - 1) for _ in layout.tasks(step)]
 
 
-def _open(row: QueueRow) -> OpenTask:
+def _open(row: QueueRow, *, child_ended: bool) -> OpenTask:
     holder: Holder = "nobody" if row.worker_id is None else "alive" if row.alive else "gone"
-    return OpenTask(row.state, row.outstanding, bool(row.wakes), holder, row.stop is not None, row.attempt > 0)
+    return OpenTask(
+        row.state, row.outstanding, bool(row.wakes), holder, row.stop is not None, row.attempt > 0, child_ended
+    )

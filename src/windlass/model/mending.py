@@ -14,10 +14,14 @@ from windlass.model.state import RUN_FINAL
 #: Who holds an open task: nobody, a worker that lives, or one that is gone.
 Holder = Literal["nobody", "alive", "gone"]
 #: What is done about a task.
-Mend = Literal["drop", "stop", "restore", "wake", "free", "unstop", "release", "lose", "count", "join"]
-#: What is done about a run: it is let into the queue, noted as begun, or ended.
-RunMend = Literal["queue", "begin", "end"]
+Mend = Literal["drop", "stop", "restore", "wake", "free", "unstop", "release", "lose", "count", "join", "settle"]
+#: What is done about a run: it is let into the queue, noted as begun, or ended; of one that waits for other runs it is
+#: looked how those ended, or it goes on; one that waits for a place that nobody gives gets in.
+RunMend = Literal["queue", "begin", "end", "look", "go_on", "let_in"]
+#: What a waiting run waits for: runs that go on, or one that ended without a word; a place, or none that there is.
+Wait = Literal["runs", "ended", "nothing", "place", "no_place"]
 
+_WAITS: Final[Mapping[Wait, RunMend]] = {"ended": "look", "nothing": "go_on", "no_place": "let_in"}
 #: What each repair tells about what was wrong.
 FOUND: Final[Mapping[str, str]] = {
     "drop": "it stood in the queue although it had ended, or its run had",
@@ -30,6 +34,10 @@ FOUND: Final[Mapping[str, str]] = {
     "lose": "a worker that is gone was running it",
     "count": "it waited for another number of steps than are open before it",
     "join": "it waited although all steps before it had ended",
+    "settle": "it waited for a run that had ended",
+    "look": "the run waited for one that had ended, or is gone",
+    "go_on": "the run waited for nothing",
+    "let_in": "the run waited for a place under no limit",
     "queue": "the run waited for a time although none of its tasks does",
     "begin": "the run was queued although its first task had been started",
     "end": "the run was not final although all its tasks were",
@@ -47,6 +55,8 @@ class OpenTask:
     asked_to_stop: bool = False
     #: True where an attempt of it was started, now or before.
     begun: bool = False
+    #: True where it waits for a run that has ended, and nobody is to tell it.
+    child_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +74,8 @@ class RunPicture:
     stopping: bool = False
     #: How many of its tasks go on at the same time; 0 is no limit.
     most: int = 0
+    #: What it waits for, where it is waiting and not stopped.
+    wait: Wait | None = None
 
     @property
     def full(self) -> bool:
@@ -104,7 +116,24 @@ def decide_mending(run: RunPicture) -> Mending:
         found += [(task, what) for what in _of_row(row, stopping=run.stopping)]
         if row.state == "pending" and not waits:
             found += [(task, what) for what in _of_pending(run, task, row, open_steps)]
-    return Mending(tuple(found), None if waits else _of_run(run, left))
+    return Mending(tuple(found), _of_wait(run) if waits else _of_run(run, left))
+
+
+def wait_of(*, for_place: bool, keyed: bool, waits: bool, ended: bool) -> Wait:
+    """Say what a waiting run waits for.
+
+    `for_place` says whether it is a place under a limit, `keyed` whether there is such a limit; else whether it `waits`
+    for any run, and whether one of those has `ended` or is gone.
+    """
+    if for_place:
+        return "place" if keyed else "no_place"
+    if ended:
+        return "ended"
+    return "runs" if waits else "nothing"
+
+
+def _of_wait(run: RunPicture) -> RunMend | None:
+    return None if run.wait is None else _WAITS.get(run.wait)
 
 
 def _after_the_end(run: RunPicture, task: int, row: OpenTask) -> Mend:
@@ -121,6 +150,8 @@ def _of_row(row: OpenTask, *, stopping: bool) -> list[Mend]:
         {"running", "waiting", "pending"} if stopping else {"running", "waiting"}
     ):
         found.append("unstop")
+    if row.child_ended and row.state == "waiting":
+        found.append("settle")
     if row.holder != "nobody" and row.state in {"pending", "scheduled", "waiting"}:
         found.append("free")
     elif row.holder == "gone":

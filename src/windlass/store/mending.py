@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from windlass.ids import id_text
 from windlass.store.transaction import Transaction
 
 #: Ids in one statement: databases take a limited number of values.
@@ -71,6 +72,45 @@ def queue_rows(tx: Transaction, run_ids: Sequence[bytes]) -> list[QueueRow]:
             part,
         )
         found += [QueueRow._make(row) for row in rows]
+    return found
+
+
+def lost_waits(tx: Transaction, run_ids: Sequence[bytes]) -> dict[bytes, tuple[bool, bool, bool, bool]]:
+    """Return of those of some runs that wait and are not stopped for what.
+
+    That is whether it is a place, whether they are counted under a limit, whether they wait for any run, and whether
+    one of those is gone, or has ended and nobody is to tell.
+    """
+    found: dict[bytes, tuple[bool, bool, bool, bool]] = {}
+    for start in range(0, len(run_ids), _CHUNK):
+        part = run_ids[start : start + _CHUNK]
+        rows = tx.cursor.execute(
+            "SELECT r.id, coalesce(r.reason, '') = 'concurrency', r.limit_key IS NOT NULL, "  # noqa: S608 - marks only
+            "EXISTS (SELECT 1 FROM run_dependencies d WHERE d.run_id = r.id AND d.settled = 0), "
+            "EXISTS (SELECT 1 FROM run_dependencies d LEFT JOIN runs o ON o.id = d.on_id WHERE d.run_id = r.id "
+            "AND d.settled = 0 AND (o.id IS NULL OR (o.finished_at IS NOT NULL AND o.awaited = 0))) "
+            "FROM runs r WHERE r.state = 'waiting' AND (r.reason IS NULL OR r.reason = 'concurrency') "
+            "AND r.cancels = 0 AND r.expired = 0 "
+            f"AND r.id IN ({','.join('?' * len(part))})",
+            part,
+        )
+        found |= {row[0]: (bool(row[1]), bool(row[2]), bool(row[3]), bool(row[4])) for row in rows}
+    return found
+
+
+def ended_children(tx: Transaction, run_ids: Sequence[bytes]) -> dict[tuple[bytes, int], bytes]:
+    """Return the child runs that tasks of some runs wait for although they ended, and nobody is to tell."""
+    found: dict[tuple[bytes, int], bytes] = {}
+    for start in range(0, len(run_ids), _CHUNK):
+        part = run_ids[start : start + _CHUNK]
+        rows = tx.cursor.execute(
+            "SELECT q.run_id, q.task, c.id, q.detail FROM queue q JOIN runs c ON c.parent_id = q.run_id "  # noqa: S608 - marks only
+            "AND c.parent_task = q.task WHERE q.state = 'waiting' AND q.detail IS NOT NULL "
+            "AND c.finished_at IS NOT NULL AND c.awaited = 0 "
+            f"AND q.run_id IN ({','.join('?' * len(part))})",
+            part,
+        )
+        found |= {(run_id, task): child for run_id, task, child, detail in rows if id_text(child) in detail}
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Select, delete, insert, select, update
 
+from windlass.store.archive_tables import archived_runs
 from windlass.store.rows import Held
 from windlass.store.tables import idempotency_keys, jobs, queue, run_dependencies, runs
 from windlass.store.transaction import Transaction
@@ -60,6 +61,20 @@ def ended_awaited(tx: Transaction, limit: int) -> list[Awaited]:
 def await_no_more(tx: Transaction, run_id: bytes) -> None:
     """Note that all has been done that waited for the end of a run."""
     tx.connection.execute(update(runs).where(runs.c.id == run_id).values(awaited=0))
+
+
+def await_again(tx: Transaction, run_id: bytes) -> None:
+    """Have those told once more who wait for a final run."""
+    tx.connection.execute(update(runs).where(runs.c.id == run_id).values(awaited=1))
+    tx.hints.add("wake")
+
+
+def archived_end(tx: Transaction, run_id: bytes) -> Awaited | None:
+    """Return how a run ended that is in the archive; None where it is not."""
+    of = archived_runs
+    found = select(of.c.run_id, jobs.c.alias, of.c.state).select_from(of.join(jobs, jobs.c.id == of.c.job_id))
+    row = tx.connection.execute(found.where(of.c.run_id == run_id)).one_or_none()
+    return None if row is None else Awaited(*row, None, None)
 
 
 def dependents_of(tx: Transaction, on_id: bytes, limit: int) -> list[Dependent]:

@@ -25,6 +25,14 @@ def overdue_tasks(tx: Transaction, before: int, limit: int) -> list[StuckTask]:
     return [StuckTask._make(row) for row in rows]
 
 
+def untold_ends(tx: Transaction, before: int, limit: int) -> list[bytes]:
+    """Return runs that ended before `before`, and whoever waits for their end was not told."""
+    rows = tx.cursor.execute(
+        "SELECT id FROM runs WHERE awaited = 1 AND finished_at IS NOT NULL AND finished_at < ? LIMIT ?", (before, limit)
+    )
+    return [row[0] for row in rows]
+
+
 def abandoned_tasks(tx: Transaction, before: int, limit: int) -> list[StuckTask]:
     """Return claimed and running tasks whose worker has ended, or was last heard of before `before`."""
     rows = tx.cursor.execute(

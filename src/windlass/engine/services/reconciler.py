@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from windlass.clock import SECOND, micros
+from windlass.engine.admission import admit_all
 from windlass.engine.engine import Engine
 from windlass.engine.mending import mend_run, suspects
 from windlass.engine.recovery import lose, settle_gone
@@ -87,7 +88,7 @@ class Reconciler:
         while row is not None:
             found, row = await self.engine.store.read(stored.rows_of_no_run, row, ROWS)
             mended += await self._mend(found)
-        return mended
+        return mended + await self.engine.store.run(admit_all, self.engine)
 
     async def _mend(self, run_ids: Sequence[bytes]) -> int:
         mended = 0
@@ -100,11 +101,17 @@ class Reconciler:
         """Do what the timer and the rescuer should have done long ago, and settle claims that their worker forgot."""
         late = await self.engine.store.read(_late)
         if late:
-            _log.error("The timer has not looked at %d tasks or runs whose time has come; done in its place", late)
+            _log.error(
+                "The timer has not looked at %d tasks or runs whose time has come; done in its place",
+                late,
+            )
             for _ in range(_LOOKS):
                 await self.engine.store.run(wake_due, self.engine)
                 if not await self.engine.store.read(_late):
                     break
+        admitted = await self.engine.store.run(admit_all, self.engine)
+        if admitted:
+            _log.error("%d runs waited for places that were free; they were let in", admitted)
         own = self.own()
         if await self.engine.store.read(_silent, self.engine, own):
             lost = await self.engine.store.run(settle_gone, self.engine, own)
@@ -131,7 +138,11 @@ def give_up(tx: Transaction, engine: Engine, queue_id: int, fence: int) -> bool:
 
 def _late(tx: Transaction) -> int:
     before = tx.now - round(PATIENCE * SECOND)
-    return len(stuck.overdue_tasks(tx, before, 1)) + len(stuck.overdue_runs(tx, before, 1))
+    return (
+        len(stuck.overdue_tasks(tx, before, 1))
+        + len(stuck.overdue_runs(tx, before, 1))
+        + len(stuck.untold_ends(tx, before, 1))
+    )
 
 
 def _silent(tx: Transaction, engine: Engine, own: Collection[int]) -> bool:
