@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from typing import Final
 
-from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, serve
+import pytest
+
+from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, kill, line_of, serve
 from tests.fixtures.program import Windlass
+from tests.oracle.crash import until
 
 _JOBS: Final = f"""\
 {HEAD % "good"}steps:
@@ -13,7 +18,41 @@ _JOBS: Final = f"""\
 ---
 {HEAD % "slow"}steps:
   - {{name: sleep, run: "exec sleep 1000"}}
+---
+{HEAD % "stubborn"}steps:
+  - {{name: sleep, run: "trap '' TERM; echo begun; while :; do sleep 0.1; done"}}
 """
+
+
+def _stubborn(windlass: Windlass) -> str:
+    """Return a run that takes its time to end."""
+    run = accepted(windlass, "stubborn")
+    logs = windlass.start("run", "logs", run, "--follow")
+    line_of(logs.stdout, "sleep | begun")
+    logs.kill()
+    logs.communicate()
+    return run
+
+
+@pytest.mark.promise("O10")
+def test_a_deletion_goes_on_without_the_command_and_through_a_kill(windlass: Windlass, api: Socket) -> None:
+    apply(windlass, _JOBS)
+    server = serve(windlass, 2)
+    run, other = _stubborn(windlass), _stubborn(windlass)
+    asked = windlass("--json", "run", "delete", run, "--no-wait")
+    assert (asked.code, asked.json()) == (0, [{"id": run, "job": "stubborn", "deleted": False}])
+    assert api("GET", f"runs/{run}")["deleting"] is True
+    status, body = api.raw("DELETE", f"runs/{other}")
+    assert (status, json.loads(body)["deleting"]) == (202, True)
+    waiting = windlass.start("run", "delete", run)
+    line_of(waiting.stderr, f"windlass: Run {run} of stubborn is asked to stop")
+    waiting.send_signal(signal.SIGINT)
+    assert "The deletion goes on without this command." in waiting.communicate()[1]
+    kill(server)
+    serve(windlass, 2)
+    gone = windlass("run", "delete", run)
+    assert gone.code in {0, 2}
+    until(lambda: windlass("--json", "run", "list").json() == [], "the deletion")
 
 
 def test_runs_are_deleted_with_all_they_left_live_ones_too(windlass: Windlass, api: Socket) -> None:

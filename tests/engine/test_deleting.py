@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from tests.oracle.world import World, by_step
-from windlass.engine.deleting import delete_run
+from windlass.engine.archiving import sweep
+from windlass.engine.deleting import delete_marked, delete_run
 from windlass.engine.dependencies import Dependency
 from windlass.engine.moving_files import artifact_folder
-from windlass.engine.reading import get_run
+from windlass.engine.reading import get_run, list_runs
+from windlass.engine.services.remover import Remover
 from windlass.errors import Conflict, NotFound, UserError
-from windlass.model.outcome import ChildRun, Waiting
+from windlass.ids import parse_id
+from windlass.model.outcome import Cancelled, ChildRun, Waiting
+from windlass.store.runs import RunFilter
 from windlass.store.tables import metadata
 from windlass.store.transaction import Transaction
 
@@ -41,7 +46,7 @@ async def traces(world: World, run_id: bytes) -> list[str]:
 
 async def gone(world: World, run_id: bytes) -> None:
     """Delete a run; no table may know of it then."""
-    await delete_run(world.engine, run_id, by="test")
+    assert await delete_run(world.engine, run_id, by="test")
     world.accepted.remove(run_id)
     assert await traces(world, run_id) == []
     with pytest.raises(NotFound):
@@ -63,14 +68,80 @@ async def test_a_live_run_is_cancelled_first(world: World) -> None:
     await gone(world, run_id)
 
 
-async def test_a_run_that_does_not_stop_is_kept_and_told_of(world: World) -> None:
+async def test_a_run_that_does_not_stop_at_once_is_deleted_at_its_end(kept_world: World) -> None:
+    world = kept_world
     run_id = await world.submit(await world.define(steps=ONE))
     worker = await world.worker()
     claim = await worker.take_one()
-    with pytest.raises(Conflict, match="is asked to stop and has not ended yet"):
-        await delete_run(world.engine, run_id, patience=0.01)
-    await worker.end(claim)
-    await gone(world, run_id)
+    assert not await delete_run(world.engine, run_id)
+    assert not await delete_run(world.engine, run_id)
+    run = await world.run(run_id)
+    assert (run["state"], run["deleting"]) == ("running", True)
+    assert await delete_marked(world.engine)
+    await worker.end(claim, Cancelled())
+    world.clock.advance(100 * 86_400)
+    await sweep(world.engine)
+    assert (await world.run(run_id))["state"] == "cancelled", "what is to be deleted is not archived"
+    await world.reopen()
+    assert not await delete_marked(world.engine)
+    world.accepted.remove(run_id)
+    assert await traces(world, run_id) == []
+
+
+async def test_a_mark_outlives_a_restart_that_ends_the_run(kept_world: World) -> None:
+    world = kept_world
+    run_id = await world.submit(await world.define(steps=ONE))
+    other = await world.submit(await world.define(steps=ONE))
+    await (await world.worker()).take()
+    assert not await delete_run(world.engine, run_id)
+    await world.reopen()
+    assert not await delete_marked(world.engine)
+    world.accepted.remove(run_id)
+    assert await traces(world, run_id) == []
+    assert (await world.run(other))["state"] == "failed"
+
+
+async def test_the_remover_looks_often_while_something_is_marked(world: World) -> None:
+    run_id = await world.submit(await world.define(steps=ONE))
+    worker = await world.worker()
+    claim = await worker.take_one()
+    remover, hinted = Remover(world.engine), asyncio.Event()
+    world.engine.store.on_hint("deleting", hinted.set)
+    idle = await remover.turn()
+    assert not await delete_run(world.engine, run_id)
+    await asyncio.wait_for(hinted.wait(), 10)
+    assert await remover.turn() < 1 < idle
+    await worker.end(claim, Cancelled())
+    assert await remover.turn() == idle
+    world.accepted.remove(run_id)
+
+
+async def test_a_child_that_is_needed_is_not_deleted(world: World) -> None:
+    await world.define("child", steps={"c": {}})
+    parent = await world.submit(await world.define(steps={**ONE, "b": {}}))
+    worker = await world.worker()
+    await worker.work(by_step(a=Waiting(0, "", child=ChildRun("child"))), most=2)
+    run_id = parse_id((await list_runs(world.engine, RunFilter(parent_id=parent)))[0][0]["id"])
+    assert run_id is not None
+    await world.tick()
+    with pytest.raises(Conflict, match="is still needed by another run"):
+        await delete_run(world.engine, run_id)
+    assert not (await world.run(run_id))["deleting"]
+
+
+async def test_a_live_child_goes_when_its_parent_has_ended(world: World) -> None:
+    await world.define("child", steps={"c": {}})
+    parent = await world.submit(await world.define(steps={**ONE, "b": {"triggerRule": "all_done"}}))
+    worker = await world.worker()
+    await worker.work(by_step(a=Waiting(0, "", child=ChildRun("child"))), most=1)
+    child = parse_id((await list_runs(world.engine, RunFilter(parent_id=parent)))[0][0]["id"])
+    assert child is not None
+    assert not await delete_run(world.engine, child)
+    assert await delete_marked(world.engine)
+    await worker.work()
+    assert (await world.run(parent))["state"] == "failed"
+    assert not await delete_marked(world.engine)
+    assert await traces(world, child) == []
 
 
 async def test_children_go_with_it_but_for_those_that_go_on(world: World) -> None:
@@ -94,8 +165,7 @@ async def test_a_run_whose_parent_goes_on_stays_whole(world: World) -> None:
     run_id = await world.submit(job, parent_id=parent, root_id=parent, idempotency_key="k")
     below = await world.submit(job, parent_id=run_id, root_id=parent)
     loose = await world.submit(job, parent_id=run_id, root_id=parent, cascade=False)
-    with pytest.raises(Conflict, match="is still needed by another run"):
-        await delete_run(world.engine, run_id)
+    assert not await delete_run(world.engine, run_id)
     for child in (below, loose):
         assert (await world.run(child))["parentId"] == (await world.run(run_id))["id"]
     with pytest.raises(UserError, match="already stands for run"):

@@ -192,7 +192,7 @@ async def _delete(engine: Engine, rule: RetentionRule, runs: Sequence[FinalRun],
 async def remove_runs(engine: Engine, run_ids: Sequence[bytes]) -> int:
     """Delete final runs for good, without a copy, with logs and files; return how many nothing held back."""
     marks = await engine.store.read(_marks_of, run_ids)
-    ready = [Leaving(NewEntry(run_id, "delete", "", "", 0, ""), mark) for run_id, mark in marks]
+    ready = [Leaving(NewEntry(run_id, leaving.DELETE, "", "", 0, ""), mark) for run_id, mark in marks]
     return await _leave(engine, ready, Swept())
 
 

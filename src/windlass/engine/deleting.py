@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import Final
 
 from windlass.engine.archiving import remove_runs
@@ -17,52 +15,62 @@ from windlass.store import hot_sqlite as hot
 from windlass.store import relations
 from windlass.store.transaction import Transaction
 
-#: Seconds that a live run has to end once it was cancelled, and between looks when no hint comes.
-PATIENCE: Final = 10.0
-_POLL: Final = 0.2
+#: Runs looked at in one unit of work.
+_PAGE: Final = 100
 
 
-async def delete_run(engine: Engine, run_id: bytes, *, by: str | None = None, patience: float = PATIENCE) -> None:
-    """Cancel a run if it is live, and delete it with its rows, logs and files, and its children with it.
+async def delete_run(engine: Engine, run_id: bytes, *, by: str | None = None) -> bool:
+    """Delete a run with its rows, logs and files, and its children with it; return whether it is gone.
 
+    One that is live is cancelled and marked: it is deleted once it has ended, also after a restart (`delete_marked`).
     Children that were started to go on without it stay, and have no parent then.
-    Raises NotFound where there is no such run, Conflict where it does not end within `patience` seconds: it is asked to
-    stop then, and may be deleted later.
+    Raises NotFound where there is no such run, Conflict where it is final and still needed by a run that is not.
     """
-    await engine.store.run(_stop, engine, run_id, by)
-    changed = asyncio.Event()
-    forget = engine.store.on_hint("ended", changed.set)
-    try:
-        async with asyncio.timeout(patience):
-            while (family := await engine.store.run(_ended_family, engine, run_id)) is None:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL):
-                        await changed.wait()
-                changed.clear()
-    except TimeoutError:
-        raise Conflict(
-            f"Run {id_text(run_id)} is asked to stop and has not ended yet; delete it once it has."
-        ) from None
-    finally:
-        forget()
-    if not await engine.store.run(_let_go, family) or await remove_runs(engine, family) < len(family):
-        raise Conflict(f"Run {id_text(run_id)} is still needed by another run; delete it once that has ended.")
+    await engine.store.run(_mark, engine, run_id, by)
+    return await _delete(engine, run_id)
 
 
-def _stop(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> None:
+async def delete_marked(engine: Engine) -> bool:
+    """Delete what is marked and has ended by now; return whether there is more that is marked."""
+    after, left = b"", False
+    while page := await engine.store.read(relations.to_delete, after, _PAGE):
+        for run_id, ended in page:
+            if not ended or not await _delete(engine, run_id):
+                left = True
+        after = page[-1][0]
+    return left
+
+
+async def _delete(engine: Engine, run_id: bytes) -> bool:
+    """Delete a marked run if nothing needs it any more; return whether it is gone."""
+    family = await engine.store.read(_ended_family, run_id)
+    if family is None:
+        return False
+    if not await engine.store.run(_let_go, family):
+        return False
+    # The deepest first: where this is cut off, the run is found by its mark again, and what is left below it.
+    await remove_runs(engine, family[::-1])
+    return await engine.store.read(hot.run_flags, run_id) is None
+
+
+def _mark(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> None:
     flags = hot.run_flags(tx, run_id)
     if flags is None:
         raise NotFound(f"There is no run {id_text(run_id)}.")
+    if flags.state in RUN_FINAL and relations.has_live_parent(tx, run_id):
+        raise Conflict(f"Run {id_text(run_id)} is still needed by another run; delete it once that has ended.")
     if flags.state not in RUN_FINAL and not flags.cancels:
         cancel_run(tx, engine, run_id, by)
-    cancel_runs(tx, engine, relations.family_of(tx, run_id)[1:])
-
-
-def _ended_family(tx: Transaction, engine: Engine, run_id: bytes) -> list[bytes] | None:
-    """Return a run and what it started, the deepest last, once all of it is final and nobody waits for it."""
-    wake_due(tx, engine)
     family = relations.family_of(tx, run_id)
-    return family if relations.all_at_rest(tx, family) else None
+    cancel_runs(tx, engine, family[1:])
+    relations.mark_deleting(tx, family)
+    wake_due(tx, engine)
+
+
+def _ended_family(tx: Transaction, run_id: bytes) -> list[bytes] | None:
+    """Return a run and what it started, the deepest last, once all of it is final and nobody needs it."""
+    family = relations.family_of(tx, run_id)
+    return family if relations.all_at_rest(tx, family) and not relations.has_live_parent(tx, run_id) else None
 
 
 def _let_go(tx: Transaction, family: list[bytes]) -> bool:

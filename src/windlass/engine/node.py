@@ -24,6 +24,7 @@ from windlass.engine.services.archiver import Archiver
 from windlass.engine.services.doorkeeper import Doorkeeper
 from windlass.engine.services.listener import Listener
 from windlass.engine.services.reconciler import Reconciler
+from windlass.engine.services.remover import Remover
 from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.services.storekeeper import Storekeeper
 from windlass.engine.services.tallier import Tallier
@@ -122,6 +123,7 @@ async def start_node(
     listener = Service(listens)
     engine.metrics.sources += [archive_figures(engine.swept), disk_figures(engine.room)]
     alerter = Service(Alerter(engine, clock or SystemClock()))
+    remover = Service(Remover(engine))
     storekeepers = [] if engine.room.quota is None else [Service(Storekeeper(engine))]
     services = [
         timer,
@@ -130,6 +132,7 @@ async def start_node(
         doorkeeper,
         listener,
         alerter,
+        remover,
         Service(Tallier(engine)),
         Service(Archiver(engine)),
         *storekeepers,
@@ -137,6 +140,7 @@ async def start_node(
     engine.store.on_hint("wake", timer.hint)
     engine.store.on_hint("sla", alerter.hint)
     engine.store.on_hint("places", doorkeeper.hint)
+    engine.store.on_hint("deleting", remover.hint)
     engine.store.on_hint("listen", partial(listens.begun, listener.hint))
     engine.store.on_hint("events", partial(listens.told, listener.hint))
     for service in services:

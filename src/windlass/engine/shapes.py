@@ -62,6 +62,7 @@ def run_shape(
         "cancelRequestedAt": _time(row.cancel_requested_at),
         "restoredAt": _time(row.restored_at),
         "sla": _sla(row.sla),
+        "deleting": bool(row.deleting),
         "waitingFor": _waiting_for(row, awaits),
         "progress": {
             "percent": _percent(shown_counts) if said is None or row.state == "completed" else said,

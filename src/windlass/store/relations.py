@@ -172,6 +172,19 @@ def family_of(tx: Transaction, run_id: bytes) -> list[bytes]:
     return family
 
 
+def mark_deleting(tx: Transaction, run_ids: Iterable[bytes]) -> None:
+    """Note that runs are to be deleted as soon as they may be."""
+    tx.connection.execute(update(runs).where(runs.c.id.in_(list(run_ids))).values(deleting=1))
+    tx.hints.add("deleting")
+
+
+def to_delete(tx: Transaction, after: bytes, limit: int) -> list[tuple[bytes, bool]]:
+    """Return up to `limit` runs that are to be deleted, by their ids after `after`, each with whether it has ended."""
+    found = select(runs.c.id, runs.c.finished_at).where(runs.c.deleting == 1, runs.c.id > after)
+    rows = tx.connection.execute(found.order_by(runs.c.id).limit(limit))
+    return [(row.id, row.finished_at is not None) for row in rows]
+
+
 def all_at_rest(tx: Transaction, run_ids: Iterable[bytes]) -> bool:
     """Say whether runs are final and all was done that waited for their ends."""
     for run_id in run_ids:

@@ -159,7 +159,7 @@ runs = Table(
     Column("outputs", Json),
     #: The tasks of a fanned-out run, `[[step, key, values], ...]` in order of their index; null: one task a step.
     Column("expansion", Json),
-    #: 1 while somebody waits for its end: other runs, a step of its parent, or whoever wants it deleted.
+    #: 1 while somebody waits for its end: other runs, or a step of its parent.
     Column("awaited", SmallInteger, nullable=False, server_default=text("0")),
     #: The task of its parent that waits for it.
     Column("parent_task", Integer),
@@ -186,6 +186,7 @@ runs = Table(
     _partial("ix_runs_parent", "parent_id", "id", where="parent_id IS NOT NULL"),
     _partial("ix_runs_ended_badly", "job_id", "state", "id", where=ENDED_BADLY),
     _partial("ix_runs_awaited", "id", where="awaited = 1 AND finished_at IS NOT NULL"),
+    _partial("ix_runs_deleting", "id", where="deleting = 1"),
     _partial("ix_runs_limit", "limit_key", "state", "limit_rank", "id", where=LIMITED),
     _partial("ix_runs_sla", "sla_at", where="sla_at IS NOT NULL"),
     _partial("ix_runs_sla_missed", "id", where="sla_missed = 1"),

@@ -11,8 +11,10 @@ from windlass.api.table import Body, Route, closed
 from windlass.engine.deleting import delete_run
 from windlass.engine.engine import Engine
 from windlass.engine.noting import note_run
+from windlass.engine.reading import get_run
 from windlass.engine.resuming import Resume, preview_resume, resume_run
 from windlass.engine.starting import retry_run
+from windlass.errors import NotFound
 
 _NOTE: Final = Body(schema=closed({"note": {"type": ["string", "null"], "maxLength": 4000}}, "note"))
 _RESUME: Final = Body(
@@ -31,9 +33,14 @@ _RESUME: Final = Body(
 
 
 async def delete_one(engine: Engine, request: Request) -> Answer:
-    """Delete a run."""
-    await delete_run(engine, await run_id_of(engine, request), by=request.principal.name)
-    return Answer(status=204)
+    """Delete a run: at once, or as soon as it has ended."""
+    run_id = await run_id_of(engine, request)
+    if await delete_run(engine, run_id, by=request.principal.name):
+        return Answer(status=204)
+    try:
+        return Answer(status=202, body=await get_run(engine, run_id))
+    except NotFound:
+        return Answer(status=204)
 
 
 async def note_one(engine: Engine, request: Request) -> Answer:
@@ -80,7 +87,7 @@ ROUTES: Final = (
         path=_RUN,
         permission="operate",
         handler=delete_one,
-        summary="Cancel a run if it is live, then delete it with its children, logs and files.",
+        summary="Delete a run with its children, logs and files: at once (204), a live one at its end (202).",
     ),
     Route(
         method="PUT",

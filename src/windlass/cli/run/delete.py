@@ -2,23 +2,81 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING, Any, Final
+
 import click
 
 from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
+from windlass.cli.watch.reconnect import follow_through, reconnect_option
+from windlass.errors import NotFound
+
+if TYPE_CHECKING:
+    from windlass.client.client import Client
 
 _EXAMPLES = """
 windlass run delete 01a20241-74c1
+windlass run delete 01a20241-74c1 01a20241-8a02 --no-wait
 """
+#: Seconds between two looks whether a run is gone.
+_PACE: Final = 0.2
 
 
 @make(name="delete", examples=_EXAMPLES)
 @click.argument("runs", nargs=-1, required=True, type=RUN, metavar="RUN...")
-def command(session: Session, *, runs: tuple[str, ...]) -> None:
-    """Cancel runs that are live, then delete them with the runs that they started, their logs and files."""
+@click.option("--wait/--no-wait", default=True, help="Wait until live runs have ended and are deleted.")
+@reconnect_option()
+def command(session: Session, *, runs: tuple[str, ...], wait: bool, reconnect: float) -> None:
+    """Delete runs with the runs that they started, their logs and files.
+
+    Those that are live are cancelled, and deleted once they have ended: the server sees to that, whether this command
+    waits or not. With --json a list says of each run whether it is gone.
+    """
+    told: list[dict[str, Any]] = []
     with session.connect() as client:
         for reference in runs:
             run = client.get("runs", reference)
-            client.delete("runs", run["id"])
-            session.out.done(f"Run {run['id']} of {run['job']} is deleted.")
+            left = client.delete("runs", run["id"])
+            told.append({"id": run["id"], "job": run["job"], "deleted": left is None})
+            if left is None:
+                session.out.done(f"Run {run['id']} of {run['job']} is deleted.")
+        for one in told:
+            if not one["deleted"]:
+                _later(session, client, one, wait=wait and not client.idle, reconnect=reconnect)
+    if session.out.format != "table":
+        session.out.value(told, tuple)
+
+
+def _later(session: Session, client: Client, one: dict[str, Any], *, wait: bool, reconnect: float) -> None:
+    """Wait until a run that is being stopped is gone, or say who goes on with it."""
+    asked = f"Run {one['id']} of {one['job']} is asked to stop, and deleted once it has ended"
+    if not wait:
+        nobody = "; nobody works on runs now, the next `windlass up` sees to it" if client.idle else ""
+        session.out.done(f"{asked}{nobody}.")
+        return
+    try:
+        session.out.note(f"windlass: {asked}; Ctrl-C stops waiting, not that.")
+        follow_through(session, client, lambda client: _until_gone(session, client, one["id"]), patience=reconnect)
+    except KeyboardInterrupt:
+        session.out.note("windlass: The deletion goes on without this command.")
+        raise
+    one["deleted"] = True
+    session.out.done(f"Run {one['id']} of {one['job']} is deleted.")
+
+
+def _until_gone(session: Session, client: Client, run_id: str) -> None:
+    """Return once a run is gone; say meanwhile what of it still runs, each time that changes."""
+    shown = None
+    while True:
+        try:
+            run = client.get("runs", run_id)
+        except NotFound:
+            return
+        running = run["counts"].get("running", 0)
+        if running != shown and running:
+            tasks = "1 task of it still runs" if running == 1 else f"{running} tasks of it still run"
+            session.out.note(f"windlass: {tasks}.")
+        shown = running
+        time.sleep(_PACE)

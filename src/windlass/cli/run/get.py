@@ -185,6 +185,7 @@ def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output)
             ("restored", local_time(run["restoredAt"])),
             ("sla", sla_text(run["sla"])),
             ("deadline", "" if run["finishedAt"] else local_time(run["deadline"])),
+            ("deletion", "as soon as it has ended" if run["deleting"] else ""),
             ("allowed failures", plain(run["allowedFailures"] or None)),
             ("outputs", plain(run["outputs"])),
         ]

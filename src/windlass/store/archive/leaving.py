@@ -18,16 +18,18 @@ from windlass.store.transaction import Transaction
 
 #: Rows of a large run that one unit of work removes.
 PORTION: Final = 200
+#: The rule of runs that somebody wants deleted: those leave by no other.
+DELETE: Final = "delete"
 _SLACK: Final = 60 * SECOND
 _HISTORY: Final = tuple(part.table for part in PARTS if part.table != "runs")
-#: What keeps a final run: tasks, a parent or children that are not final, runs that wait for it, its own deletion, and
-#: a key that still stands for it.
+#: What keeps a final run: tasks, a parent or children that are not final, runs that wait for it, and a key that still
+#: stands for it.
 _FREE: Final = (
     "r.finished_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM queue q WHERE q.run_id = r.id) "
     "AND (r.parent_id IS NULL OR NOT EXISTS "
     "(SELECT 1 FROM runs p WHERE p.id = r.parent_id AND p.finished_at IS NULL)) "
     "AND NOT EXISTS (SELECT 1 FROM runs c WHERE c.parent_id = r.id AND c.finished_at IS NULL) "
-    "AND r.awaited = 0 AND r.deleting = 0 "
+    "AND r.awaited = 0 "
     "AND NOT EXISTS (SELECT 1 FROM run_dependencies d WHERE d.on_id = r.id AND d.settled = 0) "
     "AND (r.idempotency_key IS NULL OR NOT EXISTS (SELECT 1 FROM idempotency_keys k "
     "WHERE k.project = r.project AND k.key = r.idempotency_key AND k.run_id = r.id AND k.expires_at > ?))"
@@ -57,7 +59,7 @@ def candidates(
     `job_id` looks at one job; `by_age` at the rule's age, else at the number of newer runs. Whether another rule
     comes first is not looked at.
     """
-    where, values = [_FREE, "r.id > ?"], [tx.now, after]
+    where, values = [_FREE, "r.deleting = 0", "r.id > ?"], [tx.now, after]
     if job_id is not None:
         where.append("r.job_id = ?")
         values.append(job_id)
@@ -102,7 +104,10 @@ def leave(tx: Transaction, leaving: Sequence[Leaving]) -> list[bytes]:
     gone: list[bytes] = []
     whole: list[bytes] = []
     for entry, mark, files in leaving:
-        free = tx.cursor.execute(f"SELECT 1 FROM runs r WHERE r.id = ? AND {_FREE}", (entry.run_id, tx.now)).fetchone()
+        wanted = int(entry.rule == DELETE)
+        free = tx.cursor.execute(
+            f"SELECT 1 FROM runs r WHERE r.id = ? AND r.deleting <= ? AND {_FREE}", (entry.run_id, wanted, tx.now)
+        ).fetchone()
         if free is None or mark_of(tx, entry.run_id) != mark:
             continue
         deleted = not entry.archive
