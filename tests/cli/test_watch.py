@@ -167,6 +167,22 @@ def test_output_is_shown_as_a_terminal_leaves_it() -> None:
     assert written == ["100%\n", "bold\n", "bad \ufffd byte\n", "no end\n"]
 
 
+def test_a_further_attempt_is_marked_where_that_is_wanted() -> None:
+    written: list[str] = []
+    log = LogLines(write=written.append, marks=True)
+    first, other = chunk("a", "", b"one\nno end"), chunk("b", "", b"beside\n")
+    log.take(first)
+    log.take(other)
+    log.take(first | {"attempt": 2, "data": "two\n"})
+    log.take(first | {"attempt": 2, "data": "more\n", "stream": "stderr"})
+    log.take(other | {"attempt": 3, "data": "late\n"})
+    log.close()
+    assert "".join(written).splitlines() == [
+        "a | one", "b | beside", "a | no end", "a | --- attempt 2 ---", "a | two", "a | more", "b | --- attempt 3 ---",
+        "b | late",
+    ]  # fmt: skip
+
+
 def test_a_line_without_an_end_is_not_kept_for_ever() -> None:
     written: list[str] = []
     log = LogLines(write=written.append, named=False)
@@ -289,3 +305,29 @@ def read_until(terminal: int, text: bytes | None) -> bytes:
             return seen
         seen += data
     return seen
+
+
+@pytest.mark.promise("H05")
+@pytest.mark.parametrize(("more", "marks"), [((), 1), (("--raw",), 0), (("--json",), 0), (("--attempt", "2"), 0)])
+def test_a_terminal_is_told_where_the_next_attempt_begins(
+    windlass: Windlass, more: tuple[str, ...], marks: int
+) -> None:
+    manifest = (
+        "apiVersion: v1\nkind: Job\nmetadata: {alias: two}\nsteps:\n"
+        "  - {name: flaky, retry: {attempts: 2, delay: 0.01}, run: 'echo try; exit 1'}\n"
+    )
+    (windlass.folder / "two.yaml").write_text(manifest)
+    run = windlass("--json", "exec", "two.yaml").json()["id"]
+    terminal, theirs = pty.openpty()
+    arguments = [PROGRAM, *(("--json",) if more == ("--json",) else ()), "run", "logs", run]
+    arguments += [one for one in more if one != "--json"]
+    environment = windlass.env | {"TERM": "xterm", "COLUMNS": "90"}
+    process = subprocess.Popen(
+        arguments, env=environment, cwd=windlass.folder, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    seen = read_until(terminal, None)
+    os.close(terminal)
+    assert process.wait(timeout=40) == 0
+    assert seen.count(b"--- attempt 2 ---") == marks
+    assert b"--- attempt" not in windlass("run", "logs", run).stdout.encode()

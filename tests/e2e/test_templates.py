@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.stage import HEAD, accepted, ended, log, serve
+from tests.e2e.stage import HEAD, Socket, accepted, ended, log, serve
 from tests.fixtures.program import Windlass
 
 _TEMPLATE = """\
@@ -38,3 +38,24 @@ def test_jobs_are_made_from_a_template_that_is_stored_or_beside_them(windlass: W
     assert windlass("--json", "job", "apply", "greet.yaml").json()["changed"] == ["JobTemplate/greet"]
     assert windlass("--json", "job", "get", "hello").json()["revision"] == 1
     assert windlass("--json", "job", "apply", "hello.yaml").json()["changed"] == ["hello"]
+
+
+@pytest.mark.promise("O01", part="templates")
+def test_stored_templates_are_listed_shown_and_deleted(windlass: Windlass, api: Socket) -> None:
+    (windlass.folder / "greet.yaml").write_text(_TEMPLATE)
+    (windlass.folder / "hello.yaml").write_text(_JOB)
+    assert windlass("template", "list").stderr.startswith("There are no templates")
+    assert windlass("job", "apply", "greet.yaml", "hello.yaml").code == 0
+    assert windlass("template", "list").stdout.splitlines()[1].split()[:3] == ["greet", "who", "1"]
+    shown = windlass("template", "get", "greet").stdout
+    assert "who:" in shown
+    assert 'echo "hello ${{ parameters.who }}"' in shown
+    serve(windlass)
+    (found,) = api("GET", "templates")["items"]
+    assert (found["name"], found["parameters"]) == ("greet", {"who": {"type": "string"}})
+    assert api("GET", "templates/greet") == found == windlass("--json", "template", "get", "greet").json()
+    near = windlass("template", "get", "great")
+    assert (near.code, near.stderr.count("\n"), 'did you mean "greet"?' in near.stderr) == (2, 1, True)
+    assert windlass("template", "delete", "greet").stdout == "Deleted greet.\n"
+    assert api.raw("GET", "templates/greet")[0] == 404
+    assert ended(windlass, accepted(windlass, "hello"))["state"] == "completed"

@@ -91,6 +91,14 @@ COMMANDS: dict[str, Lazy | Family] = {
             "delete": Lazy("windlass.cli.policy.delete", "Delete a policy."),
         },
     ),
+    "template": Family(
+        "Look at the templates that `job apply` stored.",
+        {
+            "list": Lazy("windlass.cli.template.list", "List templates."),
+            "get": Lazy("windlass.cli.template.get", "Show a template."),
+            "delete": Lazy("windlass.cli.template.delete", "Delete a template."),
+        },
+    ),
     "archive": Family(
         "Look after runs that have left the hot store.",
         {

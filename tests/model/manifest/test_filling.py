@@ -117,3 +117,11 @@ def test_whatever_a_template_and_a_document_hold_they_are_filled_or_refused(spec
     notes = Notes()
     filled = fill(document, {"t": template}, notes)
     assert (filled is None) == (notes.errors > 0)
+
+
+def test_what_else_is_wrong_is_told_where_there_is_no_such_template() -> None:
+    job = JOB.replace("template: etl", "template: elt").replace("alias: orders", "alias: No Good")
+    found = told(job=job.replace("timeout: 10m", "timeot: 10m"))
+    assert [line.partition(" ")[2][:28] for line in found] == [
+        "alias must be 1 to 63 small ", 'there is no template "elt"; ', 'unknown key "timeot" in the ',
+    ]  # fmt: skip

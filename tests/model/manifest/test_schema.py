@@ -113,6 +113,7 @@ def test_the_originals_are_valid() -> None:
         step(engine="dockr", image="x"),
         step(image="x", mounts=[{"source": "y"}]),
         step(uses={}),
+        job(steps=None, **{"from": None}),
         {"apiVersion": "v1"},
         [],
     ],
@@ -134,6 +135,14 @@ def test_what_lint_refuses_by_its_form_the_schema_refuses(manifest: Any) -> None
 def test_what_lint_takes_the_schema_takes(manifest: Any) -> None:
     assert load(yaml.safe_dump(manifest), "f", CATALOG).errors == ()
     assert [error.message for error in VALIDATOR.iter_errors(manifest)] == []
+
+
+@pytest.mark.promise("O01", part="templates")
+@pytest.mark.parametrize("steps", [None, [{"name": "s", "timeout": "5m"}, {"name": "t", "run": "x"}]])
+def test_a_job_made_from_a_template_needs_no_steps_of_its_own(steps: Any) -> None:
+    manifest = job(steps=steps, **{"from": {"template": "t", "with": {"a": 1}}})
+    assert [error.message for error in VALIDATOR.iter_errors(manifest)] == []
+    assert not VALIDATOR.is_valid(job(steps=[{"name": "s", "timeot": "5m"}], **{"from": {"template": "t"}}))
 
 
 @pytest.mark.promise("C11")

@@ -24,6 +24,7 @@ from windlass.api.routes import (
     statistics,
     streams,
     system,
+    templates,
     work,
 )
 from windlass.api.routes.shared import ROOT
@@ -63,6 +64,7 @@ def route_table() -> RouteTable:
         dead_letters,
         archive,
         policies,
+        templates,
         system,
         figures,
     )

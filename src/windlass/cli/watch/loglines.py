@@ -37,12 +37,17 @@ class LogLines:
     timestamps: bool = False
     #: True where each line begins with its step.
     named: bool = True
+    #: True where a line says where the output of a further attempt begins.
+    marks: bool = False
     _rests: dict[Key, _Rest] = field(default_factory=dict)
     _colours: dict[str, str] = field(default_factory=dict)
+    _attempts: dict[str, int] = field(default_factory=dict)
 
     def take(self, chunk: Mapping[str, Any]) -> None:
         """Write the lines that a chunk completes."""
         rest = self._rest(chunk)
+        if self.marks:
+            self._mark(chunk, rest)
         rest.at = rest.at if rest.text else chunk["at"]
         *lines, text = (rest.text + rest.decode.decode(chunk_bytes(chunk))).split("\n")
         for line in lines:
@@ -56,10 +61,25 @@ class LogLines:
     def close(self) -> None:
         """Write what is left without a line end."""
         for rest in self._rests.values():
-            rest.text += rest.decode.decode(b"", final=True)
-            if rest.text:
-                self._line(rest, rest.text)
-                rest.text = ""
+            self._end(rest)
+
+    def _end(self, rest: _Rest) -> None:
+        rest.text += rest.decode.decode(b"", final=True)
+        if rest.text:
+            self._line(rest, rest.text)
+            rest.text = ""
+
+    def _mark(self, chunk: Mapping[str, Any], rest: _Rest) -> None:
+        """Write where the output of a further attempt begins, behind what is left of the one before."""
+        task, attempt = chunk["taskId"], chunk["attempt"]
+        if attempt == self._attempts.setdefault(task, 1):
+            return
+        self._attempts[task] = attempt
+        for (of_task, of, _), before in self._rests.items():
+            if of_task == task and of != attempt:
+                self._end(before)
+        rest.at = chunk["at"]
+        self._line(rest, f"--- attempt {attempt} ---")
 
     def _rest(self, chunk: Mapping[str, Any]) -> _Rest:
         key = (chunk["taskId"], chunk["attempt"], chunk["stream"])

@@ -17,6 +17,7 @@ from windlass.model.manifest.events import Parsed, parse
 from windlass.model.manifest.fast import parse_fast
 from windlass.model.manifest.filling import Filled, Template, fill, is_from_template
 from windlass.model.manifest.foreign import translated
+from windlass.model.manifest.job_fields import JOB
 from windlass.model.manifest.json_text import as_yaml, parse_json
 from windlass.model.manifest.kinds import described
 from windlass.model.manifest.limits import Limits
@@ -30,6 +31,7 @@ from windlass.model.manifest.written import written
 from windlass.model.printable import printable
 
 _LIMITS = Limits()
+_SOME_STEP = {"name": "some"}
 _NO_TEMPLATES: Mapping[str, Template] = {}
 #: Findings of one text after which its further documents are not looked at.
 _FINDINGS_IN_ALL = 2000
@@ -203,7 +205,8 @@ def _placed(problems: Sequence[Problem], filled: Filled | None, own: Any) -> Ite
 def _draft(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> Draft | dict[str, Any] | None:
     """Return what could be read of a document: of a job a draft, of another kind that is in force its content."""
     if is_from_template(content):
-        return None  # why it could not be filled is noted
+        JOB.read({"steps": [_SOME_STEP], **content}, notes, ())  # why it could not be filled is noted
+        return None
     if isinstance(content, dict) and isinstance(content.get("kind"), str) and content["kind"] in SPECS:
         return read_other(content, notes)
     return _job(content, catalog, limits, notes)

@@ -23,7 +23,11 @@ def job_schema(catalog: StepCatalog) -> Schema:
     schema["not"] = {"required": ["trigger", "triggers"]}
     step = schema["properties"]["steps"]["items"]
     schema["properties"]["steps"]["items"] = {"$ref": "#/$defs/step"}
-    step["anyOf"] = [{"required": [name]} for name in _DOING]
+    # A job that is made from a template needs no steps of its own, and lays parts of steps over those of the template.
+    schema["allOf"].remove({"required": ["steps"]})
+    doing = {"anyOf": [{"required": [name]} for name in _DOING]}
+    schema["if"] = {"not": {"required": ["from"]}}
+    schema["then"] = {"required": ["steps"], "properties": {"steps": {"items": doing}}}
     step["properties"]["type"] = {
         "description": step["properties"]["type"]["description"],
         "enum": [*catalog, "task"],

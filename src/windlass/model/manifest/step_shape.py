@@ -52,14 +52,11 @@ def _type_and_config(
     step: dict[str, Any], fields: dict[str, Any], context: StepContext, notes: Notes, path: Path
 ) -> None:
     """Settle `type` and `config`, and check the config against the type."""
-    name = _settled_type(fields, context.raw[path[-1]], notes, path)
+    name = _settled_type(fields, context, notes, path)
     fields.pop("type", None)
     checker = context.catalog.checker_or_none(name) if name is not None else None
     if checker is None:
-        if name is not None:
-            notes.error((*path, "type"), f'unknown step type "{name}"{_nearest(name, context.catalog)}')
-        for short in _OF_TYPE:
-            fields.pop(short, None)
+        _keep_unshaped(step, fields)
         return
     step["type"] = name
     engine = fields.pop("engine", None)
@@ -75,6 +72,16 @@ def _type_and_config(
         step["config"] = config
 
 
+def _keep_unshaped(step: dict[str, Any], fields: dict[str, Any]) -> None:
+    """Keep what is config of a step without a type: what else is wrong in it is told all the same."""
+    config = {**fields.pop("config", {}), **fields.pop("uses", {})}
+    for short in _OF_TYPE:
+        if short in fields:
+            config.setdefault(short, fields.pop(short))
+    if config:
+        step["config"] = config
+
+
 def _nearest(name: str, known: Iterable[str]) -> str:
     """Return the suggestion for an unknown step type: `docker` is `container.docker`."""
     for one in known:
@@ -83,17 +90,22 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return suggestion(name, known)
 
 
-def _settled_type(fields: dict[str, Any], raw: Mapping[str, Any], notes: Notes, path: Path) -> str | None:
+def _settled_type(fields: dict[str, Any], context: StepContext, notes: Notes, path: Path) -> str | None:
     """Return the step type that is meant, or None after noting why there is none.
 
-    `raw` is the step as written: a field that was refused has been noted already.
+    Of an unknown type beside a short form, the rest is checked as that. A field of the step as written that was
+    refused has been noted already.
     """
+    raw: Mapping[str, Any] = context.raw[path[-1]]
     written = fields.get("type")
     meant = _meant(fields, written)
     if written == "branch" and meant is not None:
         fields["branch"] = True
     if written == "task" or (written == "branch" and meant is not None):
         written = None
+    if written is not None and context.catalog.checker_or_none(written) is None:
+        notes.error((*path, "type"), f'unknown step type "{written}"{_nearest(written, context.catalog)}')
+        return meant
     if written is not None and meant is not None and not _agree(written, meant):
         notes.error((*path, "type"), f"type {written} does not go with the short form of {meant}; keep one of them")
         return None

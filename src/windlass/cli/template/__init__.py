@@ -1,0 +1,1 @@
+"""`windlass template ...`, one module for each verb."""
