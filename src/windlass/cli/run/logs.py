@@ -38,8 +38,8 @@ def command(
 ) -> None:
     """Print the output of a run's steps, each line behind the name of its step.
 
-    With --step the lines stand alone; on a terminal a line says where each further attempt begins. What a terminal would
-    act on is taken out, unless --raw is given. With --json each chunk is an object on a line of its own.
+    With --step the lines stand alone; on a terminal a line says where each further attempt begins. What a terminal
+    would act on is taken out, unless --raw is given. With --json each chunk is an object on a line of its own.
     """
     out = session.out
     with session.connect() as client:
