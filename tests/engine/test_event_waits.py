@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -215,27 +216,46 @@ async def test_events_and_waits_live_through_restarts_and_each_ends_once(kept_wo
 
 
 async def test_the_listener_ends_waits_and_notes_how_far_it_read(world: World) -> None:
-    listener = Listener(world.engine)
+    woken = asyncio.Event()
+    listener = Listener(world.engine, woken.set)
     assert await listener.turn() > 0
+    await send(world, "other")
     run_id = await world.submit(await gate(world))
     worker = await world.worker()
     await begin(world, worker)
+    await settled()
+    assert not woken.is_set(), "where nobody waits, events are nobody's business"
     (before,) = await world.engine.store.read(open_waits)
-    hints: list[bool] = []
-    listener.begun(lambda: hints.append(True))
+    listener.begun()
+    assert woken.is_set()
     await listener.turn()
     (after,) = await world.engine.store.read(open_waits)
     assert after.after > before.after, "a restart goes on from here"
+    woken.clear()
     await send(world)
-    listener.told(lambda: hints.append(True))
-    assert hints == [True, True]
+    await asyncio.wait_for(woken.wait(), 10)
     while (await world.states(run_id))["first"] == "waiting":
-        listener.begun(lambda: None)
+        listener.begun()
         await listener.turn()
     await begin(world, worker)
-    listener.begun(lambda: None)
+    listener.begun()
     await listener.turn()
     assert (await world.states(run_id))["second"] == "waiting"
+    await send(world)
+    while (await world.states(run_id))["second"] == "waiting":
+        listener.begun()
+        await listener.turn()
+    woken.clear()
+    await send(world)
+    await settled()
+    assert not woken.is_set()
+
+
+async def settled() -> None:
+    """Let everything that was called on this loop happen."""
+    done = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(done.set_result, None)
+    await done
 
 
 async def test_a_row_that_cannot_be_read_keeps_nobody_else_waiting(world: World) -> None:

@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from windlass.clock import Clock, SystemClock
@@ -121,6 +120,7 @@ async def start_node(
     doorkeeper = Service(Doorkeeper(engine))
     listens = Listener(engine)
     listener = Service(listens)
+    listens.wake = listener.hint
     engine.metrics.sources += [archive_figures(engine.swept), disk_figures(engine.room)]
     alerter = Service(Alerter(engine, clock or SystemClock()))
     remover = Service(Remover(engine))
@@ -141,8 +141,7 @@ async def start_node(
     engine.store.on_hint("sla", alerter.hint)
     engine.store.on_hint("places", doorkeeper.hint)
     engine.store.on_hint("deleting", remover.hint)
-    engine.store.on_hint("listen", partial(listens.begun, listener.hint))
-    engine.store.on_hint("events", partial(listens.told, listener.hint))
+    engine.store.on_hint("listen", listens.begun)
     for service in services:
         engine.parts[service.name] = _trouble_of(service)
         await service.start()

@@ -21,11 +21,17 @@ _BREATH: Final = 0.05
 _NOTE: Final = 10.0
 
 
+def _nobody() -> None:
+    return
+
+
 @dataclass(slots=True)
 class Listener:
     """The duty of waits for events. Where nobody waits, it looks at an empty table now and then, and at no event."""
 
     engine: Engine
+    #: Takes the next turn now; set by whoever runs this.
+    wake: Callable[[], None] = _nobody
     name: str = "listener"
     _waits: dict[Key, EventWait[Key]] = field(default_factory=dict)
     _waiters: Waiters[Key] = field(default_factory=lambda: Waiters(()))
@@ -37,17 +43,19 @@ class Listener:
     _next_refresh: float = 0.0
     #: True where events came since the last look began.
     _told: bool = False
+    #: Ends hearing of new events; None where nobody waits, and they are nobody's business.
+    _deafen: Callable[[], None] | None = None
 
-    def begun(self, hint: Callable[[], None]) -> None:
+    def begun(self) -> None:
         """Take note that a wait began."""
         self._next_refresh = self._next_look = 0.0
-        hint()
+        self.wake()
 
-    def told(self, hint: Callable[[], None]) -> None:
-        """Take note of new events; where nobody waits they are nobody's business."""
-        if self._waits and not self._told:
+    def _hear(self) -> None:
+        """Take note of new events."""
+        if not self._told:
             self._told = True
-            hint()
+            self.wake()
 
     async def turn(self) -> float:
         """Compare the next events with what is waited for; return the seconds until the next look."""
@@ -85,3 +93,8 @@ class Listener:
 
     def _know(self, waits: dict[Key, EventWait[Key]]) -> None:
         self._waits, self._waiters = waits, Waiters(waits.values())
+        if waits and self._deafen is None:
+            self._deafen = self.engine.store.on_hint("events", self._hear)
+        elif not waits and self._deafen is not None:
+            self._deafen()
+            self._deafen = None
