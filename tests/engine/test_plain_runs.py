@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.oracle.world import World
+from windlass.engine.dispatching import limit_queue
 from windlass.store.sqlite import SqliteStore
 
 _FEATURES = (
@@ -99,3 +100,19 @@ async def test_routes_on_which_nothing_waits_are_not_looked_at(world: World) -> 
         (claim,) = await worker.take(3)
     assert claim.run_id == run_id
     assert len([one for one in said if "JOIN runs" in one]) == 1
+
+
+async def test_who_finds_nothing_to_take_under_limits_writes_nothing(world: World) -> None:
+    await limit_queue(world.engine, "default", 1)
+    rates = [{"resource": "r", "limit": 1, "window": "1h"}]
+    await world.submit(await world.define("rated", steps={"a": {}}, rateLimits=rates, queue="other"))
+    await world.submit(await world.define(steps={"a": {}}))
+    worker = await world.worker()
+    assert len(await worker.take()) == 2
+    await world.submit(await world.prepare("rated"))
+    await world.submit(await world.prepare("job"))
+    for _ in range(2):
+        world.clock.advance(2)
+        with watched(world) as said:
+            assert await worker.take() == []
+        assert not [one for one in said if not one.startswith(("SELECT", "WITH"))]

@@ -59,6 +59,9 @@ class Serving:
         room = self._room(tx) if self.needs else {}
         routes = [route for route in routes if all(room[name] > 0 for name, _ in self.needs.get(route, _NOTHING))]
         found = _in_order((row, route) for route in routes for row in hot.ready(tx, [route], capacity))
+        if any(route in self.needs for _, route in found):
+            self._lock(tx)
+            room = self._room(tx)
         if not any(route in self.known.takes for _, route in found):
             plain = [(row, self.needs.get(route, _NOTHING)) for row, route in found]
             return choose(plain, capacity, room).tasks, self._again(up, None)
@@ -114,9 +117,12 @@ class Serving:
         times += [] if after is None else [after]
         return min(times) / SECOND if times else None
 
-    def _room(self, tx: Transaction) -> dict[str, int]:
+    def _lock(self, tx: Transaction) -> None:
+        """Let nobody else count and take under our limits until this unit of work ends."""
         for name in sorted(self.limits):
             run_limits.lock_key(tx, name)
+
+    def _room(self, tx: Transaction) -> dict[str, int]:
         held = dispatch.held_by_route(tx)
         return {
             name: limit - sum(held.get(route, 0) for route in self.counted[name]) for name, limit in self.limits.items()
