@@ -12,6 +12,7 @@ import pytest
 from tests.fixtures.fake_worker import FakeWorker
 from windlass.supervisor import cgroup
 
+pytestmark = pytest.mark.fault("F27")
 _LIMIT = 200 * 1024 * 1024
 _EATER = "print(len(b'x' * (1 << 30)))"
 
