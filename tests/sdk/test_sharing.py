@@ -48,6 +48,18 @@ async def test_a_second_application_works_through_the_owner(guest: Windlass) -> 
     assert found == ["run.created", "run.queued", "run.started"]
 
 
+async def test_a_guest_tells_events_that_the_owner_hears(guest: Windlass, sdk: Windlass) -> None:
+    heard = sdk.subscribe(["deploy.*"])
+    await heard.begun
+    seq = await guest.send_event("deploy.done", {"env": "prod"}, source="ci")
+    async with asyncio.timeout(SECONDS):
+        event = await anext(heard)
+    assert (event["seq"], event["type"], event["source"], event["data"]) == (seq, "deploy.done", "ci", {"env": "prod"})
+    with pytest.raises(UserError, match=r"a type of Windlass's own"):
+        await guest.send_event("task.done")
+    await heard.aclose()
+
+
 async def test_a_guest_and_the_owner_are_told_why(guest: Windlass, sdk: Windlass) -> None:
     def bad() -> None:
         raise ValueError("no")
