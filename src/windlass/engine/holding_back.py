@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from windlass.clock import to_text
@@ -53,9 +53,9 @@ class Limits:
     def rates(self, route_id: int, revision_id: int) -> list[RateStanding]:
         """Return how the resources stand that a task of a revision takes of on its route."""
         return [
-            self._standing(resource, rate, wanted(units, rate))
+            replace(self._standing(counted, rate, wanted(units, rate)), resource=resource.name)
             for resource, units in self.gate.known.takes.get(route_id, ())
-            for rate in self.gate.rates(resource, revision_id)
+            for counted, rate in self.gate.rates(resource, revision_id)
         ]
 
     def rates_of_queue(self, queue: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from windlass.engine.claim import Claim
 from windlass.engine.compiled import compiled
 from windlass.engine.engine import Engine
 from windlass.model.dispatch import Needs
-from windlass.model.rates import Rate, Resource, free_at, grain_of, stated, wanted
+from windlass.model.rates import Rate, Resource, free_at, grain_of, own_of, stated, wanted
 from windlass.model.steady import Steady, go_on
 from windlass.store import rates as stored
 from windlass.store import run_limits
@@ -48,6 +48,8 @@ class Gate:
     _rates: dict[str, tuple[Resource, Rate]] = field(default_factory=dict)
     #: Room by the name of each limit once everything was given that could be.
     left: Mapping[str, int] = field(default_factory=dict)
+    #: The resource behind one that only a job counts.
+    _base: dict[Resource, Resource] = field(default_factory=dict)
     _claimed: dict[int, int] | None = None
     _own: dict[int, tuple[bytes, Mapping[str, Rate]]] = field(default_factory=dict)
 
@@ -60,23 +62,33 @@ class Gate:
         """Return the limits that a task counts under, with what it takes of them."""
         found = []
         for resource, units in takes:
-            for rate in self.rates(resource, revision_id):
-                name = f"{resource.line}:{rate.limit}/{rate.window}"
+            for counted, rate in self.rates(resource, revision_id):
+                name = f"{counted.line}:{rate.limit}/{rate.window}"
                 if name not in self.room:
-                    self._rates[name] = (resource, rate)
-                    self.lines[name] = resource.line
-                    self.room[name] = self._room(resource, rate)
+                    self._rates[name] = (counted, rate)
+                    self.lines[name] = counted.line
+                    self.room[name] = self._room(counted, rate)
                 found.append((name, wanted(units, rate)))
         return found
 
-    def rates(self, resource: Resource, revision_id: int) -> list[Rate]:
-        """Return all limits that hold for a task: those of live jobs, and that of its own where it is none of them."""
+    def rates(self, resource: Resource, revision_id: int) -> list[tuple[Resource, Rate]]:
+        """Return all limits that hold for a task, with what each counts: those of live jobs count all starts.
+
+        That of its own job, where it is none of these, counts the starts of that job alone: no other task waits for it,
+        and it waits for no other.
+        """
         by_job = self.known.stated.get(resource, {})
         job_id, own = self._stated_by(revision_id)
-        found = set(by_job.values())
+        found = [(resource, rate) for rate in sorted(set(by_job.values()))]
         if job_id not in by_job and resource.name in own:
-            found.add(own[resource.name])
-        return sorted(found)
+            counted = own_of(resource, job_id)
+            self._base[counted] = resource
+            found.append((counted, own[resource.name]))
+        return found
+
+    def own(self, resource: Resource, revision_id: int) -> Resource | None:
+        """Return what a job counts its own starts under; None where live jobs state all its limits."""
+        return next((counted for counted, _ in self.rates(resource, revision_id) if counted != resource), None)
 
     def _stated_by(self, revision_id: int) -> tuple[bytes, Mapping[str, Rate]]:
         """Return the job of a revision, and what its newest revision states."""
@@ -89,13 +101,14 @@ class Gate:
 
     def claimed(self, resource: Resource) -> int:
         """Return how many units tasks will take that workers hold and have not started yet."""
+        base = self._base.get(resource, resource)
         if self._claimed is None:
             self._claimed = stored.claimed_by_route(self.tx)
         return sum(
             count * units
             for route, count in self._claimed.items()
             for one, units in self.known.takes.get(route, ())
-            if one == resource
+            if one == base
         )
 
     def lock(self) -> None:
@@ -134,7 +147,7 @@ class Gate:
         """Return the resources of which nothing is left, with the time of the steady clock until then since boot."""
         found: dict[Resource, int] = {}
         for name, (resource, _) in self._rates.items():
-            if self.room[name] + self.claimed(resource) <= 0:
+            if resource not in self._base and self.room[name] + self.claimed(resource) <= 0:
                 at = self.free_at([(name, 1)])
                 if at is not None:
                     until = self.clocks.up + min(at - self.now, _GLANCE)
@@ -160,20 +173,22 @@ def steady_now(tx: Transaction, engine: Engine) -> tuple[Clocks, Steady]:
 def note_starts(tx: Transaction, engine: Engine, claims: Iterable[Claim]) -> None:
     """Count tasks that are started by this unit of work."""
     taken: dict[Resource, int] = {}
-    own: dict[Resource, set[Rate]] = {}
-    for claim in claims:
-        for name, units in claim.takes:
-            resource = Resource(claim.job.project, name)
-            taken[resource] = taken.get(resource, 0) + units
-            if name in claim.job.stated:
-                own.setdefault(resource, set()).add(claim.job.stated[name])
-    if not taken:
+    longest: dict[Resource, set[Rate]] = {}
+    starting = [(claim, Resource(claim.job.project, name), units) for claim in claims for name, units in claim.takes]
+    if not starting:
         return
-    gate = open_gate(tx, engine, Known({}, {}))
+    stating = {resource: stored.stated_for(tx, resource) for _, resource, _ in starting}
+    gate = open_gate(tx, engine, Known({}, stating))
+    for claim, resource, units in starting:
+        for counted in {resource, gate.own(resource, claim.job.revision_id) or resource}:
+            taken[counted] = taken.get(counted, 0) + units
+            rates = longest.setdefault(counted, set())
+            rates.update(rate for _, rate in gate.rates(resource, claim.job.revision_id))
+            if resource.name in claim.job.stated:
+                rates.add(claim.job.stated[resource.name])
     for resource, units in sorted(taken.items()):
-        rates = {*stored.stated_for(tx, resource), *own.get(resource, ())}
-        until = gate.now + max((rate.window for rate in rates), default=0)
-        stored.note_starts(tx, resource, gate.now, units, grain=grain_of(rates), until=until)
+        until = gate.now + max((rate.window for rate in longest[resource]), default=0)
+        stored.note_starts(tx, resource, gate.now, units, grain=grain_of(longest[resource]), until=until)
 
 
 def forget_starts(tx: Transaction, engine: Engine) -> None:

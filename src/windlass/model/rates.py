@@ -29,6 +29,11 @@ class Resource(NamedTuple):
         return f"rate:{self.project}:{self.name}"
 
 
+def own_of(resource: Resource, job_id: bytes) -> Resource:
+    """Return what a job that is not listed, or no longer, counts its own starts under."""
+    return Resource(resource.project, f"{job_id.hex()}/{resource.name}")
+
+
 class Rate(NamedTuple):
     """So many units in any window of this length, in microseconds."""
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, tuple_, update
 
-from windlass.store.dispatch import note_change
 from windlass.store.labels import has_label
-from windlass.store.limit_tables import rate_limits
+from windlass.store.rates import drop_stated
 from windlass.store.tables import jobs, revisions
 from windlass.store.transaction import Transaction
 
@@ -183,8 +182,7 @@ def mark_deleted(tx: Transaction, job_ids: Iterable[bytes]) -> None:
         tx.connection.execute(
             update(jobs).where(jobs.c.id.in_(part), jobs.c.deleted_at.is_(None)).values(deleted_at=tx.now)
         )
-        if tx.connection.execute(delete(rate_limits).where(rate_limits.c.job_id.in_(part))).rowcount:
-            note_change(tx)
+        drop_stated(tx, part)
 
 
 def mark_enabled(tx: Transaction, job_id: bytes, *, enabled: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import orjson
 
-from windlass.model.rates import Rate, Resource
+from windlass.model.rates import Rate, Resource, own_of
 from windlass.model.steady import Steady
 from windlass.store.dispatch import note_change
 from windlass.store.transaction import Transaction
@@ -31,6 +31,23 @@ def keep_stated(tx: Transaction, job_id: bytes, project: str, rates: Mapping[str
         [(job_id, project, name, *rate) for name, rate in rates.items()],
     )
     note_change(tx)
+
+
+def drop_stated(tx: Transaction, job_ids: Iterable[bytes]) -> None:
+    """Let jobs state nothing any more. What they still start counts under limits of their own, from what is known."""
+    for job_id in job_ids:
+        found = tx.cursor.execute("SELECT project, resource FROM rate_limits WHERE job_id = ?", (job_id,)).fetchall()
+        for project, name in found:
+            resource = Resource(project, name)
+            tx.cursor.execute(
+                "INSERT INTO rate_starts (project, resource, at, since, units, until) "
+                "SELECT project, ?, at, since, units, until FROM rate_starts WHERE project = ? AND resource = ? "
+                "ON CONFLICT DO NOTHING",
+                (own_of(resource, job_id).name, *resource),
+            )
+        if found:
+            tx.cursor.execute("DELETE FROM rate_limits WHERE job_id = ?", (job_id,))
+            note_change(tx)
 
 
 def stated_limits(tx: Transaction) -> dict[Resource, dict[bytes, Rate]]:
@@ -71,10 +88,12 @@ def starts(tx: Transaction, resource: Resource, after: int) -> list[tuple[int, i
     ).fetchall()
 
 
-def stated_for(tx: Transaction, resource: Resource) -> list[Rate]:
-    """Return the limits that live jobs state for a resource."""
-    found = tx.cursor.execute("SELECT units, span FROM rate_limits WHERE project = ? AND resource = ?", resource)
-    return [Rate(*row) for row in found]
+def stated_for(tx: Transaction, resource: Resource) -> dict[bytes, Rate]:
+    """Return the limits that live jobs state for a resource, by job."""
+    found = tx.cursor.execute(
+        "SELECT job_id, units, span FROM rate_limits WHERE project = ? AND resource = ?", resource
+    )
+    return {job_id: Rate(limit, window) for job_id, limit, window in found}
 
 
 def note_starts(tx: Transaction, resource: Resource, now: int, units: int, *, grain: int, until: int) -> None:
