@@ -232,7 +232,7 @@ async def client_of_app(app: Windlass) -> Client:
     while True:
         owner = find_owner(path)
         if owner is not None and owner.socket is not None:
-            return Client(UnixTransport(owner.socket))
+            return Client(UnixTransport(owner.socket, patience=120.0))
         await asyncio.sleep(0.01)
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 
-from bench.children import flushes, ours
+from bench.children import flushes, measured
 from bench.entry import Entry, in_turn, median_of, versions
 from bench.settings import OURS
 
 #: Of the rate without an archiver, what is left to draining beside it.
 SHARE = 0.5
+#: Seconds for a round.
+_PATIENCE = 600
 
 
 def measure(store: str, rounds: int) -> Entry:
     """Archive and drain at the same time; the peers have no archive."""
-    found = in_turn(rounds, {"windlass": partial(ours, "archive", OURS["archive"])})
+    found = in_turn(rounds, {"windlass": partial(measured, "bench.ours", "archive", OURS["archive"], _PATIENCE)})
     alone, beside = median_of(found["windlass"], "alone"), median_of(found["windlass"], "beside")
     return Entry(
         row="archive",
