@@ -14,6 +14,7 @@ import sys
 from bench.children import NotMeasured
 from bench.entry import Entry, table, write
 from bench.settings import ROUNDS
+from windlass.errors import WindlassError
 
 #: Rows that are in force, each with whether it is measured on a store.
 ROWS = {
@@ -52,7 +53,7 @@ def main() -> int:
         measure = importlib.import_module(f"bench.rows.{row}").measure
         try:
             entries.append(measure(options.store, options.rounds))
-        except (NotMeasured, subprocess.SubprocessError) as error:
+        except (NotMeasured, WindlassError, subprocess.SubprocessError) as error:
             failed.append(f"{row} could not be measured: {error}")
         else:
             write(entries[-1:])

@@ -11,6 +11,7 @@ from bench.entry import Entry, versions
 from bench.served import apply, client_of, command, new_home, proportional_set, tree, up
 from bench.settings import MEMORY, PATIENCE
 from windlass.client.client import Client
+from windlass.engine.starting import MOST_AT_ONCE
 
 #: Megabytes.
 IDLE = 120
@@ -57,7 +58,8 @@ def _weigh(sizes: Mapping[str, int]) -> dict[str, int]:
 
 def _load(client: Client, sizes: Mapping[str, int]) -> None:
     """Accept many runs, follow one that talks, read pages of the list, until everything is done."""
-    client.post("jobs", "nothing", "runs", body={"parameters": [{}] * sizes["runs"]})
+    for first in range(0, sizes["runs"], MOST_AT_ONCE):
+        client.post("jobs", "nothing", "runs", body={"parameters": [{}] * min(MOST_AT_ONCE, sizes["runs"] - first)})
     run = client.post("jobs", "talk", "run", body={})
     for _ in client.events("runs", run["id"], "logs", follow=True):
         pass
