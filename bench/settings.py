@@ -69,8 +69,9 @@ HISTORY: Final[dict[str, Any]] = {
 }
 #: Steps of the graphs, and how many come before each.
 GRAPH: Final[dict[str, Any]] = {"sizes": (1_000, 10_000, 100_000), "edges": 3}
-#: Runs that are accepted before a kill; more than there are slots, so that some wait.
-RECOVERY: Final = {"runs": 40}
+#: Runs that are accepted before a kill: on two cores some more than there are slots. What is started again comes behind
+#: those that wait, so that many of them would be what is measured.
+RECOVERY: Final = {"runs": 12}
 #: Runs of a process that does nothing, and lines of one that talks, while a server is weighed.
 MEMORY: Final = {"runs": 2_000, "lines": 500_000}
 #: Lines that each step writes; together they stay below the quota of an attempt.
