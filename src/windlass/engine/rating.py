@@ -11,7 +11,7 @@ from windlass.engine.claim import Claim
 from windlass.engine.compiled import compiled
 from windlass.engine.engine import Engine
 from windlass.model.dispatch import Needs
-from windlass.model.rates import Rate, Resource, free_at, grain_of, own_of, stated, wanted
+from windlass.model.rates import Rate, Resource, free_at, grain_of, own_of, wanted
 from windlass.model.steady import Steady, go_on
 from windlass.store import rates as stored
 from windlass.store import run_limits
@@ -207,4 +207,4 @@ def _newest(tx: Transaction, engine: Engine, revision_id: int) -> tuple[bytes, M
         if is_trouble(error):
             raise
         return b"", {}  # whoever takes the task will see that it cannot be read, and set its run aside
-    return job.job_id, stated(of_newest.job)
+    return job.job_id, of_newest.stated
