@@ -49,7 +49,9 @@ def accepted(windlass: Windlass, job: str, *more: str) -> str:
 def ended(windlass: Windlass, run: str) -> dict[str, Any]:
     """Wait until a run is final, and return it."""
     windlass("run", "watch", run, "--quiet")
-    found: dict[str, Any] = windlass("--json", "run", "get", run).json()
+    answer = windlass("--json", "run", "get", run)
+    assert answer.code == 0, answer.stderr
+    found: dict[str, Any] = answer.json()
     assert found["finishedAt"] is not None, found
     return found
 

@@ -12,7 +12,7 @@ from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, serve
 from tests.fixtures.program import Windlass
 from tests.oracle.crash import until
 
-pytestmark = [pytest.mark.promise("H07"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.promise("H07"), pytest.mark.fault("F21"), pytest.mark.timeout(120)]
 STEPS = """steps:
   - name: again
     onWorkerLost: retry

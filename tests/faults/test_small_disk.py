@@ -15,7 +15,12 @@ from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, log, serve
 from tests.fixtures.program import Windlass
 from tests.oracle.crash import until
 
-pytestmark = [pytest.mark.promise("K06"), pytest.mark.promise("H07"), pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.promise("K06"),
+    pytest.mark.promise("H07"),
+    pytest.mark.fault("F18"),
+    pytest.mark.timeout(180),
+]
 MIB: Final = 1024 * 1024
 SIZE: Final = 48 * MIB
 
