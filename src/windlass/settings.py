@@ -238,6 +238,8 @@ class Settings:
         "64MiB",
     )
     disk_quota: int | None = _setting(_SIZE, "space that database and kept files may take; no limit where not set")
+    cache_entries: int = _setting(_COUNT, "results of steps that the step cache keeps", "10000")
+    cache_size: int = _setting(_SIZE, "bytes of files that the step cache keeps", "10GiB")
     log_quota: int = _setting(_SIZE, "output kept of one attempt where its step says nothing", "64MiB")
     priority_weight: float = _setting(_DURATION, "waiting time that one point of priority is worth", "10m")
     local_steps: str = _setting(

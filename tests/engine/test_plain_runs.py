@@ -10,6 +10,8 @@ from windlass.engine.dispatching import limit_queue
 from windlass.store.sqlite import SqliteStore
 
 _FEATURES = (
+    "sla",
+    "step_cache",
     "limit_key",
     "rate_starts",
     "rate_limits",

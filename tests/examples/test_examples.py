@@ -113,6 +113,8 @@ RUNS: Final = (
         env={"GREETING": "swordfish-42"},
     ),
     Expected("wait.yaml", _all(_DONE, "switch", "settle", "check"), ("switched", "settled")),
+    Expected("sla.yaml", _all(_DONE, "work")),
+    Expected("cache.yaml", _all(_DONE, "extract", "count"), ("working for a while", "42 rows"), outputs={"rows": 42}),
     Expected("timeout.yaml", {"hang": "timeout", "after": _DONE}, ("cleaned up after timeout",), state="failed"),
     Expected("process.yaml", _all(_DONE, "show-limits", "no-shell"), ("64", "10", "blue", "/tmp", "$HOME; * `date`")),  # noqa: S108 - a folder that is there
     Expected(

@@ -40,6 +40,5 @@ def test_each_thing_is_named_once_with_its_first_place() -> None:
         (("parameters", "b", "secret"), "sealed storage of secret parameters"),
         (("steps", 0, "env", "A"), "secret://vault"),
         (("steps", 1, "type"), "container.docker"),
-        (("steps", 1, "cache"), "cache"),
     ]
     assert not_acted_on(content) == [(("metadata", "kueue"), "kueue"), (("steps", 0, "replaySafe"), "replaySafe")]

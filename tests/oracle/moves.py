@@ -34,7 +34,10 @@ def illegal_moves(run: RunPicture) -> Iterator[str]:
     yield from _order_of_all(run)
     for task in range(run.layout.size):
         told = [event.type for event in run.events if event.task == task]
-        if task in run.final and run.final[task].kept_from is not None:
+        cached = task in run.final and run.final[task].reason == "cached"
+        if cached is not ("task.cached" in told):
+            yield f"O5 {run.name}, task {task}: its reason and its events disagree about the step cache: {told}"
+        if task in run.final and run.final[task].kept_from is not None and not cached:
             if told != ["task.kept"]:
                 yield f"O5 {run.name}, task {task}: it was kept, and its events are {told}"
             continue

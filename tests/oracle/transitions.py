@@ -28,7 +28,9 @@ _WATCH = (
         "CREATE TEMP TRIGGER task_ends AFTER INSERT ON main.tasks WHEN NEW.kept_from IS NULL "
         "AND NOT EXISTS (SELECT 1 FROM archived_runs a WHERE a.run_id = NEW.run_id) AND NOT EXISTS ("
         "SELECT 1 FROM removed_tasks r JOIN moves m ON m.kind = 'task' AND m.old = r.state AND m.new = NEW.state "
-        "WHERE r.run_id = NEW.run_id AND r.task = NEW.task) "
+        "WHERE r.run_id = NEW.run_id AND r.task = NEW.task "
+        # What was not started completes with an earlier result alone.
+        "AND NOT (r.state = 'queued' AND NEW.state = 'completed' AND coalesce(NEW.reason, '') <> 'cached')) "
         "BEGIN INSERT INTO wrong_moves SELECT 'task', coalesce((SELECT state FROM removed_tasks r "
         "WHERE r.run_id = NEW.run_id AND r.task = NEW.task), 'nothing'), NEW.state; END"
     ),

@@ -41,6 +41,7 @@ generate-job | windlass exec -
 @click.option("--priority", help="critical, high, normal, low, or a number from 1 to 15.")
 @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="A label of the run.")
 @click.option("--note", help="A note on the run.")
+@click.option("--no-cache", is_flag=True, help="Take no earlier results of steps with cache; the new ones are kept.")
 @click.option("--logs", is_flag=True, help="On a terminal too, print the output of the steps, above the picture.")
 def command(
     session: Session,
@@ -51,6 +52,7 @@ def command(
     priority: str | None,
     label: tuple[str, ...],
     note: str | None,
+    no_cache: bool,
     logs: bool,
 ) -> int:
     """Run a manifest here and now, with live progress. FILE is a file with one job, or - for standard input.
@@ -70,7 +72,8 @@ def command(
         "folder": str(folder),
         **parameters_of(param, params),
     }
-    given = {"priority": priority, "labels": pairs(label, "label") or None, "note": note}
+    labels = pairs(label, "label") or None
+    given = {"priority": priority, "labels": labels, "note": note, "noCache": no_cache or None}
     body |= {name: value for name, value in given.items() if value is not None}
     return _Execution(session, body, logs=logs).run()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from windlass.clock import micros
+from windlass.engine.cache_upkeep import tidy_cache
 from windlass.engine.engine import Engine
 from windlass.engine.listening import settle_all
 from windlass.engine.moving_files import copy_files, drop_moved, remove_files, tidy_files
@@ -91,6 +92,7 @@ async def _swept(engine: Engine, limit: int | None) -> Swept:
             await _drop_files(engine)
             await _end(engine, archive, swept)
             await _tidy(engine)
+            await tidy_cache(engine)
     return swept
 
 

@@ -79,7 +79,7 @@ class Attempt:
         """Keep the artifacts and the rest of the log; return what the attempt leaves, without secrets."""
         await self.progress.flush()
         kept, outcome = await self._keep_artifacts(outcome)
-        outcome = await self._without_secrets(outcome)
+        masked = await self._without_secrets(outcome)
         totals = await self.log.close()
         if totals.lost and totals.failure is not None:
             _log.warning(
@@ -94,7 +94,7 @@ class Attempt:
             chunks=totals.chunks,
             unsaid=totals.unsaid,
         )
-        return Ended(outcome, usage, kept)
+        return Ended(masked, usage, kept, hid=masked != outcome)
 
     async def _keep_artifacts(self, outcome: Outcome) -> tuple[tuple[KeptFile, ...], Outcome]:
         """Copy the files that the step names or has put into its artifact folder; over a limit the step fails."""

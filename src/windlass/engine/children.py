@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from windlass.clock import micros
 from windlass.engine.book import Book
 from windlass.engine.engine import Engine
 from windlass.engine.families import root_below
 from windlass.engine.shapes import secret_names
 from windlass.engine.starting import checked, prepare, prepared_revision
+from windlass.engine.step_cache import NO_CACHE
 from windlass.engine.step_context import task_id
 from windlass.engine.submission import Prepared, Submission, accept, expansion_of
 from windlass.engine.tracing import trace_below
@@ -66,6 +69,7 @@ def _start(book: Book, engine: Engine, row: Held, child: ChildRun) -> Started:
         parent_id=book.run_id,
         root_id=root,
         cascade=child.cascade,
+        no_cache=bool(parent.trigger and orjson.loads(parent.trigger).get(NO_CACHE)),
     )
     expansion = expansion_of(engine, prepared.job, submission)
     (accepted,) = accept(tx, engine, prepared, [submission], [expansion])

@@ -51,6 +51,8 @@ class Claim:
     limited: bool = False
     #: True where the matrix of the step turned out empty: there is nothing to do.
     empty: bool = False
+    #: Why no earlier result was taken for it, of a step whose results are kept.
+    cache: dict[str, Any] | None = None
     #: Results of the steps before it that it reads, by name.
     results: Mapping[str, StepResult] = field(default_factory=dict)
 

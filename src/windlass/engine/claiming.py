@@ -15,6 +15,7 @@ from windlass.engine.rating import note_starts
 from windlass.engine.serving import Serving
 from windlass.engine.setting_aside import set_aside
 from windlass.model.state import joint_state
+from windlass.model.step_cache import UNASKED
 from windlass.store import hot_sqlite as hot
 from windlass.store.rows import NewFact, Ready
 from windlass.store.transaction import Transaction, is_trouble
@@ -38,7 +39,7 @@ def take(
     held: list[Ready] = []
     for row, claim in _claims(tx, engine, rows):
         claims.append(claim)
-        if claim.empty or claim.step.when is not None:
+        if claim.empty or claim.step.when is not None or claim.step.cache is not None:
             held.append(row)
         else:
             claim.started_at = tx.now
@@ -90,7 +91,9 @@ def start(tx: Transaction, engine: Engine, claim: Claim, worker: str) -> bool:
     if first:
         hot.runs_started(tx, [claim.run_id])
     types = "run.started,task.started" if first else "task.started"
-    hot.insert_facts(tx, [NewFact(types, claim.run_id, claim.task, tx.now, _data(worker, claim.attempt))])
+    if claim.cache is not None and claim.cache["missed"] not in UNASKED:
+        types = types.replace("task.started", "task.cache_missed,task.started")
+    hot.insert_facts(tx, [NewFact(types, claim.run_id, claim.task, tx.now, _data(worker, claim.attempt, claim.cache))])
     return True
 
 
@@ -111,8 +114,9 @@ def _tell(tx: Transaction, worker: str, rows: Sequence[Ready]) -> None:
     hot.insert_facts(tx, facts)
 
 
-def _data(worker: str, attempt: int) -> str:
-    return orjson.dumps({"attempt": attempt, "worker": worker}).decode()
+def _data(worker: str, attempt: int, cache: Mapping[str, Any] | None = None) -> str:
+    data: dict[str, Any] = {"attempt": attempt, "worker": worker}
+    return orjson.dumps(data if cache is None else {**data, "cache": cache}).decode()
 
 
 def _claim(tx: Transaction, engine: Engine, row: Ready, job: CompiledJob) -> Claim:

@@ -16,6 +16,7 @@ from windlass.model.definition import Job, TriggerRule
 from windlass.model.graph import StepGraph, step_graph
 from windlass.model.rates import Rate, Takes, stated, takes_of
 from windlass.model.rendering import CompiledStep, compile_step
+from windlass.model.step_cache import KeyTexts, key_texts
 from windlass.store.revisions import revision
 from windlass.store.transaction import Transaction
 
@@ -42,6 +43,8 @@ class CompiledJob:
     stated: Mapping[str, Rate] = field(default_factory=dict)
     #: Steps compiled for rendering, made when they are first needed.
     _steps: dict[int, CompiledStep] = field(default_factory=dict, repr=False)
+    #: `cache.key` of steps, compiled when they are first needed.
+    _keys: dict[int, KeyTexts] = field(default_factory=dict, repr=False)
     #: Numbers of steps by name, made when they are first needed.
     _numbers: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -56,6 +59,13 @@ class CompiledJob:
             found = self._steps[number] = compile_step(step, spec)
         return found
 
+    def key_texts(self, number: int) -> KeyTexts:
+        """Return `cache.key` of a step, ready to be evaluated. Raises ExpressionError where it cannot be read."""
+        found = self._keys.get(number)
+        if found is None:
+            found = self._keys[number] = key_texts(self.job.steps[number])
+        return found
+
     def named(self, number: int, catalog: StepCatalog) -> frozenset[int]:
         """Return the steps whose results the expressions of a step name.
 
@@ -65,6 +75,8 @@ class CompiledJob:
             self._numbers.update({_spelled(name): other for other, name in enumerate(self.graph.names)})
         try:
             names = self.step(number, catalog).references.steps
+            if self.job.steps[number].cache is not None:
+                names |= self.key_texts(number).references.steps
         except WindlassError:
             return frozenset()
         return frozenset(self._numbers[_spelled(name)] for name in names if _spelled(name) in self._numbers)

@@ -15,10 +15,11 @@ from windlass.engine.event_waits import begin_event_wait
 from windlass.engine.following import Consequences, end_if_done, fill, follow
 from windlass.engine.report import Report
 from windlass.engine.setting_aside import set_aside
+from windlass.engine.step_cache import keep_result, note_taken
 from windlass.engine.stopping import stop_rest
 from windlass.ids import id_text
 from windlass.model.ending import Circumstances, Ending, decide_ending, losses_in_row
-from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, Waiting
+from windlass.model.outcome import Cached, Cancelled, Completed, Failed, Outcome, Skipped, Waiting
 from windlass.model.storable import storable
 from windlass.store import hot_sqlite as hot
 from windlass.store.artifacts import keep_artifacts
@@ -39,7 +40,9 @@ def settle_reports(tx: Transaction, engine: Engine, reports: Sequence[Report]) -
         outcome = storable(reported.outcome)
         report = reported if outcome is reported.outcome else replace(reported, outcome=outcome)
         plain = (
-            type(outcome) is Completed and outcome.branches is None and not (report.artifacts or report.usage.unsaid)
+            type(outcome) is Completed
+            and outcome.branches is None
+            and not (report.artifacts or report.usage.unsaid or report.keep)
         )
         (quick if plain and report.single else others).append(report)
     if quick and apart(tx, partial(_complete_together, tx, quick)) is not None:
@@ -103,7 +106,7 @@ def _stands(row: Held, report: Report) -> bool:
     """Say whether the claim behind a report still holds its row, and the report can be true of it."""
     if row.fence != report.fence or row.worker_id is None:
         return False
-    return row.state == "running" or isinstance(report.outcome, Skipped | Failed)
+    return row.state == "running" or isinstance(report.outcome, Skipped | Failed | Cached)
 
 
 def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> None:
@@ -203,6 +206,11 @@ def record_final(book: Book, engine: Engine, row: Held, report: Report, ending: 
     types = f"task.{ending.state}"
     consequences = Consequences()
     data: dict[str, Any] = {"attempt": final.attempt} | _chunks(report)
+    if ending.state == "completed" and isinstance(report.outcome, Cached):
+        note_taken(tx, row.run_id, row.task, book.job.project, report.outcome)
+        types, data["from"] = f"task.cached,{types}", id_text(report.outcome.origin)
+    elif ending.state == "completed" and report.keep is not None and isinstance(report.outcome, Completed):
+        keep_result(tx, engine, row.run_id, report.keep, report.outcome, report.artifacts)
     if ending.reason:
         data["reason"] = ending.reason
     if final.exit_code is not None:

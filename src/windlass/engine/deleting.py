@@ -13,6 +13,7 @@ from windlass.ids import id_text
 from windlass.model.state import RUN_FINAL
 from windlass.store import hot_sqlite as hot
 from windlass.store import relations
+from windlass.store.step_cache import forget_runs
 from windlass.store.transaction import Transaction
 
 #: Runs looked at in one unit of work.
@@ -78,4 +79,5 @@ def _let_go(tx: Transaction, family: list[bytes]) -> bool:
     if relations.has_live_parent(tx, family[0]):
         return False
     relations.let_go(tx, family)
+    forget_runs(tx, family)
     return True

@@ -54,6 +54,7 @@ async def execute(
         traceparent=start.traceparent,
         idempotency_key=start.idempotency_key,
         revision=prepared.job.number,
+        no_cache=start.no_cache,
         asked=start.asked(manifest=_digest(text), folder=folder),
     )
     accepted = (await submit(engine, prepared, [submission]))[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -23,6 +24,7 @@ from windlass.store import places
 from windlass.store import runs as stored
 from windlass.store.event_waits import waits_of
 from windlass.store.places import QueuePlace
+from windlass.store.step_cache import misses
 from windlass.store.tasks import TaskRow, tasks_of
 from windlass.store.transaction import Transaction
 
@@ -65,13 +67,15 @@ def _facts(tx: Transaction, engine: Engine, row: Any, job: CompiledJob, step: in
     found = {} if row.state in RUN_FINAL else _places(tx, engine, row.id, (0, layout.size - 1), span)
     last = places.last_outcomes(tx, row.id)
     waits = {} if row.state in RUN_FINAL else waits_of(tx, row.id)
+    cached = any(one.cache is not None for one in job.job.steps)
+    missed = dict(misses(tx, row.id)) if cached else {}
     tasks = []
     for one in tasks_of(tx, row.id):
         number = one.task if fan is None else fan.step_number(one.task)
         cell = None if fan is None else fan.cell(one.task)
-        tasks.append(
-            _task(one, number, "" if cell is None else cell.key, job, last, found.get(one.task), waits.get(one.task))
-        )
+        key, place = "" if cell is None else cell.key, found.get(one.task)
+        facts = _task(one, number, key, job, last, place, waits.get(one.task))
+        tasks.append(replace(facts, cache=missed[one.task]) if missed.get(one.task) else facts)
     error = {} if row.error is None else orjson.loads(row.error)
     asked = places.cancel_request(tx, row.id) if row.cancel_requested_at is not None else None
     return RunFacts(
@@ -134,6 +138,7 @@ def _task(
         retried=definition.retry.on,
         event=None if event is None else orjson.loads(event),
         last_outcome=last.get(row.task),
+        kept_from=None if row.kept_from is None else id_text(row.kept_from),
         place=place,
     )
 

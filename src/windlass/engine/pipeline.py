@@ -25,6 +25,7 @@ from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.secret import Secrets, SecretUnavailable
 from windlass.engine.shapes import secret_names
 from windlass.engine.shortage import Shortage
+from windlass.engine.step_cache import Wanted, offer_result, take_result, wanted_result
 from windlass.engine.step_context import expression_context
 from windlass.engine.subject import work_on
 from windlass.engine.tracing import enter_trace
@@ -106,12 +107,12 @@ class Pipeline:
             if light is not None:
                 ended = await self._light_attempt(claim, parameters, light, stop)
             else:
-                early = self._decide(claim, parameters)
+                early, wanted = await self._early(claim, parameters)
                 if early is not None:
-                    return self._report(claim, Ended(early))
+                    return self._report(claim, early)
                 if claim.started_at is None and not await self._start(claim, stop):
                     return None
-                ended = await self._attempt(claim, parameters, stop)
+                ended = await self._attempt(claim, parameters, stop, wanted)
         except Exception as error:  # noqa: BLE001 - a defect ends this attempt, never the worker
             _log.exception("An attempt of %s failed in an unexpected way", claim.step.name)
             message = f"An unexpected {type(error).__name__} in Windlass itself; the worker's log has the details."
@@ -171,24 +172,47 @@ class Pipeline:
             return None
         try:
             compiled = claim.job.step(claim.step_number, self._engine.catalog)
-            secrets = [str(parameters[name]) for name in secret_names(claim.job) if name in parameters]
-            with masked_errors(Masker(secrets)):
+            with masked_errors(_masker(claim, parameters)):
                 if compiled.decide(expression_context(claim, parameters)):
                     return None
         except ExpressionError as error:
             return _expression(error)
         return Skipped(f"when: {claim.step.when} is false")
 
-    async def _attempt(self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal) -> Ended:
+    async def _early(self, claim: Claim, parameters: Mapping[str, Any]) -> tuple[Ended | None, Wanted | None]:
+        """Return the end of a task that needs no work, and by what the result of one that does is to be kept."""
+        decided = self._decide(claim, parameters)
+        if decided is not None or claim.step.cache is None:
+            return None if decided is None else Ended(decided), None
+        try:
+            with masked_errors(_masker(claim, parameters)):
+                wanted = wanted_result(self._engine, claim, parameters)
+        except ExpressionError as error:
+            return Ended(_expression(error)), None
+        if wanted is None:
+            return None, None
+        try:
+            found = await self._queue.recall(wanted)
+        except Unavailable as error:
+            _log.warning("No result of %s was looked for: %s", claim.step.name, error)
+            return None, wanted
+        if isinstance(found, dict):
+            claim.cache = found
+            return None, wanted
+        return await take_result(self._engine, self._shop.artifacts, claim, found), wanted
+
+    async def _attempt(
+        self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal, wanted: Wanted | None
+    ) -> Ended:
         """Run a started attempt and return what it leaves; while the machine cannot begin anything it waits."""
         with self._shop.shortage.spell(stop) as spell:
             while True:
-                ended = await self._try(claim, parameters, stop)
+                ended = await self._try(claim, parameters, stop, wanted)
                 # What was said to the log stands there: another try would number its chunks anew.
                 if not _is_short(ended.outcome) or ended.usage.chunks or not await spell.pause(ended.outcome.message):
                     return ended
 
-    async def _try(self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal) -> Ended:
+    async def _try(self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal, wanted: Wanted | None) -> Ended:
         """Run a started attempt and return what it leaves, masked."""
         try:
             step_type = self._shop.types.get(claim.step.type)
@@ -205,7 +229,10 @@ class Pipeline:
         stop.listen(lambda: _hasten(attempt.context, stop, self._engine.settings.lease))
         try:
             working = step_type.run(attempt.context, attempt.config)
-            return await attempt.close(await self._within_timeout(claim, working))
+            ended = await attempt.close(await self._within_timeout(claim, working))
+            if wanted is not None:
+                await offer_result(self._engine, self._shop.artifacts, ended, wanted, attempt.masker)
+            return ended
         finally:
             await attempt.remove()
 
@@ -266,6 +293,11 @@ def _sentence(error: WindlassError | OSError) -> str:
     if isinstance(error, OSError):
         return f"The files of the attempt cannot be made: {error.strerror or error}."
     return str(error)
+
+
+def _masker(claim: Claim, parameters: Mapping[str, Any]) -> Masker:
+    """Return what masks the secret parameters of a run as they were given."""
+    return Masker([str(parameters[name]) for name in secret_names(claim.job) if name in parameters])
 
 
 def _expression(error: ExpressionError) -> Failed:

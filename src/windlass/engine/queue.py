@@ -16,10 +16,12 @@ from windlass.engine.progressing import note_progress
 from windlass.engine.recovery import settle_worker
 from windlass.engine.report import Report
 from windlass.engine.serving import Serving, what_to_serve
+from windlass.engine.step_cache import Missed, Wanted, look_up
 from windlass.errors import Unavailable
 from windlass.store import dispatch, workers
 from windlass.store import hot_sqlite as hot
 from windlass.store.logs import NewChunk, append_chunks
+from windlass.store.step_cache import CacheEntry
 from windlass.store.transaction import Transaction
 
 
@@ -55,6 +57,10 @@ class Queue(Protocol):
 
     async def start(self, claim: Claim) -> bool:
         """Start a task that was only claimed; False where the claim no longer stands."""
+        ...
+
+    async def recall(self, wanted: Wanted) -> CacheEntry | Missed:
+        """Return the kept result of a task by its content, or why there is none that may be taken."""
         ...
 
     async def append(self, chunks: Sequence[NewChunk]) -> int:
@@ -111,6 +117,10 @@ class StoreQueue:
     async def start(self, claim: Claim) -> bool:
         """Start a task that was only claimed; see `Queue.start`."""
         return await self._engine.store.run(start, self._engine, claim, self._face.name)
+
+    async def recall(self, wanted: Wanted) -> CacheEntry | Missed:
+        """Return the kept result of a task; see `Queue.recall`."""
+        return await self._engine.store.read(look_up, wanted)
 
     async def append(self, chunks: Sequence[NewChunk]) -> int:
         """Keep output; see `Queue.append`."""

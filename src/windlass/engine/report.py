@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 
 from windlass.engine.claim import Claim
 from windlass.model.outcome import Outcome
 from windlass.store.rows import Held
+
+if TYPE_CHECKING:
+    from windlass.engine.step_cache import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Report:
     single: bool = False
     #: Files that were kept, under their names.
     artifacts: tuple[KeptFile, ...] = ()
+    #: By what its result is to be kept for later tasks.
+    keep: Wanted | None = None
     queued_at: int | None = None
     first_started_at: int | None = None
 
@@ -70,6 +76,10 @@ class Ended:
     outcome: Outcome
     usage: Usage = NO_USAGE
     artifacts: tuple[KeptFile, ...] = ()
+    #: True where a secret was masked in what it gave.
+    hid: bool = False
+    #: By what its result is to be kept for later tasks.
+    keep: Wanted | None = None
 
 
 def report_on(claim: Claim, ended: Ended, *, worker: str, finished_at: int) -> Report:
@@ -90,6 +100,7 @@ def report_on(claim: Claim, ended: Ended, *, worker: str, finished_at: int) -> R
         finished_at=finished_at,
         usage=ended.usage,
         artifacts=ended.artifacts,
+        keep=ended.keep,
         single=claim.single and not claim.limited and not step.branch and step.trigger_rule != "always",
         queued_at=claim.queued_at,
         first_started_at=claim.first_started_at,

@@ -18,6 +18,7 @@ from windlass.engine.families import root_below
 from windlass.engine.jobs import find_job, find_revision, split_reference
 from windlass.engine.once import earlier_run, request
 from windlass.engine.reading import get_run, named_run
+from windlass.engine.step_cache import NO_CACHE
 from windlass.engine.submission import Accepted, Prepared, Submission, accept, expansion_of, submit
 from windlass.errors import Conflict, InvalidDocument, LimitExceeded, NotFound, UserError
 from windlass.ids import id_text
@@ -70,6 +71,8 @@ class Start:
     parent: str | None = None
     #: Whether it is cancelled with its parent.
     cascade: bool = True
+    #: Whether its steps take no earlier results from the step cache.
+    no_cache: bool = False
 
     def asked(self, **more: Any) -> dict[str, Any]:
         """Return what was asked for as it was said, and `more`: what an idempotency key stands for."""
@@ -85,6 +88,7 @@ class Start:
             note=self.note,
             depends_on=self.depends_on,
             **({"parent": [self.parent, self.cascade]} if self.parent else {}),
+            **({NO_CACHE: True} if self.no_cache else {}),
             **more,
         )
 
@@ -124,6 +128,7 @@ async def _form(engine: Engine, start: Start) -> Submission:
         parent_id=parent[0],
         root_id=parent[1],
         cascade=start.cascade or parent[0] is None,
+        no_cache=start.no_cache,
     )
 
 

@@ -15,6 +15,7 @@ from windlass.engine.entering import Entry, enter, entered, waiting_time
 from windlass.engine.keeping import take_over
 from windlass.engine.once import request, run_under_key, stand_for
 from windlass.engine.punctuality import promise
+from windlass.engine.step_cache import NO_CACHE
 from windlass.engine.tracing import with_trace
 from windlass.errors import Conflict, NotFound, UserError
 from windlass.ids import id_text
@@ -59,6 +60,8 @@ class Submission:
     root_id: bytes | None = None
     #: Whether it is cancelled with its parent.
     cascade: bool = True
+    #: Whether its steps take no earlier results from the step cache; theirs are kept all the same.
+    no_cache: bool = False
     #: Runs that must end before it begins.
     depends_on: Sequence[Dependency] = ()
     #: Tasks that take the results of an earlier run's over instead of being worked for, and that run.
@@ -238,7 +241,8 @@ def _run(
         engine.room.require()
     job = prepared.job
     definition = job.job
-    trigger = with_trace(submission.trigger, submission.traceparent)
+    said = {**(submission.trigger or {}), NO_CACHE: True} if submission.no_cache else submission.trigger
+    trigger = with_trace(said, submission.traceparent)
     asked_at = submission.scheduled_at if submission.delay is None else tx.now + micros(submission.delay)
     scheduled = asked_at is not None and asked_at > tx.now
     due = asked_at if scheduled and asked_at is not None else tx.now
@@ -352,9 +356,11 @@ def _joined(ranges: list[list[int]]) -> list[list[int]]:
 
 def _asked(job: CompiledJob, submission: Submission) -> Mapping[str, Any]:
     """Return what an idempotency key of the submission stands for."""
-    parent: dict[str, Any] = {}
+    more: dict[str, Any] = {}
     if submission.parent_id is not None:
-        parent["parent"] = [id_text(submission.parent_id), submission.cascade]
+        more["parent"] = [id_text(submission.parent_id), submission.cascade]
+    if submission.no_cache:
+        more[NO_CACHE] = True
     return submission.asked or request(
         job.alias,
         parameters=submission.parameters,
@@ -366,7 +372,7 @@ def _asked(job: CompiledJob, submission: Submission) -> Mapping[str, Any]:
         note=submission.note,
         depends_on=[f"{id_text(one.run_id)}:{one.condition}" for one in submission.depends_on],
         again=(submission.trigger or {}).get("run"),
-        **parent,
+        **more,
     )
 
 

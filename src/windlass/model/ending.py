@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from windlass.model.definition import Step
-from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
+from windlass.model.outcome import Cached, Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
 from windlass.model.retry import QUARANTINE_AFTER, decide_retry
 from windlass.model.state import AttemptOutcome, TaskState
 
@@ -56,7 +56,7 @@ def losses_in_row(before: int, outcome: Outcome) -> int:
 def decide_ending(step: Step, outcome: Outcome, facts: Circumstances) -> Ending:
     """Say what an attempt of `step` that ended with `outcome` means for its task."""
     if isinstance(outcome, Completed):
-        return Ending("completed", "completed")
+        return _completed(step, outcome, facts)
     if isinstance(outcome, Skipped):
         return Ending(None, "skipped", outcome.reason)
     if isinstance(outcome, Cancelled | Waiting) and facts.stop is not None:
@@ -69,6 +69,12 @@ def decide_ending(step: Step, outcome: Outcome, facts: Circumstances) -> Ending:
     if isinstance(outcome, Failed) and outcome.kind == "lost":
         return _lost(step, outcome, facts)
     return _failed(step, outcome, facts)
+
+
+def _completed(step: Step, outcome: Completed, facts: Circumstances) -> Ending:
+    if not isinstance(outcome, Cached):
+        return Ending("completed", "completed")
+    return Ending(None, "completed", "cached") if facts.stop is None else _stopped(step, facts.stop)
 
 
 def _stopped(step: Step, stop: str) -> Ending:

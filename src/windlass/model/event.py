@@ -23,6 +23,8 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 | `task.waiting` | the attempt gave its slot back and waits | `reason`, `until` |
 | `task.lost` | the worker of an attempt is gone | `attempt`, `worker` |
 | `task.late` | a worker reported an attempt that was no longer its own; nothing else changed | `attempt`, `outcome` |
+| `task.cached` | an earlier result of the same content was taken for it; it completed with that | `from` |
+| `task.cache_missed` | there was none that could be taken, and an attempt was started | `cache` |
 | `task.kept` | its result is that of an earlier run, which was resumed | `from` |
 | `task.completed` `task.failed` `task.skipped` `task.cancelled` `task.timeout` | it ended | `attempt`, `chunks` |
 """
@@ -64,6 +66,8 @@ TASK_EVENTS = frozenset(
         "task.waiting",
         "task.lost",
         "task.late",
+        "task.cached",
+        "task.cache_missed",
         "task.kept",
         "task.completed",
         "task.failed",

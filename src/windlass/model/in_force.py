@@ -13,7 +13,7 @@ Path = tuple[str | int, ...]
 #: Fields of a job whose engine has not landed.
 JOB_FIELDS: Final = ("callbacks",)
 #: Fields of a step whose engine has not landed.
-STEP_FIELDS: Final = ("targets", "cache")
+STEP_FIELDS: Final = ("targets",)
 #: Types of triggers that start nothing yet.
 TRIGGERS: Final = ("cron", "http", "event")
 #: Sources of secrets that cannot be asked yet.

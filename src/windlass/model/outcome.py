@@ -23,6 +23,15 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True)
+class Cached(Completed):
+    """The step was not worked for: an earlier result of the same content stands for its own."""
+
+    #: The key that it was found under, and the run that worked for it.
+    key: str = ""
+    origin: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The step failed; `retry` decides whether it is tried again."""
 

@@ -130,7 +130,7 @@ def compile_step(step: Step, spec: StepSpec) -> CompiledStep:
     return CompiledStep(
         problems=tuple(compiler.problems),
         names=names,
-        references=_references(names, compiler.secrets),
+        references=references_of(names, compiler.secrets),
         is_constant=not compiler.expressions and not compiler.secrets,
         _when=when,
         _config=config,
@@ -150,7 +150,7 @@ def parse_when(text: str) -> Expression:
     raise ExpressionError("`when` is one expression: ${{ ... }} and nothing beside it")
 
 
-def _references(names: tuple[Named, ...], secrets: list[str]) -> References:
+def references_of(names: tuple[Named, ...], secrets: list[str]) -> References:
     """Return what `names` name, by kind."""
     parameters: set[str] = set()
     steps: set[str] = set()

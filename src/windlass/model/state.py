@@ -40,7 +40,7 @@ RUN_MOVES: Final[dict[str, frozenset[str]]] = {
 TASK_MOVES: Final[dict[str, frozenset[str]]] = {
     "pending": frozenset({"queued", "scheduled", "skipped", "cancelled", "timeout"}),
     "scheduled": frozenset({"queued", "pending", "skipped", "cancelled", "timeout"}),
-    "queued": frozenset({"running", "waiting", "pending", "skipped", "failed", "cancelled", "timeout"}),
+    "queued": frozenset({"running", "waiting", "pending", "completed", "skipped", "failed", "cancelled", "timeout"}),
     "running": frozenset({"completed", "failed", "scheduled", "queued", "waiting", "skipped", "cancelled", "timeout"}),
     "waiting": frozenset({"queued", "scheduled", "completed", "failed", "skipped", "cancelled", "timeout"}),
     "completed": frozenset(),

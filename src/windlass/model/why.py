@@ -73,6 +73,10 @@ class TaskFacts:
     #: How the attempt before ended, of a task that is to be tried again.
     last_outcome: str | None = None
     place: Place | None = None
+    #: The run whose result it took.
+    kept_from: str | None = None
+    #: Why it took none from the step cache: `{missed, ...}`.
+    cache: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +203,16 @@ class _Reader:
         self._depth -= 1
         return found
 
+    def _ran(self, task: TaskFacts) -> list[Cause]:
+        """Say why a step that could have taken an earlier result did not."""
+        if not task.cache:
+            return []
+        facts = dict(task.cache)
+        missed = facts.pop("missed")
+        parts = ", ".join(_PARTS.get(name, name) for name in facts.get("differs", ()))
+        message = _MISSED.get(missed, "No earlier result could be taken").format(run=facts.get("from"), parts=parts)
+        return [cause("cache_missed", f"{message}.", missed=missed, **facts)]
+
     def _task(self, task: TaskFacts) -> Cause:
         step = self.run.graph.names[task.step]
         key = f" [{task.key}]" if task.key else ""
@@ -257,6 +271,7 @@ class _Reader:
         message = f'Attempt {task.attempt} of {task.max_attempts} runs on worker "{task.worker}".'
         facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "startedAt": _time(task.started_at)}
         found = [cause("attempt", message, worker=task.worker, **facts)]
+        found += self._ran(task)
         if task.stop is not None:
             found.append(cause("stopping", f"It is asked to stop: {_STOPS.get(task.stop, task.stop)}.", why=task.stop))
         return found
@@ -273,10 +288,14 @@ class _Reader:
         if task.branches is not None:
             chosen = ", ".join(f'"{name}"' for name in task.branches) or "none of the steps after it"
             return [cause("chose", f"It chose {chosen}.", chosen=list(task.branches))]
+        if task.reason == "cached":
+            message = f"It was not run: run {task.kept_from} had worked for a result of the same content."
+            return [cause("cached", message, **{"from": task.kept_from})]
         if not task.attempt:
             return [cause(task.reason or "kept", "It was not run: its result was there already.")]
         message = f"Attempt {task.attempt} of {task.max_attempts} completed."
-        return [cause("attempt", message, attempt=task.attempt, maxAttempts=task.max_attempts, exitCode=task.exit_code)]
+        facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "exitCode": task.exit_code}
+        return [cause("attempt", message, **facts), *self._ran(task)]
 
     def skipped(self, task: TaskFacts) -> list[Cause]:
         reason = task.reason or "skipped"
@@ -358,6 +377,23 @@ _IS: Final = {
     "skipped": "was skipped",
     "cancelled": "was cancelled",
     "timeout": "ran out of time",
+}
+#: Why no earlier result was taken, and what the parts of a key are called.
+_MISSED: Final = {
+    "nothing_kept": "No earlier result of the step was kept",
+    "differs": "The newest kept result, of run {run}, has another content: {parts}",
+    "expired": "The kept result of the same content, of run {run}, is too old",
+    "damaged": "The kept result of the same content is damaged",
+    "unreadable": "The files of the kept result, of run {run}, cannot be had",
+    "not_asked": "It was asked to take no earlier result",
+    "secret": "It is given a secret by its value, so no result of it is kept or taken",
+}
+_PARTS: Final = {
+    "step": "the step itself",
+    "version": "cache.version",
+    "key": "cache.key",
+    "matrix": "its cell",
+    "outputs": "outputs of the steps before it",
 }
 _WAS: Final = {"failed": "failed", "timeout": "ran out of time", "lost": "was lost with its worker"}
 _CAUSES: Final[Mapping[str, Any]] = {

@@ -278,6 +278,7 @@ def options_of(
     note: str | None = None,
     correlation_id: str | None = None,
     depends_on: Iterable[Run[Any] | str | tuple[Run[Any] | str, str]] = (),
+    no_cache: bool = False,
     **unknown: Any,
 ) -> Options:
     """Return the options of a submission.
@@ -285,7 +286,8 @@ def options_of(
     `priority` is critical, high, normal, low or 1 to 15; `scheduled_at` and `start_after`, which mean the same, say not
     before when; `key` makes a second submission with the same content return the first one's run, for a day;
     `correlation_id` is the current OpenTelemetry trace unless given; `depends_on` are runs, or their ids, that must end
-    before it begins: with success, or on the condition of a pair such as `(run, "always")` or `(run, "failure")`.
+    before it begins: with success, or on the condition of a pair such as `(run, "always")` or `(run, "failure")`;
+    `no_cache` takes no earlier results of steps with `cache`.
     Raises UserError where one makes no sense.
     """
     from windlass.engine.starting import points  # noqa: PLC0415 - brings in the engine
@@ -309,6 +311,7 @@ def options_of(
         labels=labels,
         note=note,
         depends_on=tuple(_dependency(one) for one in depends_on),
+        no_cache=no_cache,
         correlation_id=trace.trace_id if trace is not None and correlation_id is None else correlation_id,
         traceparent=None if trace is None else str(trace),
     )

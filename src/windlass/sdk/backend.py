@@ -33,6 +33,8 @@ class Options:
     #: Id of the run that starts it, and whether it is cancelled with that.
     parent: str | None = None
     cascade: bool = True
+    #: Whether its steps take no earlier results from the step cache.
+    no_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)

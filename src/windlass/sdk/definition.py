@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import re
 import sys
@@ -21,6 +22,8 @@ from windlass.sdk.values import Taking
 STEP: Final = "execute"
 _ALIAS: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _HUMPS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+#: Digits of the digest that stands for the source of a job.
+_DIGITS: Final = 16
 _ISOLATIONS: Final = ("process", "thread", "inline")
 
 
@@ -72,6 +75,15 @@ class Definition:
             )
         return chosen
 
+    def _cache(self) -> dict[str, Any]:
+        """Return `cache` of the step; where it names no version, the job's own source is one."""
+        said = dict(self.options.cache) if isinstance(self.options.cache, Mapping) else {}
+        try:
+            source = inspect.getsource(self.target)
+        except (OSError, TypeError):
+            return said  # typed at a prompt
+        return {"version": hashlib.sha256(source.encode()).hexdigest()[:_DIGITS], **said}
+
     @property
     def _move(self) -> str:
         """Advice for code that cannot be imported."""
@@ -95,6 +107,8 @@ class Definition:
             step["timeout"] = seconds(options.timeout, f'Job "{self.alias}": timeout')
         if options.on_worker_lost != "fail":
             step["onWorkerLost"] = options.on_worker_lost
+        if options.cache is not False:
+            step["cache"] = self._cache()
         manifest: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Job",
@@ -103,6 +117,8 @@ class Definition:
             "priority": options.priority,
             "steps": [step],
         }
+        if options.sla is not None:
+            manifest["sla"] = dict(options.sla)
         if self.description:
             manifest["description"] = self.description
         if self.taking.parameters is not None:
@@ -135,6 +151,8 @@ def _of_class(job: type[Job[Any, Any]]) -> Definition:
         priority=job.priority,
         isolation=job.isolation,
         on_worker_lost=job.on_worker_lost,
+        cache=job.cache,
+        sla=job.sla,
         labels=job.labels,
     )
     hints = _hints(job.execute)
@@ -156,6 +174,8 @@ def _definition(job: Any, code: Any, options: JobOptions, taking: Taking, hints:
         raise UserError(f"{job.__qualname__}: isolation is process, thread or inline, not {options.isolation!r}.")
     if not isinstance(options.retry, RetryPolicy):
         raise UserError(f"{job.__qualname__}: retry is a RetryPolicy, not {options.retry!r}; one start is attempts=1.")
+    if not isinstance(options.cache, bool | Mapping):
+        raise UserError(f"{job.__qualname__}: cache is True, False or a mapping with ttl, not {options.cache!r}.")
     alias, usual = _alias(job, options.name)
     path, importable = _path(job, None if alias == usual else alias)
     text = inspect.getdoc(job)

@@ -25,6 +25,7 @@ from windlass.engine.sending import send_event
 from windlass.engine.shapes import event_shape
 from windlass.engine.starting import checked_each, dependencies, parentage, prepare
 from windlass.engine.statistics import Asked, statistics
+from windlass.engine.step_cache import NO_CACHE
 from windlass.engine.submission import Prepared, Submission, submit_known
 from windlass.engine.watching import events, newest_cursor
 from windlass.errors import Conflict, InvalidDocument, UserError
@@ -79,6 +80,8 @@ class Embedded:
             asked = request(alias, parameters=parameters[0], depends_on=waits, **of_request)
             if parent:
                 asked["parent"] = [parent, cascade]
+            if options.no_cache:
+                asked[NO_CACHE] = True
             earlier = await earlier_run(self._engine, self._project, options.idempotency_key, asked)
             if earlier is not None:
                 return [id_text(earlier)]

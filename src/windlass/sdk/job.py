@@ -56,6 +56,11 @@ class Job(Generic[Ctx, Res]):
     isolation: ClassVar[Isolation | None] = None
     #: What becomes of an attempt whose process is gone; `retry` starts it again.
     on_worker_lost: ClassVar[Literal["fail", "retry"]] = "fail"
+    #: Whether a run takes the result of an earlier one that was given the same: True, or `{"ttl": ..., "version": ...}`
+    #: as a manifest has it. Without a `version` a change of the job's own source counts as one.
+    cache: ClassVar[bool | Mapping[str, Any]] = False
+    #: By when a run should have ended: `{"duration": ..., "completedBy": "06:00"}`; alerts, nothing is stopped.
+    sla: ClassVar[Mapping[str, Any] | None] = None
     labels: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -91,6 +96,8 @@ class JobOptions:
     priority: str | int = "normal"
     isolation: Isolation | None = None
     on_worker_lost: Literal["fail", "retry"] = "fail"
+    cache: bool | Mapping[str, Any] = False
+    sla: Mapping[str, Any] | None = None
     labels: Mapping[str, str] | None = None
 
 
@@ -123,6 +130,8 @@ def job(
     priority: str | int = "normal",
     isolation: Isolation | None = None,
     on_worker_lost: Literal["fail", "retry"] = "fail",
+    cache: bool | Mapping[str, Any] = False,
+    sla: Mapping[str, Any] | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[Given, Out]], FunctionJob[Given, Out]]: ...
 

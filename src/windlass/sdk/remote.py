@@ -294,6 +294,7 @@ def _said(options: Options) -> dict[str, Any]:
         "note": options.note,
         "correlationId": options.correlation_id,
         "dependsOn": list(options.depends_on) or None,
+        "noCache": options.no_cache or None,
         "parent": options.parent,
         "cascade": None if options.parent is None else options.cascade,
     }

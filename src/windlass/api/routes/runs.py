@@ -57,6 +57,7 @@ START: Final = Body(
             "correlationId": {"type": "string", "maxLength": 200},
             "parent": {"type": "string", "description": "the run that starts it"},
             "cascade": {"type": "boolean", "description": "whether it is cancelled with its parent; true unless said"},
+            "noCache": {"type": "boolean", "description": "take no earlier results of its steps; keep the new ones"},
             "dependsOn": {
                 "type": "array",
                 "description": "runs that must end first; the condition is success, always or failure",
@@ -78,7 +79,7 @@ _EXECUTE: Final = Body(
             "folder": {"type": "string", "description": "where its steps start; only on the server's own machine"},
             **{
                 name: START.schema["properties"][name]
-                for name in ("parameters", "parameterTexts", "priority", "labels", "note", "correlationId")
+                for name in ("parameters", "parameterTexts", "priority", "labels", "note", "correlationId", "noCache")
             },
         },
         "file",
@@ -149,6 +150,7 @@ def start_options(data: Any) -> dict[str, Any]:
         "depends_on": data.get("dependsOn", ()),
         "parent": data.get("parent"),
         "cascade": data.get("cascade", True),
+        "no_cache": data.get("noCache", False),
     }
 
 

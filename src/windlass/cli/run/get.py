@@ -20,7 +20,7 @@ from windlass.cli.text import between, clock, duration, local_time, plain, short
 def why(task: Mapping[str, Any]) -> str:
     """Return why a task is in its state, in one line."""
     if task.get("keptFrom"):
-        return f"kept from run {short_id(task['keptFrom'])}"
+        return f"{'cached' if task['reason'] == 'cached' else 'kept'} from run {short_id(task['keptFrom'])}"
     return error_text(task["error"]) or reason_text(task["reason"], task["state"])
 
 

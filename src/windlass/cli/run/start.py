@@ -43,6 +43,7 @@ RUN=$(windlass run start orders --quiet)
 @click.option("--revision", help="Number or tag of a revision of the job; the newest where not given.")
 @click.option("-l", "--label", multiple=True, metavar="KEY=VALUE", help="A label of the run.")
 @click.option("--note", help="A note on the run.")
+@click.option("--no-cache", is_flag=True, help="Take no earlier results of steps with cache; the new ones are kept.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end; status 1 where it does not complete.")
 @reconnect_option()
 def command(session: Session, *, job: str, wait: bool, key: str | None, reconnect: float, **options: Any) -> int:
@@ -55,6 +56,7 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
         "labels": pairs(options["label"], "label") or None,
         "note": options["note"],
         "dependsOn": list(options["after"]) or None,
+        "noCache": options["no_cache"] or None,
     }
     body |= {name: value for name, value in given.items() if value is not None}
     headers = {} if key is None else {"idempotency-key": checked_key(key)}

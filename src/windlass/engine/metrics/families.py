@@ -26,6 +26,13 @@ HISTORY: Final = (
         "Times that a run did not end when the `sla` of its job promises",
         ("job",),
     ),
+    Family("windlass_tasks_cached_total", "counter", "Tasks that took an earlier result of the same content", ("job",)),
+    Family(
+        "windlass_tasks_cache_missed_total",
+        "counter",
+        "Attempts of steps with `cache` that were started because no earlier result could be taken",
+        ("job",),
+    ),
     Family("windlass_attempts_started_total", "counter", "Attempts that were started", ("job",)),
     Family("windlass_attempts_ended_total", "counter", "Attempts that ended, by their outcome", ("job", "outcome")),
     Family("windlass_output_bytes_total", "counter", "Bytes that steps wrote, of attempts that ended", ("job",)),
@@ -62,6 +69,8 @@ STANDING: Final = (
     Family("windlass_workers", "gauge", "Workers that live", ("pool",)),
     Family("windlass_worker_slots", "gauge", "Attempts that the workers that live can run at one time", ("pool",)),
     Family("windlass_worker_slots_used", "gauge", "Slots of theirs that are taken", ("pool",)),
+    Family("windlass_cache_entries", "gauge", "Results of steps that the step cache keeps"),
+    Family("windlass_cache_bytes", "gauge", "Bytes of the files of these results"),
     Family("windlass_events_uncounted", "gauge", "Rows of the event table that counters do not hold yet"),
 )
 #: Of this process since it started.

@@ -167,6 +167,10 @@ def _count_event(history: History, job_id: bytes | None, name: str, number: int)
         history.count("windlass_runs_repaired_total", job_id, by=number)
     elif name == "run.sla_missed":
         history.count("windlass_runs_sla_missed_total", job_id, by=number)
+    elif name == "task.cached":
+        history.count("windlass_tasks_cached_total", job_id, by=number)
+    elif name == "task.cache_missed":
+        history.count("windlass_tasks_cache_missed_total", job_id, by=number)
     elif name == "task.started":
         history.count("windlass_attempts_started_total", job_id, by=number)
     elif name in _TASK_ENDED:

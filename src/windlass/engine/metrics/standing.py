@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from windlass.model.metric import Figures, limited
-from windlass.store import tally, workers
+from windlass.store import step_cache, tally, workers
 from windlass.store.transaction import Transaction
 
 #: Queues and pools that have a label of their own; the rest count together.
@@ -19,7 +19,13 @@ def standing(tx: Transaction, lease: int) -> Figures:
         "windlass_runs": {(row.state,): float(row.number) for row in tally.live_runs(tx)},
         **_queues(tx),
         **_workers(tx, lease),
+        **_cache(tx),
     }
+
+
+def _cache(tx: Transaction) -> Figures:
+    entries, size = step_cache.figures(tx)
+    return {"windlass_cache_entries": {(): float(entries)}, "windlass_cache_bytes": {(): float(size)}}
 
 
 def _queues(tx: Transaction) -> Figures:

@@ -12,6 +12,7 @@ from typing import Final
 
 from windlass.engine.engine import Engine
 from windlass.engine.moving_files import artifacts_folder
+from windlass.engine.step_cache import cache_folder
 from windlass.store import upkeep
 
 #: Seconds between two counts, and how many times as long as counting took.
@@ -36,15 +37,22 @@ class Storekeeper:
 async def count(engine: Engine) -> None:
     """Note how many bytes the database, without what is empty in it, and the files of runs take."""
     pages = await engine.store.read(upkeep.pages)
-    files = await asyncio.to_thread(lambda: sum(_sizes(artifacts_folder(engine))))
+    files = await asyncio.to_thread(
+        lambda: sum(_sizes(artifacts_folder(engine))) + sum(_sizes(cache_folder(engine), alone=True))
+    )
     engine.room.used = files + (0 if pages is None else pages.size - pages.free)
 
 
-def _sizes(folder: Path) -> Iterator[int]:
-    """Yield the sizes of all files below a folder; what is removed meanwhile counts nothing."""
+def _sizes(folder: Path, *, alone: bool = False) -> Iterator[int]:
+    """Yield the sizes of all files below a folder; what is removed meanwhile counts nothing.
+
+    `alone` leaves out files that have another name elsewhere.
+    """
     for place, _, names in os.walk(folder):
         for name in names:
             try:
-                yield Path(place, name).lstat().st_size
+                found = Path(place, name).lstat()
             except OSError:
                 continue
+            if not alone or found.st_nlink == 1:
+                yield found.st_size

@@ -12,6 +12,7 @@ from windlass.model.injection.variables import OURS
 from windlass.model.manifest.config import ConfigChecker
 from windlass.model.manifest.draft import Draft, Findings, Found
 from windlass.model.manifest.problem import Path, texts
+from windlass.model.rendering import CompiledStep
 from windlass.model.step_order import StepOrder
 from windlass.model.steptype import StepSpec
 
@@ -20,6 +21,8 @@ _PLAIN = ConfigChecker(StepSpec(name="", summary="", schema={}))
 _MARK = b"${{"
 #: Keys of JSON that begin as the names of Windlass's own variables do.
 _RESERVED = tuple(f'"{begin}'.encode() for begin in OURS)
+#: What each run has of its own.
+_OF_ONE_RUN = frozenset(("run", name) for name in ("id", "createdAt", "correlationId", "trigger"))
 #: Fields of a step in which expressions are evaluated, now or when their engine lands.
 _EVALUATED = frozenset({"config", "env", "when", "matrix", "cache", "targets"})
 
@@ -41,13 +44,26 @@ def expressions_are_sound(draft: Draft) -> Findings:
             parameters=parameters, steps=edges, step=step.get("name"), matrix=matrix, has_target="targets" in step
         )
         checker = draft.catalog.checker_or_none(step.get("type", "")) or _PLAIN
-        for path, level, message in check_compiled(checker.compiled(json), scope):
+        compiled = checker.compiled(json)
+        for path, level, message in check_compiled(compiled, scope):
             yield Found(("steps", number, *path), message, level)
+        if "cache" in step:
+            yield from _never_found(compiled, ("steps", number))
         if aside:
             yield from _aside(step, ("steps", number), scope)
     concurrency: Mapping[str, Any] = draft.canonical.get("concurrency", {})
     if "key" in concurrency:
         yield from _plain(concurrency["key"], ("concurrency", "key"), Scope(parameters=parameters, steps=StepOrder({})))
+
+
+def _never_found(compiled: CompiledStep, path: Path) -> Findings:
+    """Warn of a step with `cache` that names what is different in each run."""
+    for named in compiled.names:
+        if named.path != ("when",) and named.use.path.keys[:2] in _OF_ONE_RUN:
+            name = ".".join(map(str, named.use.path.keys[:2]))
+            message = f"no result of the step is ever found again: it names {name}, which is different in each run"
+            yield Found((*path, "cache"), message, "warning", "key")
+            return
 
 
 def _to_compile(json: bytes) -> bool:
