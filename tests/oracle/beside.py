@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+from windlass.clock import SECOND
 from windlass.store.transaction import Transaction
+
+#: When attempts of a job began, in order.
+_STARTS: Final = (
+    "SELECT t.started_at AS at FROM tasks t JOIN runs r ON r.id = t.run_id "
+    "WHERE r.job_id = ? AND t.started_at IS NOT NULL AND t.kept_from IS NULL "
+    "UNION ALL SELECT a.started_at FROM attempts a JOIN runs r ON r.id = a.run_id WHERE r.job_id = ? "
+    "UNION ALL SELECT q.started_at FROM queue q JOIN runs r ON r.id = q.run_id "
+    "WHERE r.job_id = ? AND q.state = 'running' ORDER BY at"
+)
 
 
 def torn_logs(tx: Transaction) -> list[str]:
@@ -42,6 +54,28 @@ def double_keys(tx: Transaction) -> list[str]:
         "SELECT idempotency_key, count(*) FROM runs WHERE idempotency_key IS NOT NULL GROUP BY 1 HAVING count(*) > 1"
     )
     return [f"O3 the key {key} stands for {count} runs" for key, count in rows]
+
+
+def overspent(tx: Transaction) -> list[str]:
+    """Return which jobs started more tasks in some window than their limited resource lets them.
+
+    Looked at are jobs with one resource, of which each of their starts takes one unit.
+    """
+    found = []
+    for job_id, alias, content in tx.cursor.execute(
+        "SELECT j.id, j.alias, r.content FROM jobs j JOIN revisions r ON r.job_id = j.id AND r.number = j.revision"
+    ).fetchall():
+        limits = json.loads(content).get("rateLimits") or []
+        if len(limits) != 1:
+            continue
+        most, window = limits[0]["limit"], round(limits[0]["window"] * SECOND)
+        starts = [row[0] for row in tx.cursor.execute(_STARTS, (job_id, job_id, job_id))]
+        found += [
+            f"O8 job {alias}: {most + 1} starts in {(last - first) / SECOND:g} s, {most} may be in {window / SECOND:g}"
+            for first, last in zip(starts, starts[most:], strict=False)
+            if last - first < window
+        ]
+    return found
 
 
 def lost_files(tx: Transaction, home: Path) -> list[str]:

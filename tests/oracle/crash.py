@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.fixtures.program import PROGRAM, program_environment
-from tests.oracle.beside import check_folders, double_keys, lost_files, torn_logs
+from tests.oracle.beside import check_folders, double_keys, lost_files, overspent, torn_logs
 from tests.oracle.history import check_history
 from tests.oracle.ledger import Ledger
 from windlass.client.client import Client
@@ -198,6 +198,7 @@ async def _examine(path: Path, home: Path, accepted: list[bytes], ledger: Ledger
         found = list((await store.read(check_now)).problems)
         found += await store.read(torn_logs)
         found += await store.read(double_keys)
+        found += await store.read(overspent)
         found += await store.read(lost_files, home)
         return found + await check_history(engine, accepted=accepted, effects=effects, at_rest=at_rest)
     finally:

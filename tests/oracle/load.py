@@ -78,6 +78,11 @@ JOBS: Final[dict[str, dict[str, Fields]]] = {
         "use": step(': "${{ steps.make.outputs.n }}"'),
     },
     "talk": {"a": step("i=1; while [ $i -le 3000 ]; do echo line $i; i=$((i+1)); done", onWorkerLost="retry")},
+    "metered": {"call": step(":", matrix={"n": [1, 2, 3, 4, 5]}, onWorkerLost="retry"), "sweep": step(":")},
+    "listener": {
+        "told": {"type": "wait", "config": {"event": {"type": "go", "source": "load"}, "timeout": "2s"}},
+        "then": step(":", triggerRule="all_done"),
+    },
     "code": {
         "call": {"type": "python", "config": {"function": "json:loads", "arguments": {"s": "7"}}},
         "then": step(":", triggerRule="all_done"),
@@ -88,6 +93,7 @@ _MORE: Final[dict[str, Fields]] = {
     "alone": {"concurrency": {"limit": 1}},
     "newest": {"concurrency": {"limit": 1, "strategy": "replace"}},
     "paired": {"concurrency": {"limit": 2}, "maxParallelTasks": 2},
+    "metered": {"rateLimits": [{"resource": "calls", "limit": 3, "window": "1s"}]},
 }
 
 
@@ -156,9 +162,14 @@ class Crowd:
     def _meddle(self, client: Client) -> None:
         """Do something to a run that is there."""
         run = id_text(self._dice.choice(self.accepted))
-        what = self._dice.choice(["cancel", "cancel", "retry", "resume", "note"])
+        what = self._dice.choice(["cancel", "cancel", "cancel", "retry", "resume", "note", "pause", "event"])
         if what in {"retry", "resume"}:
             self._wish(client, ("runs", run, what), {})
+        elif what == "pause":
+            client.post("queues", "default", "pause", body={"why": "a pause"})
+            client.post("queues", "default", "resume")
+        elif what == "event":
+            client.post("events", body={"type": "go", "source": "load", "data": {}})
         elif what == "note":
             client.call("PUT", ("runs", run, "note"), body={"note": "seen"})
         else:
@@ -197,6 +208,7 @@ class Crowd:
                     client.post("runs", run["id"], "cancel")
 
     def finish(self, client: Client) -> None:
-        """Get the last answers, and cancel what does not end by itself."""
+        """Get the last answers, let go on what was paused, and cancel what does not end by itself."""
+        client.post("queues", "default", "resume")
         self.again(client)
         self.cancel(client, ENDLESS)

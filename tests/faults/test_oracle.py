@@ -1,0 +1,83 @@
+"""The oracle finds what it looks for: here it is put there by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.oracle.beside import check_folders, double_keys, lost_files, overspent, torn_logs
+from tests.oracle.ledger import Ledger
+from tests.oracle.world import World
+from windlass.engine.report import KeptFile, Usage
+from windlass.model.outcome import Completed
+from windlass.store.logs import NewChunk
+from windlass.store.transaction import Transaction
+
+
+@pytest.fixture
+async def told(tmp_path: Path, request: pytest.FixtureRequest) -> World:
+    """Give a world with two ended runs, one of them with output and a file."""
+    request.node.user_properties.append(("store", "memory"))
+    world = World(":memory:", tmp_path)
+    limit = [{"resource": "calls", "limit": 1, "window": "10s"}]
+    job = await world.define(steps={"a": {}}, rateLimits=limit)
+    await world.submit(job, idempotency_key="one")
+    await world.submit(job, idempotency_key="two")
+    worker = await world.worker()
+    claim = await worker.take_one()
+    place = (claim.queue_id, claim.fence, claim.run_id, 0, 1)
+    await worker.queue.append([NewChunk(*place, seq, 0, "stdout", b"line\n") for seq in (1, 2, 3)])
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "file").write_bytes(b"x")
+    digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    report = worker.report(claim, Completed())
+    object.__setattr__(report, "usage", Usage(bytes_out=15, log_bytes=15, chunks=3))
+    object.__setattr__(report, "artifacts", (KeptFile("file.txt", 1, digest, "file"),))
+    await worker.exchange([report])
+    await world.tick(11)
+    await worker.work()
+    return world
+
+
+async def found(world: World, statement: str = "SELECT 1") -> list[str]:
+    """Do something to the database, and ask the oracle."""
+
+    def unit(tx: Transaction) -> list[str]:
+        tx.cursor.execute(statement)
+        return [*torn_logs(tx), *double_keys(tx), *lost_files(tx, world.home), *overspent(tx)]
+
+    return await world.engine.store.run(unit)
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("DELETE FROM log_chunks WHERE seq = 2", "2 chunks are numbered 1 to 3"),
+        ("DELETE FROM log_chunks WHERE seq = 3", "it left 15 bytes of output, 10 are there"),
+        ("DELETE FROM log_chunks", "it left 15 bytes of output, none are there"),
+        ("UPDATE runs SET idempotency_key = 'one'", "the key one stands for 2 runs"),
+        ("UPDATE artifacts SET sha256 = 'another'", "its artifact file.txt is not there whole"),
+        ("UPDATE artifacts SET path = 'nowhere'", "its artifact file.txt is not there whole"),
+        ("UPDATE tasks SET started_at = 0", "2 starts in 0 s, 1 may be in 10"),
+    ],
+)
+async def test_what_is_wrong_is_named(told: World, statement: str, sentence: str) -> None:
+    assert await found(told) == []
+    assert any(one.endswith(sentence) for one in await found(told, statement))
+
+
+def test_an_attempt_that_starts_twice_or_beside_another_one_is_named(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    line = '{"task":"01900000-0000-7000-8000-000000000000.0","attempt":1,"phase":"%s","at":1.0,"pid":1}\n'
+    ledger.path.write_text(line % "start")
+    assert ledger.problems() == []
+    ledger.path.write_text(line % "start" * 2 + line % "overlap")
+    assert [one[:2] for one in ledger.problems()] == ["O3", "O4"]
+
+
+def test_what_is_left_in_folders_is_named(tmp_path: Path) -> None:
+    for path in ("attempts/one", "artifacts/run/.partial-1"):
+        (tmp_path / path).mkdir(parents=True)
+    assert list(check_folders(tmp_path, at_rest=False)) == []
+    assert len(list(check_folders(tmp_path, at_rest=True))) == 2
