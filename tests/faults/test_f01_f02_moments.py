@@ -16,6 +16,7 @@ import pytest
 from tests.oracle.crash import Victim, open_runs, until
 from tests.oracle.ledger import Ledger
 from tests.oracle.load import ENDLESS, JOBS, Crowd, apply_load
+from tests.oracle.scene import Scene, step
 from windlass.client.client import Client
 from windlass.errors import Unavailable
 
@@ -95,6 +96,34 @@ def test_f01_f02_death_at_every_moment_loses_and_doubles_nothing(victim: Victim,
     until(lambda: not open_runs(client), "the end of all runs", patience=120, pace=0.1)
     assert victim.stop() == 0
     assert victim.problems(crowd.accepted, at_rest=True) == []
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F1")
+@pytest.mark.fault("F2")
+@pytest.mark.promise("H07")
+@pytest.mark.timeout(900)
+def test_f01_f02_a_command_that_runs_a_job_dies_at_every_moment(scene: Scene) -> None:
+    (file,) = scene.define(
+        job=[
+            {"name": "a", **step("echo a; echo a > a.txt", onWorkerLost="retry"), "artifacts": ["*.txt"]},
+            {"name": "wait", "type": "wait", "config": {"duration": "200ms"}},
+            {"name": "b", **step("echo b"), "when": "steps.a.state == 'completed'"},
+        ]
+    )
+    book = scene.folder / "book"
+    assert scene.victim.run_doomed("exec", file, BOOK=str(book)) == 0
+    moments = book.read_text().splitlines()
+    assert {"start written", "start committed"} | (F1 - {"before the artifacts"}) <= set(moments)
+    text = file.read_text()
+    for number, moment in enumerate(moments):
+        file.write_text(text.replace('"alias": "job"', f'"alias": "job-{number}"'))  # one that the store does not know
+        assert scene.victim.run_doomed("exec", file, DOOM=moment) == -signal.SIGKILL, moment
+        assert not scene.ledger.living(), moment
+        scene.assert_sound()
+    client = scene.victim.start()
+    scene.settle(client)
+    scene.finish()
 
 
 def die(victim: Victim, crowd: Crowd, moments: list[str]) -> None:

@@ -86,6 +86,16 @@ class Victim:
         """Start an owner with the variables of `tests.oracle.doomed`; None where it has ended before it was ready."""
         return self._begin([sys.executable, DOOMED, "up"], more)[0]
 
+    def run_doomed(self, *arguments: str | Path, **more: str) -> int:
+        """Run another command with the variables of `tests.oracle.doomed`; return its exit code."""
+        command = [sys.executable, DOOMED, *arguments]
+        env, silent = self._env | more, subprocess.DEVNULL
+        done = subprocess.run(
+            command, env=env, cwd=self._folder, stdout=silent, stderr=self._stderr, timeout=PATIENCE, check=False
+        )
+        until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
+        return done.returncode
+
     def _begin(self, command: list[str | Path], more: dict[str, str]) -> tuple[Client | None, str]:
         self._process = subprocess.Popen(
             command, env=self._env | more, cwd=self._folder, stdout=subprocess.PIPE, stderr=self._stderr, text=True
