@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +17,10 @@ import pytest
 
 from tests.oracle.crash import Victim, open_runs, until
 from tests.oracle.ledger import Ledger
-from tests.oracle.load import ENDLESS, Crowd, apply_load
+from tests.oracle.load import ENDLESS, JOBS, Crowd, apply_load
 from windlass.client.client import Client
 from windlass.errors import Unavailable
+from windlass.ids import id_text
 
 #: Rounds with one store; after them everything is let end, and the oracle looks again.
 GAME: Final = 20
@@ -38,6 +40,7 @@ MOMENTS: Final = (
     "accept", "cancel_run", "exchange+claims", "exchange+reports", "exchange+reports+claims", "append_chunks",
     "wake_due", "settle_all", "retry_within", "renew",
 )  # fmt: skip
+WHEN: Final = ("written", "committed")
 BETWEEN: Final = ("before the spawn", "after the spawn", "end of the process", "end of the log", "after the artifacts")
 
 
@@ -71,10 +74,24 @@ class Game:
         self.victim.wait()
         print(f"round {number}: {doom}, {how}, {len(self.crowd.accepted)} runs")  # noqa: T201 - shown where it fails
         gone = {"guard", "supervisor"} <= set(how.split())
+        if self.dice.random() < 0.3:
+            self._command()
         self.survivors = self.victim.ledger.living()
         assert gone or not self.survivors, f"round {number}, {doom}, {how}: {list(self.survivors.values())} outlived it"
         found = self.victim.problems(self.crowd.accepted)
         assert not found, f"round {number}, {doom}, {how}:\n" + "\n".join(found)
+
+    def _command(self) -> None:
+        """Let a command do something while nobody owns the store: it owns the store for a moment, and may die too."""
+        arguments = ["run", "start", self.dice.choice(sorted(JOBS))]
+        if self.crowd.accepted and self.dice.random() < 0.5:
+            arguments = ["run", "cancel", id_text(self.dice.choice(self.crowd.accepted))]
+        doom = self.dice.choice(
+            ["", "accept written", "accept committed", "cancel_run written", "cancel_run committed"]
+        )
+        code = self.victim.run_doomed(*arguments, DOOM=doom)
+        print(f"then {arguments[:2]}, {doom or 'not doomed'}, ended with {code}")  # noqa: T201 - shown where it fails
+        assert code in {0, 2, -signal.SIGKILL}
 
     def _doom(self) -> str | None:
         if self.dice.random() < 0.5:
@@ -82,7 +99,7 @@ class Game:
         times = self.dice.choice([1, 1, 1, 2, 3])
         if self.dice.random() < 0.3:
             return f"{self.dice.choice(BETWEEN)}#{times}"
-        return f"{self.dice.choice(MOMENTS)} {self.dice.choice(['written', 'committed'])}#{times}"
+        return f"{self.dice.choice(MOMENTS)} {self.dice.choice(WHEN)}#{times}"
 
     def _work_and_kill(self, client: Client, number: int, doom: str | None) -> str:
         victim, dice = self.victim, self.dice
@@ -134,6 +151,7 @@ class Game:
         assert self.victim.stop() == 0
         assert not self.victim.ledger.living()
         assert self.victim.problems(self.crowd.accepted, at_rest=True) == []
+        assert "Traceback" not in self.victim.log()
 
     def _left(self, client: Client) -> list[str]:
         left = open_runs(client)

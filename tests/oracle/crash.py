@@ -166,7 +166,7 @@ class Victim:
 
     def log(self) -> str:
         """Return the end of what all owners wrote to standard error."""
-        return (self._folder / "stderr").read_text()[-10_000:]
+        return (self._folder / "stderr").read_text()[-100_000:]
 
     def problems(self, accepted: list[bytes], *, at_rest: bool = False) -> list[str]:
         """Return what the oracle finds in a copy of the store; nobody may own the store meanwhile."""
