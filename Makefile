@@ -31,9 +31,9 @@ check: lint ## Linters and the quick tests: before every commit
 test: setup ## The whole suite; keeps its result for `make promises`
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --results .promises/results.json $(ARGS)
 
-faults: setup ## Let owners die under a mixed load; make faults ROUNDS=200, and SEED=... plays the same again
-	WINDLASS_CRASH_ROUNDS=$(or $(ROUNDS),200) WINDLASS_CRASH_SEED=$(SEED) $(BIN)/pytest -q -x -rA $(ARGS) \
-		tests/faults/test_f03_crash_loops.py
+faults: setup ## Let owners die under a mixed load; make faults ROUNDS=200 MINUTES=90; SEED=... plays again
+	WINDLASS_CRASH_ROUNDS=$(or $(ROUNDS),200) WINDLASS_CRASH_SEED=$(SEED) $(BIN)/pytest -q -x -rA \
+		--session-timeout=$$(($(or $(MINUTES),90) * 60)) $(ARGS) tests/faults/test_f03_crash_loops.py
 
 soak: setup ## Drive a server for a time and see that nothing of it grows; make soak HOURS=24, or MINUTES=15
 	$(BIN)/python -m tests.faults.soak $(if $(MINUTES),--minutes $(MINUTES),--hours $(or $(HOURS),1)) $(ARGS)
