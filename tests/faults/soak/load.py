@@ -49,13 +49,18 @@ _STEPS: Final[dict[str, dict[str, Any]]] = {
     "endless": {"a": {"run": "exec sleep 1000"}},
     "slow": {"a": {"run": "exec sleep 1000", "timeout": "1s"}},
     "single": {"a": {"run": "sleep 0.05"}},
+    "cached": {"a": {"run": ":", "cache": {"key": ["${{ parameters.key }}"], "ttl": "10s"}}},
+    "rated": {"a": {"run": ":"}},
     "python": {"a": {"type": "python", "config": {"function": "soaked:work", "arguments": {"n": 3}}}},
     "parent": {"child": {"uses": {"job": "quick"}}, "a": {"run": ":", "dependsOn": "child"}},
 }
 _TOP: Final[dict[str, dict[str, Any]]] = {
     "single": {"concurrency": {"limit": 1, "strategy": "queue", "key": "${{ parameters.key }}"}},
     "slow": {"timeout": "30s"},
+    "rated": {"rateLimits": [{"resource": "api", "limit": 50, "window": "1s"}]},
 }
+#: Jobs that are told a key: one that is often the same, and else a new one.
+_KEYED: Final = {"single", "cached"}
 
 
 def write_jobs(folder: Path) -> list[Path]:
@@ -137,7 +142,7 @@ class Load:
             body["delay"] = self._dice.choice([1, 3])
         if self._dice.random() < 0.1 and self._runs:
             body["dependsOn"] = [f"{self._dice.choice(self._runs)}:always"]
-        if job == "single":
+        if job in _KEYED:
             body["parameters"] = {"key": f"k{self._dice.randrange(10**6) if self._dice.random() < 0.3 else 1}"}
         headers = {}
         if self._dice.random() < 0.1:
