@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from windlass.model.catalog import StepCatalog
@@ -167,6 +167,7 @@ NODES = st.fixed_dictionaries(
 EDGES = st.fixed_dictionaries({}, optional={"source": JSON, "target": JSON, "condition": JSON})
 
 
+@example([{"id": None, "data": {}, "type": "logic.if"}], [{"source": None, "condition": [], "target": None}], None)
 @given(st.lists(NODES, min_size=1, max_size=4), st.lists(EDGES | JSON, max_size=4), JSON)
 def test_whatever_an_export_holds_is_converted_or_told(nodes: list[Any], edges: list[Any], parameters: Any) -> None:
     found = converted({"name": "x", "nodes": nodes, "edges": edges, "parameters": parameters})

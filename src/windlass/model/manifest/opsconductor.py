@@ -11,6 +11,8 @@ from windlass.model.manifest.foreign import alias_of
 
 _TEMPLATE: Final = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 _PREVIOUS: Final = re.compile(r"\bprevious_step\.(?:result|output)\.([A-Za-z_][A-Za-z0-9_]*)\b")
+#: What stands at an edge that is taken where a condition does not hold; it may be any JSON.
+_OTHERWISE: Final = frozenset({"false", "failure"})
 #: A comparison of one output or parameter with a number, a text or a truth.
 _SIMPLE: Final = re.compile(
     r"(?:parameters\.|steps\[)[\w.\[\]\"-]+ (?:==|!=|>=|<=|>|<) (?:true|false|-?\d+(?:\.\d+)?|\"[^\"\\]*\"|'[^'\\]*')"
@@ -181,7 +183,8 @@ def _choice(
     sides: dict[bool, list[str]] = {True: [], False: []}
     for edge in edges:
         if str(edge.get("source")) == number and str(edge.get("target")) in names:
-            sides[edge.get("condition") not in {"false", "failure", False}].append(names[str(edge["target"])])
+            side = str(edge.get("condition")).lower() not in _OTHERWISE
+            sides[side].append(names[str(edge["target"])])
     condition = _filled(str(_data(node).get("condition", "")), previous, step, job, wrap=False)
     if not _SIMPLE.fullmatch(condition):
         return _fails(step, f'the condition "{condition}"', "a condition", job)
