@@ -73,6 +73,15 @@ def test_numbers_that_are_none_of_their_kind_go() -> None:
     assert storable(Waiting(-5, "never")) == Waiting(0, "never")
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_has_not_is_not_kept_as_nothing(number: float) -> None:
+    message = f"Its outputs cannot be kept: JSON has no number {number}."
+    for outputs in ({"x": number}, {"x": [1, {"y": (None, number)}]}):
+        kept = storable(Completed(outputs))
+        assert kept == Failed("error", message, reason="outputs", may_retry=False)
+    assert storable(Completed({"x": [None, 1.5]})) == Completed({"x": [None, 1.5]})
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text(st.characters()) | st.binary(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters()), inner, max_size=3),

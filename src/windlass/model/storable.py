@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from math import isfinite
 from typing import Any, Final
 
 import orjson
@@ -67,10 +68,28 @@ def _problem(outputs: Mapping[str, Any]) -> str | None:
     if not outputs:
         return None
     try:
-        size = len(orjson.dumps(dict(outputs)))
+        text = orjson.dumps(dict(outputs))
     except (TypeError, ValueError) as error:  # ValueError: what cannot even be made a dict
         return clean(str(error), NAME_LIMIT)
-    return None if size <= OUTPUT_LIMIT else f"{size:,} bytes are over the limit of {OUTPUT_LIMIT:,}"
+    if len(text) > OUTPUT_LIMIT:
+        return f"{len(text):,} bytes are over the limit of {OUTPUT_LIMIT:,}"
+    if b"null" in text and (lost := _not_finite(outputs)) is not None:
+        return f"JSON has no number {lost}"
+    return None
+
+
+def _not_finite(value: Any) -> float | None:
+    """Return a number inside `value` that would silently be kept as null: an infinite one, or none at all."""
+    match value:
+        case float():
+            return None if isfinite(value) else value
+        case Mapping():
+            inner: Iterable[Any] = value.values()
+        case list() | tuple():
+            inner = value
+        case _:
+            return None
+    return next((lost for each in inner if (lost := _not_finite(each)) is not None), None)
 
 
 def _exit_code(code: int | None) -> int | None:
