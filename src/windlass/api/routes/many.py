@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from windlass.api.message import Answer, Request
-from windlass.api.routes.runs import START, idempotency_key, start_options, traced
+from windlass.api.routes.runs import START, wanted_start
 from windlass.api.routes.shared import PROJECT, ROOT
 from windlass.api.table import MIB, Body, Route, closed
 from windlass.engine.engine import Engine
-from windlass.engine.starting import MOST_AT_ONCE, Start, start_many
+from windlass.engine.starting import MOST_AT_ONCE, start_many
 
 _PARAMETERS: Final = {
     "type": "array",
@@ -32,15 +33,8 @@ _MANY: Final = Body(
 
 async def start(engine: Engine, request: Request) -> Answer:
     """Start a run for each set of parameters."""
-    data = request.data
-    wanted = Start(
-        project=request.query["project"],
-        job=request.params["job"],
-        trigger={"type": "manual", "by": request.principal.name},
-        idempotency_key=idempotency_key(request),
-        **(traced(request, start_options(data)) | {"parameters": {}}),
-    )
-    ids, created = await start_many(engine, wanted, data["parameters"])
+    wanted = replace(wanted_start(request), parameters={})
+    ids, created = await start_many(engine, wanted, request.data["parameters"])
     return Answer(status=201 if created else 200, body={"ids": ids, "created": created})
 
 

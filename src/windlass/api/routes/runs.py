@@ -91,15 +91,7 @@ _LONGEST_KEY: Final = 200
 
 async def start(engine: Engine, request: Request) -> Answer:
     """Start a run of a job."""
-    data = request.data
-    wanted = Start(
-        project=request.query["project"],
-        job=request.params["job"],
-        trigger={"type": "manual", "by": request.principal.name},
-        idempotency_key=idempotency_key(request),
-        **traced(request, start_options(data)),
-    )
-    run, created = await start_run(engine, wanted)
+    run, created = await start_run(engine, wanted_start(request))
     warnings: list[str] = []
     if created:
         needs = await get_run_and_need(engine, bytes.fromhex(run["id"].replace("-", "")))
@@ -127,6 +119,17 @@ async def start_manifest(engine: Engine, request: Request) -> Answer:
     text = ManifestText(data["file"]["name"], data["file"]["text"])
     run, findings, created = await execute(engine, text, wanted, folder=folder, by=request.principal.name)
     return _started(run, [str(finding) for finding in findings], created=created)
+
+
+def wanted_start(request: Request) -> Start:
+    """Return what a request to start a job asks for. Raises UserError where that makes no sense."""
+    return Start(
+        project=request.query["project"],
+        job=request.params["job"],
+        trigger={"type": "manual", "by": request.principal.name},
+        idempotency_key=idempotency_key(request),
+        **traced(request, start_options(request.data)),
+    )
 
 
 def _started(run: dict[str, Any], warnings: list[str], *, created: bool) -> Answer:
