@@ -42,8 +42,8 @@ bench: setup bench/__main__.py ## Measure against peers; make bench ROW=drain ST
 	$(BIN)/python -m bench $(if $(ROW),--row $(ROW)) $(if $(STORE),--store $(STORE)) $(ARGS)
 
 # What fails is shrunk, and printed with a line that tells it again; SEED begins with the same stories.
-machine: setup ## The store against its model, for long; make machine STORIES=20000 STEPS=100 SEED=7
-	MACHINE_STORIES=$(or $(STORIES),2000) MACHINE_STEPS=$(or $(STEPS),60) \
+machine: setup ## The store against its model, for long; make machine STORIES=20000 SEED=7
+	MACHINE_STORIES=$(or $(STORIES),1000) MACHINE_STEPS=$(or $(STEPS),30) \
 		$(BIN)/pytest -q -n 2 --timeout 0 --hypothesis-seed=$(or $(SEED),$(shell date +%s)) \
 		tests/properties/test_store_machine.py $(ARGS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ from windlass.store.transaction import Transaction
 #: Where a flush costs nothing: this is about order, not about disks.
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of its own is made there
 #: How many stories are told of each kind of store, and how long each is at most: `make machine STORIES=5000`.
-STORIES = int(os.environ.get("MACHINE_STORIES", "25"))
-STEPS = int(os.environ.get("MACHINE_STEPS", "50"))
+STORIES = int(os.environ.get("MACHINE_STORIES", "20"))
+STEPS = int(os.environ.get("MACHINE_STEPS", "15"))
 _SETTINGS: dict[str, Any] = {"run_deadline": 3000.0, "retention": 7200.0, "archive_retention": 14_400.0}
 _REFUSALS = {CONFLICT: Conflict, OTHER_CONTENT: UserError, UNKNOWN: NotFound}
 _OUTCOMES: dict[str, Outcome] = {
@@ -48,6 +49,15 @@ _OUTCOMES: dict[str, Outcome] = {
     "cancelled": Cancelled(),
     "skipped": Skipped("when"),
 }
+#: What is said of queues, and of all.
+SAYINGS = ("pause", "resume", "resume", "limit", "free", "maintain", "go on", "go on")
+CONDITIONS = ("success", "always", "failure")
+#: How often each thing is done where many are, and how often something is done once more.
+_OFTEN = {
+    "submit": 5, "take": 8, "start": 3, "end": 8, "wait": 1, "child": 2, "cancel": 2, "delete": 1, "workers": 2,
+    "queues": 2, "time": 4,
+}  # fmt: skip
+_AGAIN = 0.25
 #: Jobs that steps start runs of.
 CHILDREN = ("chain", "limited", "refusing", "single", "skipping")
 KINDS = st.sampled_from(["completed"] * 5 + sorted(_OUTCOMES))
@@ -59,8 +69,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     kind = "sqlite"
 
-    @initialize(aliases=st.lists(st.sampled_from(sorted(SHAPES)), min_size=1, max_size=4))
-    def open(self, aliases: list[str]) -> None:
+    @initialize(seed=st.integers(0, 2**32), many=st.sampled_from([0, 20, 40, 60, 60]))
+    def open(self, seed: int, many: int) -> None:
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory(prefix="windlass-machine-", dir=MEMORY)
         home = Path(self.folder.name)
@@ -75,8 +85,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.claims: list[tuple[ScriptedWorker, Claim]] = []
         self.seq = 0
         self.join(2)
-        for alias in aliases:
-            self.submit(alias, 1, 5, None, None, [])
+        self.bustle(seed, many)
 
     def do(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)
@@ -108,7 +117,7 @@ class StoreMachine(RuleBasedStateMachine):
         priority=st.sampled_from([1, 5, 5, 15]),
         later=st.sampled_from([None, None, None, -5, 7, 500]),
         key=st.sampled_from([None, None, None, "k", "l"]),
-        on=st.lists(st.tuples(NUMBERS, st.sampled_from(["success", "always", "failure"])), max_size=2),
+        on=st.lists(st.tuples(NUMBERS, st.sampled_from(CONDITIONS)), max_size=2),
     )
     def submit(
         self, alias: str, of: int, priority: int, later: int | None, key: str | None, on: list[tuple[int, str]]
@@ -285,7 +294,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(
         queue=st.sampled_from(["default", "side"]),
-        what=st.sampled_from(["pause", "resume", "resume", "limit", "free", "maintain", "go on", "go on"]),
+        what=st.sampled_from(SAYINGS),
     )
     def say(self, queue: str, what: str) -> None:
         engine, model = self.world.engine, self.model
@@ -343,6 +352,45 @@ class StoreMachine(RuleBasedStateMachine):
         run_id = there[which % len(there)]
         self.both(restore(self.world.engine, id_text(run_id)), lambda: self.model.restore(run_id))
 
+    # All of it
+
+    @rule(seed=st.integers(0, 2**32), many=st.integers(10, 30))
+    def bustle(self, seed: int, many: int) -> None:
+        """Do many things one after the other, drawn evenly: single rules seldom come to where several meet."""
+        dice = random.Random(seed)  # noqa: S311 - to be drawn again
+        for _ in range(many):
+            self.something(dice)
+            self.alike()
+
+    def something(self, dice: random.Random) -> None:
+        """Do one thing that can be done."""
+        which, again = dice.randrange(100), dice.random() < _AGAIN
+        things = {
+            "submit": lambda: self.submit(**_submission(dice)),
+            "take": lambda: self.take(which, 2),
+            "queues": lambda: self.say(dice.choice(["default", "side"]), dice.choice(SAYINGS)),
+            "time": lambda: self.pass_time(dice.choice([1, 5, 9, 9, 20, 60]), which),
+            "workers": lambda: self.come_and_go(which, dice.choice(["join", "leave", "restart"]), dice.randint(1, 3)),
+        }
+        if self.known:
+            things |= {
+                "cancel": lambda: self.cancel(dice.randrange(4)),
+                "delete": lambda: self.delete(dice.randrange(6)),
+            }
+        if self.claims:
+            things |= {
+                "start": lambda: self.start(which),
+                "end": lambda: self.end(which, dice.choice(["completed"] * 5 + sorted(_OUTCOMES)), again=again),
+                "wait": lambda: self.wait(
+                    which, dice.choice([0, 9, 100]), dice.choice(["completed", "failed"]), again=again
+                ),
+                "child": lambda: self.wait_for_a_child(
+                    which, dice.choice(CHILDREN), cascades=dice.random() > _AGAIN, again=again
+                ),
+            }
+        (name,) = dice.choices(list(things), [_OFTEN[name] for name in things])
+        things[name]()
+
     # What must hold
 
     @invariant()
@@ -386,6 +434,17 @@ class StoreMachine(RuleBasedStateMachine):
 
 def _held(claim: Claim) -> Held:
     return Held(claim.run_id, claim.task, claim.fence, claim.attempt)
+
+
+def _submission(dice: random.Random) -> dict[str, Any]:
+    return {
+        "alias": dice.choice(sorted(SHAPES)),
+        "of": dice.randint(1, 2),
+        "priority": dice.choice([1, 5, 5, 15]),
+        "later": dice.choice([None] * 6 + [-5, 7, 500]),
+        "key": dice.choice([None] * 6 + ["k", "l"]),
+        "on": [(dice.randrange(5), dice.choice(CONDITIONS)) for _ in range(dice.choice([0, 0, 0, 1, 2]))],
+    }
 
 
 def _run_ids(tx: Transaction) -> set[bytes]:
