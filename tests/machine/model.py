@@ -60,6 +60,8 @@ class Model(Flow):
     limits: dict[str, int] = field(default_factory=dict)
     maintenance: bool = False
     keys: dict[str, tuple[bytes, Any, int]] = field(default_factory=dict)
+    #: Runs that are to be deleted once they have ended.
+    deleting: set[bytes] = field(default_factory=set)
     #: Runs in the archive, each with its end.
     archived: dict[bytes, Run] = field(default_factory=dict)
 
@@ -98,27 +100,37 @@ class Model(Flow):
         self.stop(run)
 
     def delete(self, run_id: bytes) -> None:
-        """Stop a run with what it started and forget it all. Raises Refused where that cannot be yet."""
+        """Stop a run with what it started, to forget it all once it has ended. Raises Refused where it is needed."""
         run = self.runs.get(run_id)
         if run is None:
             raise Refused(UNKNOWN)
+        if run.final and run.parent is not None and not run.parent.final:
+            raise Refused(CONFLICT)
         if not run.final and not run.cancels:
             self.stop(run)
         for one in self._family(run)[1:]:
             if not one.final and not one.cancels:
                 self.stop(one)
-        self.wake()
-        family = self._family(run)
-        if any(not one.final or one.awaited for one in family):
-            raise Refused(CONFLICT)
-        if run.parent is not None and not run.parent.final:
-            raise Refused(CONFLICT)
-        for one in family:
-            self._forget(one)
-            self.keys = {key: found for key, found in self.keys.items() if found[0] != one.id}
-            for child in self.runs.values():
-                if child.parent is one and not child.cascades:
-                    child.parent = None
+        self.deleting |= {one.id for one in self._family(run)}
+
+    def forget_deleted(self) -> bool:
+        """Forget what is to be deleted and has ended; return whether anything was."""
+        for run in [one for one in self.in_order() if one.id in self.deleting]:
+            family = self._family(run)
+            needed = run.parent is not None and not run.parent.final
+            if run.id in self.runs and not needed and all(one.final and not one.awaited for one in family):
+                for one in family:
+                    self._let_go(one)
+                return True
+        return False
+
+    def _let_go(self, run: Run) -> None:
+        self._forget(run)
+        self.deleting.discard(run.id)
+        self.keys = {key: found for key, found in self.keys.items() if found[0] != run.id}
+        for child in self.runs.values():
+            if child.parent is run and not child.cascades:
+                child.parent = None
 
     def _family(self, run: Run) -> list[Run]:
         family = [run]
@@ -275,7 +287,7 @@ class Model(Flow):
         kept = any(found[0] == run.id and found[2] > self.now for found in self.keys.values())
         around = [one for one in self.runs.values() if one.parent is run or one is run.parent]
         waited = any(run.id in one.waits for one in self.runs.values())
-        return not (kept or run.awaited or waited or any(not one.final for one in around))
+        return not (run.id in self.deleting or kept or run.awaited or waited or any(not one.final for one in around))
 
     def sweep(self, *, memory: bool) -> None:
         """Let final runs leave, to the archive where there is one, and end what was there long enough."""
