@@ -38,6 +38,16 @@ def test_forms(secret: str, text: str, shown: str) -> None:
 
 
 @pytest.mark.promise("O13")
+@pytest.mark.parametrize("between", ["\n", " ", "-"])
+def test_pieces_with_something_between_are_the_limit_that_the_guide_names(between: str) -> None:
+    """What `fold -w 8` prints is other text than the secret, as every change of it is."""
+    pieces = between.join(textwrap.wrap("s3cr3t-passphrase", 8))
+    masker = Masker(["s3cr3t-passphrase"])
+    assert masker.mask_text(pieces) == pieces
+    assert masker.mask_text(f"{pieces} s3cr3t-passphrase") == f"{pieces} ***"
+
+
+@pytest.mark.promise("O13")
 def test_a_key_of_several_lines_is_hidden_line_by_line_and_as_a_whole() -> None:
     masker = Masker([KEY])
     assert masker.mask_text("a\n  qrstuvwxyz012345\nxy\n") == "a\n  ***\nxy\n"
