@@ -13,6 +13,7 @@ from windlass.engine.executing import execute
 from windlass.engine.jobs import delete_job
 from windlass.engine.manifests import ManifestText
 from windlass.engine.starting import Start
+from windlass.store.garbage import PORTION
 from windlass.store.transaction import Transaction
 
 DAY = 86_400.0
@@ -86,6 +87,26 @@ async def test_workers_of_long_ago_are_forgotten(kept: World) -> None:
     await sweep(kept.engine)
     assert await count(kept, "workers") == 1
     assert second.queue.worker_id == 2
+
+
+@pytest.mark.promise("H12")
+async def test_rows_of_limits_that_nobody_counts_under_go_and_their_runs_stay_in_line(kept: World) -> None:
+    concurrency = {"limit": 1, "strategy": "queue", "key": "${{ parameters.n }}"}
+    job = await kept.define(steps={"a": {}}, parameters={"n": {"type": "string"}}, concurrency=concurrency)
+    for number in range(PORTION + 50):
+        await kept.submit(job, parameters={"n": str(number)})
+    await (await kept.worker()).work()
+    first = await kept.submit(job, parameters={"n": "0"})
+    waiting = await kept.submit(job, parameters={"n": "0"})
+    assert await count(kept, "limit_keys") == PORTION + 50
+    kept.clock.advance(3601)
+    late = await kept.submit(job, parameters={"n": "7"})
+    await sweep(kept.engine)
+    assert await count(kept, "limit_keys") == 1
+    runs = (first, waiting, late)
+    assert [(await kept.run(one))["state"] for one in runs] == ["queued", "waiting", "queued"]
+    await (await kept.worker("next")).work()
+    assert [(await kept.run(one))["state"] for one in runs] == ["completed"] * 3
 
 
 @pytest.mark.promise("H12")

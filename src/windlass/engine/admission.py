@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from windlass.clock import SECOND, micros
+from windlass.clock import micros
 from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.compiled import compiled
 from windlass.engine.engine import Engine
@@ -25,8 +25,6 @@ from windlass.store.transaction import Transaction, apart
 BATCH = 200
 #: Most runs that are named as those who have the places.
 _SHOWN = 10
-#: Microseconds after which the row of a key that nobody used is forgotten.
-_UNUSED = 24 * 3600 * SECOND
 
 
 def admit(tx: Transaction, engine: Engine, key: str) -> int:
@@ -128,7 +126,6 @@ def admit_all(tx: Transaction, engine: Engine) -> int:
     Whatever ends a run lets the next one in by itself. This is for limits that were changed, and for runs that were set
     aside because nothing could be read of them.
     """
-    run_limits.drop_unused_keys(tx, tx.now - _UNUSED)
     forget_starts(tx, engine)
     entered = sum(admit(tx, engine, key) for key in run_limits.keys_waited_for(tx))
     return entered + sum(admit_of_project(tx, engine, project) for project in project_limits.projects_waited_in(tx))

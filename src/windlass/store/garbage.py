@@ -1,15 +1,23 @@
-"""What nothing points at any more: jobs that were deleted, revisions that ran once, workers and events of long ago."""
+"""What nothing points at any more: jobs that were deleted, revisions that ran once, workers and events of long ago.
+
+Routes stay: there is one for each way to workers that jobs ever named, and whoever prepared a job a while ago keeps its
+numbers for the runs to come. A route that went in between would leave their tasks to nobody.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
+from windlass.clock import SECOND
 from windlass.store.event_waits import forget_ended
 from windlass.store.transaction import Transaction
 
 #: Rows of one kind that one unit of work removes.
 PORTION: Final = 200
+#: Microseconds for which the row of a limit is kept after somebody counted under it. It holds nothing: whoever counts
+#: again makes it again.
+KEY_LIFE: Final = 3600 * SECOND
 
 _JOBS: Final = (
     "SELECT j.id FROM jobs j WHERE (j.deleted_at < ? OR (j.listed = 0 AND j.updated_at < ?)) "
@@ -30,6 +38,8 @@ _EVENTS: Final = (
     "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE run_id IS NULL AND at < ? "
     "AND seq <= coalesce((SELECT min(after) >> 20 FROM event_waits), seq) ORDER BY seq LIMIT ?)"
 )
+
+_KEYS: Final = "DELETE FROM limit_keys WHERE key IN (SELECT key FROM limit_keys WHERE used_at < ? LIMIT ?)"
 
 
 def drop_jobs(tx: Transaction, age: int) -> int:
@@ -57,8 +67,19 @@ def drop_events(tx: Transaction, age: int) -> int:
     return _dropped(tx, _EVENTS, age)
 
 
+def drop_keys(tx: Transaction, age: int) -> int:
+    """Remove rows of limits under which nobody counted for `age` or an hour, whichever is less; return how many."""
+    return _dropped(tx, _KEYS, min(age, KEY_LIFE))
+
+
 #: All of it; each removes a portion at a time.
-DROPS: Final[tuple[Callable[[Transaction, int], int], ...]] = (drop_jobs, drop_revisions, drop_workers, drop_events)
+DROPS: Final[tuple[Callable[[Transaction, int], int], ...]] = (
+    drop_jobs,
+    drop_revisions,
+    drop_workers,
+    drop_events,
+    drop_keys,
+)
 
 
 def _dropped(tx: Transaction, statement: str, age: int) -> int:

@@ -35,11 +35,6 @@ def lock_key(tx: Transaction, key: str) -> None:
     )
 
 
-def drop_unused_keys(tx: Transaction, before: int) -> None:
-    """Forget the rows of keys that nobody used since `before`."""
-    tx.cursor.execute("DELETE FROM limit_keys WHERE used_at < ?", (before,))
-
-
 def holding(tx: Transaction, key: str) -> int:
     """Count the runs that have a place under `key`."""
     return int(tx.cursor.execute(f"SELECT count(*) FROM runs WHERE {_HOLDING}", (key,)).fetchone()[0])  # noqa: S608 - constants only

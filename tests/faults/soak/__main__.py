@@ -49,7 +49,7 @@ BOUNDS: Final = {
     "rows *": Bound(1.5, 200),
     **{f"rows {name}": Bound(1.0, 40) for name in KEPT},
     "rows run_hours": Bound(1.0, 120),
-    "rows limit_keys": Bound(1.0, inf),  # one for each key that the load asked for, for a day
+    "rows limit_keys": Bound(1.0, inf),  # one for each key that the load asked for, until a sweep an hour later
     "file MiB": Bound(1.5, 8),
     "log MiB": Bound(1.5, 8),
     "home MiB": Bound(1.5, 16),
