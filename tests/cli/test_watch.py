@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import pty
+import re
 import select
 import subprocess
 import time
@@ -237,11 +238,16 @@ TWO = (
     "  - {name: first, run: 'echo working; while [ ! -e go ]; do sleep 0.05; done; echo over'}\n"
     "  - {name: second, run: 'true'}\n"
 )
+AWAITS_ON = "'while [ ! -e on ]; do sleep 0.05; done'"
+#: What moves the cursor of a terminal, empties lines and hides the cursor.
+MOVES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\r(?!\n)")
 
 
-def on_terminal(windlass: Windlass, *arguments: str, **env: str) -> tuple[subprocess.Popen[bytes], int]:
+def on_terminal(
+    windlass: Windlass, *arguments: str, manifest: str = TWO, **env: str
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start `exec` of a job that waits for the file `go`; return it and the other end of its terminal."""
-    (windlass.folder / "two.yaml").write_text(TWO)
+    (windlass.folder / "two.yaml").write_text(manifest)
     terminal, theirs = pty.openpty()
     environment = {name: value for name, value in windlass.env.items() if name != "NO_COLOR"}
     process = subprocess.Popen(
@@ -276,11 +282,20 @@ def test_a_terminal_gets_a_picture_that_moves(windlass: Windlass) -> None:
 
 
 def test_output_stands_above_the_picture_where_it_is_asked_for(windlass: Windlass) -> None:
-    seen = seen_to_the_end(windlass, "--logs", NO_COLOR="1")
+    process, terminal = on_terminal(windlass, "--logs", manifest=TWO.replace("'true'", AWAITS_ON), NO_COLOR="1")
+    seen = read_until(terminal, b"working")
+    (windlass.folder / "go").touch()
+    seen += read_until(terminal, b"first | over\r\n")
+    seen += read_until(terminal, b" 1/2 running")  # a picture with nothing new above it, which replaces the one before
+    (windlass.folder / "on").touch()
+    seen += read_until(terminal, None)
+    os.close(terminal)
+    assert process.wait(timeout=40) == 0
     assert b"first | working\r\n" in seen
-    assert b"first | over\r\n" in seen
-    after = seen.rpartition(b"first | over\r\n")[2].decode()
-    assert [line for line in after.splitlines() if "two:1" in line][-1].startswith("two:1 " + "━" * 24)
+    after = MOVES.sub(b"", seen.rpartition(b"first | over\r\n")[2]).decode()
+    pictures = [line for line in after.splitlines() if line.startswith("two:1 ")]
+    assert pictures[-1].startswith("two:1 " + "━" * 24 + " 2/2 completed")
+    assert "first | " not in after
 
 
 def test_a_terminal_that_can_do_nothing_gets_lines(windlass: Windlass) -> None:
