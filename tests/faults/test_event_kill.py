@@ -26,7 +26,6 @@ apiVersion: v1
 kind: Job
 metadata: {alias: gate}
 parameters: {n: {type: integer}}
-defaults: {onWorkerLost: retry}
 steps:
   - {name: first, type: wait, config: {event: {type: "go.*", filter: {n: "${{ parameters.n }}"}}}}
   - {name: second, type: wait, config: {event: {type: go.on, filter: {n: "${{ parameters.n }}"}}}}

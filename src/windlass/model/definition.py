@@ -8,10 +8,19 @@ from typing import Any, Literal
 
 TriggerRule = Literal["all_success", "none_failed", "one_success", "all_failed", "all_done", "always"]
 RetryStrategy = Literal["fixed", "linear", "exponential"]
+WorkerLost = Literal["fail", "retry"]
+
+#: Types whose steps do nothing before their end is told: a second start of one whose worker is gone does no harm.
+HARMLESS_TWICE: frozenset[str] = frozenset({"wait", "job"})
 
 #: Points of the four named priorities; `priority` may also be a number from 1 to 15.
 PRIORITIES: Mapping[str, int] = {"critical": 15, "high": 10, "normal": 5, "low": 1}
 NORMAL_PRIORITY = PRIORITIES["normal"]
+
+
+def when_lost(step_type: str | None) -> WorkerLost:
+    """Return what becomes of an attempt whose worker is gone, where its step does not say."""
+    return "retry" if step_type in HARMLESS_TWICE else "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +66,7 @@ class Step:
     #: Seconds one attempt may run; None takes the default of the settings.
     timeout: float | None = None
     allow_failure: bool = False
-    on_worker_lost: Literal["fail", "retry"] = "fail"
+    on_worker_lost: WorkerLost = "fail"
     #: Values by name: lists, or one expression that gives a list.
     matrix: Mapping[str, Any] | None = None
     #: `{group|target|selector, maxParallel, canary, maxFailures}` as written.

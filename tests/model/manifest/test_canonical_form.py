@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from windlass.model.manifest.canonical import from_job
 from windlass.model.manifest.load import Document
 
 HEAD = "apiVersion: v1\nkind: Job\nmetadata: {alias: a}\n"
@@ -179,6 +180,20 @@ def test_what_originals_have_under_metadata_is_lifted(document: Callable[[str], 
     )
     assert under.canonical == top.canonical
     assert under.digest == top.digest
+
+
+@pytest.mark.parametrize("step_type", ["wait, config: {duration: 1m}", "job, config: {job: other}"])
+@pytest.mark.parametrize(
+    ("said", "kept", "meant"), [("", None, "retry"), ("retry", None, "retry"), ("fail", "fail", "fail")]
+)
+def test_a_step_that_does_nothing_itself_may_start_twice_unless_it_says_no(
+    step_type: str, said: str, kept: str | None, meant: str, document: Callable[[str], Document]
+) -> None:
+    lost = f", onWorkerLost: {said}" if said else ""
+    found = document(f"{HEAD}steps:\n- {{name: s, type: {step_type}{lost}}}\n")
+    assert found.canonical["steps"][0].get("onWorkerLost") == kept
+    assert found.job.steps[0].on_worker_lost == meant
+    assert from_job(found.job) == found.canonical
 
 
 def test_defaults_are_put_into_every_step_and_steps_win(document: Callable[[str], Document]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from windlass.model.definition import NORMAL_PRIORITY, Job, Requires, Retry, Step
+from windlass.model.definition import NORMAL_PRIORITY, Job, Requires, Retry, Step, when_lost
 
 
 def digest(canonical: Mapping[str, Any]) -> str:
@@ -69,7 +69,7 @@ def to_step(step: Mapping[str, Any]) -> Step:
         retry=Retry() if retry is None else _retry(retry),
         timeout=step.get("timeout"),
         allow_failure=step.get("allowFailure", False),
-        on_worker_lost=step.get("onWorkerLost", "fail"),
+        on_worker_lost=step.get("onWorkerLost", when_lost(step["type"])),
         matrix=step.get("matrix"),
         targets=step.get("targets"),
         artifacts=tuple(step.get("artifacts", ())),
@@ -143,7 +143,7 @@ def from_step(step: Step) -> dict[str, Any]:
         retry=retry,
         timeout=step.timeout,
         allowFailure=step.allow_failure or None,
-        onWorkerLost=None if step.on_worker_lost == "fail" else step.on_worker_lost,
+        onWorkerLost=None if step.on_worker_lost == when_lost(step.type) else step.on_worker_lost,
         matrix=step.matrix,
         targets=step.targets,
         artifacts=list(step.artifacts),

@@ -159,7 +159,9 @@ STEP_FIELDS = {
     "allowFailure": Field(FLAG, "whether the run may complete although the step failed"),
     "onFailure": Field(Choice("stop", "continue"), "as allowFailure: continue is true"),
     "continueOnError": Field(FLAG, "as allowFailure"),
-    "onWorkerLost": Field(Choice("fail", "retry"), "what becomes of an attempt whose worker is gone"),
+    "onWorkerLost": Field(
+        Choice("fail", "retry"), "what becomes of an attempt whose worker is gone: fail, for `wait` and `job` retry"
+    ),
     "matrix": Field(
         MapOf(_MATRIX_VALUES, names=VARIABLE_PATTERN, names_words="a name (letters, digits and _, no digit first)"),
         "one task for each combination of values",

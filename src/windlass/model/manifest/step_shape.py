@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windlass.model.catalog import StepCatalog
+from windlass.model.definition import when_lost
 from windlass.model.did_you_mean import suggestion
 from windlass.model.manifest.config import SHORT, ConfigChecker
 from windlass.model.manifest.problem import Notes, Path
@@ -43,7 +44,7 @@ def shape_step(fields: dict[str, Any], context: StepContext, notes: Notes, path:
     step = {"name": fields.pop("name")} if "name" in fields else {}
     _type_and_config(step, fields, context, notes, path)
     _failure(fields, notes, path)
-    _policies(fields, context, notes, path)
+    _policies(fields, step.get("type"), context, notes, path)
     step.update(fields)
     return step
 
@@ -168,7 +169,7 @@ def _failure(fields: dict[str, Any], notes: Notes, path: Path) -> None:
         fields["allowFailure"] = True
 
 
-def _policies(fields: dict[str, Any], context: StepContext, notes: Notes, path: Path) -> None:
+def _policies(fields: dict[str, Any], step_type: str | None, context: StepContext, notes: Notes, path: Path) -> None:
     """Merge the job's defaults in and leave out what is meant anyway."""
     defaults = context.defaults
     own = take_retry(fields, notes, path) if not _RETRY.isdisjoint(fields) else None
@@ -183,7 +184,7 @@ def _policies(fields: dict[str, Any], context: StepContext, notes: Notes, path: 
             fields.setdefault(name, defaults[name])
     if fields.get("cache") is False:
         del fields["cache"]
-    if fields.get("onWorkerLost") == "fail":
+    if fields.get("onWorkerLost") == when_lost(step_type):
         del fields["onWorkerLost"]
     for name in _NEVER_EMPTY:
         if name in fields and not fields[name]:
