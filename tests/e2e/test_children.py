@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, executed, line_of, serve
+from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, executed, line_of, log, serve, states
 from tests.fixtures.program import Windlass
 
 pytestmark = pytest.mark.promise("K08")
@@ -35,6 +35,17 @@ _SLOW: Final = f"""\
 ---
 {HEAD % "waits"}steps:
   - {{name: child, uses: {{job: slow}}}}
+"""
+_UNDOES: Final = f"""\
+{HEAD % "undo"}steps:
+  - {{name: begin, run: "echo undoing; [ $WINDLASS_PARAM_HOW = quick ] || exec sleep 1000"}}
+  - {{name: sweep, triggerRule: always, run: echo swept}}
+---
+{HEAD % "deploys"}steps:
+  - {{name: deploy, run: "echo deploying; exec sleep 1000"}}
+  - name: undo
+    triggerRule: always
+    uses: {{job: undo, with: {{how: "${{{{ default(parameters.how, 'quick') }}}}"}}}}
 """
 
 
@@ -76,6 +87,40 @@ def test_a_cancel_goes_down_to_the_child(windlass: Windlass) -> None:
     assert windlass("run", "cancel", run).code == 0
     assert ended(windlass, run)["state"] == "cancelled"
     assert ended(windlass, child)["state"] == "cancelled"
+
+
+def _undoing(windlass: Windlass, *more: str) -> str:
+    """Cancel a run that is at work, and return it."""
+    apply(windlass, _UNDOES)
+    serve(windlass, 1)
+    run = accepted(windlass, "deploys", *more)
+    line_of(windlass.start("run", "logs", "--follow", run, "--step", "deploy").stdout, "deploying")
+    assert windlass("run", "cancel", run).code == 0
+    return run
+
+
+@pytest.mark.promise("H11", part="running")
+def test_clean_up_starts_a_run_after_a_cancel(windlass: Windlass) -> None:
+    run = _undoing(windlass)
+    found = ended(windlass, run)
+    assert (found["state"], found["counts"]) == ("cancelled", {"cancelled": 1, "completed": 1})
+    (child,) = found["children"]
+    assert ended(windlass, child["id"])["state"] == "completed"
+    assert [line.split()[-1] for line in log(windlass, child["id"])] == ["undoing", "swept"]
+
+
+@pytest.mark.promise("H11", part="running")
+def test_a_second_cancel_stops_the_run_that_clean_up_started(windlass: Windlass) -> None:
+    run = _undoing(windlass, "-p", "how=slow")
+    child = ""
+    while not child:
+        children = windlass("--json", "run", "get", run).json()["children"]
+        child = next((one["id"] for one in children if one["state"] == "running"), "")
+    line_of(windlass.start("run", "logs", "--follow", child, "--step", "begin").stdout, "undoing")
+    assert windlass("run", "cancel", run).code == 0
+    assert ended(windlass, run)["state"] == "cancelled"
+    assert states(windlass, run) == {"deploy": "cancelled", "undo": "cancelled"}
+    assert states(windlass, child) == {"begin": "cancelled", "sweep": "cancelled"}
 
 
 def test_a_secret_goes_only_where_it_is_declared(windlass: Windlass) -> None:

@@ -251,6 +251,65 @@ async def test_a_child_has_the_time_of_its_parents_deadline_only(world: World) -
     assert world.clock.now() > 60 * SECOND
 
 
+async def cleaning(world: World, **settings: Any) -> tuple[bytes, bytes, ScriptedWorker]:
+    """Cancel a run whose clean-up starts a child with a clean-up of its own; return both runs, and the worker."""
+    await world.define("child", steps={"c": {}, "sweep": {"triggerRule": "always"}})
+    steps = {"a": {}, "undo": {"triggerRule": "always"}}
+    run_id = await world.submit(await world.define("parent", steps=steps, **settings))
+    worker = await world.worker()
+    claim = await worker.take_one()
+    if "timeout" in settings:
+        await world.tick(settings["timeout"] + 1)
+    else:
+        await world.cancel(run_id)
+    await worker.end(claim, Cancelled())
+    await worker.end(await worker.take_one(), child())
+    (found,) = await children(world, run_id)
+    return run_id, found, worker
+
+
+@pytest.mark.parametrize("settings", [{}, {"timeout": 60}])
+async def test_clean_up_starts_a_run_although_its_own_is_stopped(world: World, settings: dict[str, Any]) -> None:
+    run_id, found, worker = await cleaning(world, **settings)
+    assert (await world.run(found))["cancelRequestedAt"] is None
+    assert await worker.work(always(Completed({"undone": 2}))) == ["c", "sweep"]
+    await world.tick()
+    task = await world.task(run_id, "undo")
+    assert (task["state"], task["outputs"]) == ("completed", {"undone": 2})
+    assert (await world.run(run_id))["state"] == ("timeout" if settings else "cancelled")
+
+
+@pytest.mark.parametrize("why", ["a second cancel", "the end of the grace"])
+async def test_a_run_that_clean_up_started_is_stopped_with_it(world: World, why: str) -> None:
+    run_id, found, worker = await cleaning(world)
+    claim = await worker.take_one()
+    if why == "a second cancel":
+        await world.cancel(run_id)
+    else:
+        await world.tick(world.engine.settings.cleanup_grace + 1)
+    assert await world.states(found) == {"c": "running", "sweep": "cancelled"}
+    assert [stop for _, _, stop in (await worker.exchange()).stops] == ["cancel"]
+    await worker.end(claim, Cancelled())
+    await world.tick()
+    assert await world.states(run_id) == {"a": "cancelled", "undo": "cancelled"}
+    assert (await world.run(found))["state"] == (await world.run(run_id))["state"] == "cancelled"
+
+
+async def test_a_cancel_leaves_the_run_alone_that_clean_up_waits_for(world: World) -> None:
+    await world.define("child", steps={"c": {}})
+    steps = {"a": {}, "undo": {"dependsOn": "a", "triggerRule": "always"}, "other": {"dependsOn": []}}
+    run_id = await world.submit(await world.define("parent", steps=steps))
+    worker = await world.worker()
+    first, other = await worker.take()
+    await worker.end(first)
+    await worker.end(await worker.take_one(), child())
+    await world.cancel(run_id)
+    await worker.end(other, Cancelled())
+    assert await worker.work() == ["c"]
+    await world.tick()
+    assert await world.states(run_id) == {"a": "completed", "undo": "completed", "other": "cancelled"}
+
+
 async def test_clean_up_begins_once_the_child_has_really_ended(world: World) -> None:
     await world.define("child", steps={"c": {}})
     steps = {"p": {}, "q": {"dependsOn": "p"}, "sweep": {"dependsOn": "q", "triggerRule": "always"}}

@@ -289,8 +289,16 @@ class Flow:
 
     def _stop_children(self, run: Run, *, again: bool) -> None:
         for one in self.in_order():
-            if one.parent is run and one.cascades and not one.final and (again or not one.cancels):
+            if one.parent is not run or not one.cascades or one.final or self._goes_on(run, one):
+                continue
+            if again and not one.cancels:
+                self.stop(one)  # clean-up started it: it gets none of its own
+            if not one.final and (again or not one.cancels):
                 self.stop(one)
+
+    def _goes_on(self, run: Run, child: Run) -> bool:
+        task = None if child.parent_task is None else run.tasks[child.parent_task]
+        return task is not None and task.state == "waiting" and task.stop is None
 
     def _stop_rest(self, run: Run, *, spare: bool) -> None:
         why = "cancel" if run.cancels else "timeout"

@@ -230,9 +230,7 @@ class Model(Flow):
         if found is None:
             return
         run, task = found
-        if task.stop is None and run.stopping:
-            self.end_attempt(run, task, "cancelled")
-        elif task.stop is not None:
+        if task.stop is not None or (run.stopping and task.step.rule != "always"):
             self.end_attempt(run, task, "waiting")
         elif run_id is None or self.verdict(shape, 1) == "fail" or run.depth >= self.depth:
             self.end_attempt(run, task, "refused")

@@ -70,7 +70,10 @@ def cancel_runs(tx: Transaction, engine: Engine, run_ids: Iterable[bytes], *, ag
 
 
 def _cancel_children(tx: Transaction, engine: Engine, run_id: bytes, *, again: bool) -> None:
-    cancel_runs(tx, engine, [child for child, _ in relations.live_children(tx, run_id)], again=again)
+    children = relations.live_children(tx, run_id)
+    cancel_runs(tx, engine, [child for child, _ in children], again=again)
+    if again:  # what nobody had asked to stop yet was started by clean-up, and gets none of its own
+        cancel_runs(tx, engine, [child for child, cancels in children if not cancels], again=True)
 
 
 def expire(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> None:

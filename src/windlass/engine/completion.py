@@ -173,8 +173,10 @@ def _again(
 
 def _with_child(book: Book, engine: Engine, row: Held, waiting: Waiting) -> Outcome:
     """Return the wait for a run that is started here, or the failure where it cannot be."""
-    if waiting.child is None or book.stopping:
-        return Cancelled() if book.stopping else waiting
+    if waiting.child is None:
+        return waiting
+    if book.stopping and book.step(row.task).trigger_rule != "always":
+        return Cancelled()
     started = start_child(book, engine, row, waiting.child)
     if isinstance(started, Failed):
         return started

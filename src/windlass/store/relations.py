@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, delete, exists, insert, select, update
 
 from windlass.store.archive_tables import archived_runs
 from windlass.store.rows import Held
@@ -156,9 +156,16 @@ def waiting_task(tx: Transaction, run_id: bytes, task: int) -> Held | None:
 
 
 def live_children(tx: Transaction, parent_id: bytes) -> list[tuple[bytes, int]]:
-    """Return `(id, cancels)` of the children that are not final and are stopped with their parent; oldest first."""
+    """Return `(id, cancels)` of the children that are not final and are stopped with their parent; oldest first.
+
+    Left out are those that a task waits for which is not asked to stop: a step that cleans up.
+    """
+    goes_on = select(queue.c.id).where(
+        queue.c.run_id == parent_id, queue.c.task == runs.c.parent_task, queue.c.state == "waiting",
+        queue.c.stop.is_(None),
+    )  # fmt: skip
     found = select(runs.c.id, runs.c.cancels).where(
-        runs.c.parent_id == parent_id, runs.c.finished_at.is_(None), runs.c.cascades == 1
+        runs.c.parent_id == parent_id, runs.c.finished_at.is_(None), runs.c.cascades == 1, ~exists(goes_on)
     )
     return [(row.id, row.cancels) for row in tx.connection.execute(found.order_by(runs.c.id))]
 
