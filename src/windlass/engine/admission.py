@@ -17,8 +17,8 @@ from windlass.ids import id_text
 from windlass.model.concurrency import ONE_TOO_MANY, WAITS, as_ranges, free_places
 from windlass.store import hot_sqlite as hot
 from windlass.store import project_limits, run_limits
+from windlass.store.lines import LimitedRun
 from windlass.store.rows import NewFact
-from windlass.store.run_limits import LimitedRun
 from windlass.store.transaction import Transaction, apart
 
 #: Most runs that are let in by one unit of work, so that others get their turn.
@@ -30,12 +30,12 @@ _SHOWN = 10
 def admit(tx: Transaction, engine: Engine, key: str) -> int:
     """Let in those that stand first in the line for `key`, as many as there are places; return how many."""
     run_limits.lock_key(tx, key)
-    first = run_limits.first_waiting(tx, key, 1)
+    first = run_limits.LINE.first(tx, key, 1)
     if not first:
         return 0
     limit = limit_now(tx, engine, first[0].job_id, first[0].revision_id)
     places = free_places(limit, run_limits.holding(tx, key), BATCH)
-    entering = run_limits.first_waiting(tx, key, places) if places else []
+    entering = run_limits.LINE.first(tx, key, places) if places else []
     for run in entering:
         failure = apart(tx, partial(_let_in, tx, engine, run))
         if failure is not None:
@@ -50,10 +50,10 @@ def admit_of_project(tx: Transaction, engine: Engine, project: str) -> int:
     limit = engine.settings.max_runs
     if limit is not None:
         lock_project(tx, project)
-    if not project_limits.first_waiting(tx, project, 1):
+    if not project_limits.LINE.first(tx, project, 1):
         return 0
     places = BATCH if limit is None else free_places(limit, project_limits.going_on(tx, project, limit), BATCH)
-    entering = project_limits.first_waiting(tx, project, places) if places else []
+    entering = project_limits.LINE.first(tx, project, places) if places else []
     for run in entering:
         failure = apart(tx, partial(_queue_now, tx, engine, run, ONE_TOO_MANY))
         if failure is not None:
@@ -77,7 +77,7 @@ def may_go_on(tx: Transaction, engine: Engine, project: str, *, own: int = 0) ->
     if limit is None:
         return True
     lock_project(tx, project)
-    return project_limits.going_on(tx, project, limit + own) - own < limit and not project_limits.first_waiting(
+    return project_limits.going_on(tx, project, limit + own) - own < limit and not project_limits.LINE.first(
         tx, project, 1
     )
 
@@ -161,11 +161,11 @@ def place_in_project(tx: Transaction, project: str, run_id: bytes, told: Mapping
     return {
         **told,
         "holders": [id_text(one) for one in holders],
-        "ahead": project_limits.ahead(tx, project, run_id),
+        "ahead": project_limits.LINE.ahead(tx, project, run_id),
     }
 
 
 def place_in_line(tx: Transaction, key: str, run_id: bytes, told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a run waits for, as it was told when it began to, with who has the places now."""
     holders = run_limits.holders(tx, key, _SHOWN)
-    return {**told, "holders": [id_text(one) for one in holders], "ahead": run_limits.ahead(tx, key, run_id)}
+    return {**told, "holders": [id_text(one) for one in holders], "ahead": run_limits.LINE.ahead(tx, key, run_id)}

@@ -176,7 +176,7 @@ def _decide(tx: Transaction, concurrency: Mapping[str, Any], key: str, limit: in
         concurrency.get("strategy", "queue"),
         limit=limit,
         holding=run_limits.holding(tx, key) - own,
-        waiting=bool(run_limits.first_waiting(tx, key, 1)),
+        waiting=bool(run_limits.LINE.first(tx, key, 1)),
     )
 
 

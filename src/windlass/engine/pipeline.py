@@ -31,7 +31,7 @@ from windlass.engine.subject import work_on
 from windlass.engine.tracing import enter_trace
 from windlass.engine.worker import StopSignal
 from windlass.errors import ExpressionError, NoRoom, Unavailable, WindlassError
-from windlass.model.ending import WORKER_STOPPED
+from windlass.model.ending import UNASKED, WORKER_STOPPED
 from windlass.model.masking import Masker
 from windlass.model.outcome import NO_RESOURCES, Cancelled, Failed, Outcome, Skipped, TimedOut
 from windlass.steps.contract import StepContext, StepType
@@ -158,10 +158,8 @@ class Pipeline:
                 return await self._queue.start(claim)
             except Unavailable as error:
                 _log.warning("The start of %s waits for the store: %s", claim.step.name, error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await stop.event.wait()
-                    return False
+            if await _stopped_within(stop, pause):
+                return False
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _decide(self, claim: Claim, parameters: Mapping[str, Any]) -> Outcome | None:
@@ -250,10 +248,8 @@ class Pipeline:
                 if loop.time() >= end:
                     raise
                 _log.warning("%s waits for room: %s", claim.step.name, error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await stop.event.wait()
-                    return None
+            if await _stopped_within(stop, pause):
+                return None
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _seconds(self, claim: Claim) -> float:
@@ -273,6 +269,15 @@ class Pipeline:
 
     def _report(self, claim: Claim, ended: Ended) -> Report:
         return report_on(claim, ended, worker=self._worker, finished_at=self._shop.clock.now())
+
+
+async def _stopped_within(stop: StopSignal, seconds: float) -> bool:
+    """Wait so long, or until the attempt is asked to stop; say whether it is."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.event.wait()
+            return True
+    return False
 
 
 def _hasten(context: StepContext, stop: StopSignal, lease: float) -> None:
@@ -312,5 +317,5 @@ def _after_stop(outcome: Outcome, stop: StopSignal) -> Outcome:
             message = "Its worker stopped it, for it could not reach the store and the task may start elsewhere."
         return Failed("lost", message, reason=WORKER_STOPPED)
     if stop.why is None and isinstance(outcome, Cancelled):
-        return Failed("error", "The step stopped as if it had been cancelled, but nobody asked for that.")
+        return Failed("error", UNASKED)
     return outcome

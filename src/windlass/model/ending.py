@@ -12,6 +12,8 @@ from windlass.model.state import AttemptOutcome, TaskState
 
 #: Reason of a lost attempt that its worker stopped in good order: the step has no part in that loss.
 WORKER_STOPPED: Final = "worker_stopped"
+#: Message of a step that says of itself that it was cancelled.
+UNASKED: Final = "The step stopped as if it had been cancelled, but nobody asked for that."
 #: Why a running attempt is asked to stop.
 Stop = Literal["cancel", "timeout", "fail_fast"]
 
@@ -64,8 +66,7 @@ def decide_ending(step: Step, outcome: Outcome, facts: Circumstances) -> Ending:
     if isinstance(outcome, Waiting):
         return Ending("rescheduled", "waiting", outcome.reason)
     if isinstance(outcome, Cancelled):
-        unasked = "The step stopped as if it had been cancelled, but nobody asked for that."
-        outcome = Failed("error", unasked, outputs=outcome.outputs, may_retry=False)
+        outcome = Failed("error", UNASKED, outputs=outcome.outputs, may_retry=False)
     if isinstance(outcome, Failed) and outcome.kind == "lost":
         return _lost(step, outcome, facts)
     return _failed(step, outcome, facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from windlass.ids import id_text
@@ -62,13 +62,12 @@ def standing(tx: Transaction, run_id: bytes) -> Standing | None:
 def queue_rows(tx: Transaction, run_ids: Sequence[bytes]) -> list[QueueRow]:
     """Return all rows of the queue of some runs, by run and task."""
     found: list[QueueRow] = []
-    for start in range(0, len(run_ids), _CHUNK):
-        part = run_ids[start : start + _CHUNK]
+    for part, marks in _in_parts(run_ids):
         rows = tx.cursor.execute(
             "SELECT q.id, q.run_id, q.task, q.state, q.outstanding, q.wake_at IS NOT NULL, q.attempt, q.stop, "  # noqa: S608 - marks only
             "q.worker_id, w.id IS NOT NULL AND w.ended_at IS NULL FROM queue q "
             "LEFT JOIN workers w ON w.id = q.worker_id "
-            f"WHERE q.run_id IN ({','.join('?' * len(part))}) ORDER BY q.run_id, q.task",
+            f"WHERE q.run_id IN ({marks}) ORDER BY q.run_id, q.task",
             part,
         )
         found += [QueueRow._make(row) for row in rows]
@@ -82,8 +81,7 @@ def lost_waits(tx: Transaction, run_ids: Sequence[bytes]) -> dict[bytes, tuple[b
     one of those is gone, or has ended and nobody is to tell.
     """
     found: dict[bytes, tuple[bool, bool, bool, bool]] = {}
-    for start in range(0, len(run_ids), _CHUNK):
-        part = run_ids[start : start + _CHUNK]
+    for part, marks in _in_parts(run_ids):
         rows = tx.cursor.execute(
             "SELECT r.id, coalesce(r.reason, '') = 'concurrency', r.limit_key IS NOT NULL, "  # noqa: S608 - marks only
             "EXISTS (SELECT 1 FROM run_dependencies d WHERE d.run_id = r.id AND d.settled = 0), "
@@ -91,7 +89,7 @@ def lost_waits(tx: Transaction, run_ids: Sequence[bytes]) -> dict[bytes, tuple[b
             "AND d.settled = 0 AND (o.id IS NULL OR (o.finished_at IS NOT NULL AND o.awaited = 0))) "
             "FROM runs r WHERE r.state = 'waiting' AND (r.reason IS NULL OR r.reason = 'concurrency') "
             "AND r.cancels = 0 AND r.expired = 0 "
-            f"AND r.id IN ({','.join('?' * len(part))})",
+            f"AND r.id IN ({marks})",
             part,
         )
         found |= {row[0]: (bool(row[1]), bool(row[2]), bool(row[3]), bool(row[4])) for row in rows}
@@ -101,13 +99,12 @@ def lost_waits(tx: Transaction, run_ids: Sequence[bytes]) -> dict[bytes, tuple[b
 def ended_children(tx: Transaction, run_ids: Sequence[bytes]) -> dict[tuple[bytes, int], bytes]:
     """Return the child runs that tasks of some runs wait for although they ended, and nobody is to tell."""
     found: dict[tuple[bytes, int], bytes] = {}
-    for start in range(0, len(run_ids), _CHUNK):
-        part = run_ids[start : start + _CHUNK]
+    for part, marks in _in_parts(run_ids):
         rows = tx.cursor.execute(
             "SELECT q.run_id, q.task, c.id, q.detail FROM queue q JOIN runs c ON c.parent_id = q.run_id "  # noqa: S608 - marks only
             "AND c.parent_task = q.task WHERE q.state = 'waiting' AND q.detail IS NOT NULL "
             "AND c.finished_at IS NOT NULL AND c.awaited = 0 "
-            f"AND q.run_id IN ({','.join('?' * len(part))})",
+            f"AND q.run_id IN ({marks})",
             part,
         )
         found |= {(run_id, task): child for run_id, task, child, detail in rows if id_text(child) in detail}
@@ -117,10 +114,9 @@ def ended_children(tx: Transaction, run_ids: Sequence[bytes]) -> dict[tuple[byte
 def ended_tasks(tx: Transaction, run_ids: Sequence[bytes]) -> list[tuple[bytes, int, int]]:
     """Return `(run, task, attempts)` of the final tasks of some runs."""
     found: list[tuple[bytes, int, int]] = []
-    for start in range(0, len(run_ids), _CHUNK):
-        part = run_ids[start : start + _CHUNK]
+    for part, marks in _in_parts(run_ids):
         found += tx.cursor.execute(
-            f"SELECT run_id, task, attempt FROM tasks WHERE run_id IN ({','.join('?' * len(part))})",  # noqa: S608 - marks only
+            f"SELECT run_id, task, attempt FROM tasks WHERE run_id IN ({marks})",  # noqa: S608 - marks only
             part,
         ).fetchall()
     return found
@@ -187,3 +183,10 @@ def recount(tx: Transaction, run_id: bytes, counts: str, allowed_failures: int) 
         "UPDATE runs SET counts = ?, allowed_failures = ? WHERE id = ? AND finished_at IS NOT NULL",
         (counts, allowed_failures, run_id),
     )
+
+
+def _in_parts(ids: Sequence[bytes]) -> Iterator[tuple[Sequence[bytes], str]]:
+    """Yield as many of `ids` as one statement takes, with a mark for each of them, until all were there."""
+    for start in range(0, len(ids), _CHUNK):
+        part = ids[start : start + _CHUNK]
+        yield part, ",".join("?" * len(part))

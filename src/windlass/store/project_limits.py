@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from windlass.store.run_limits import LimitedRun
+from windlass.store.lines import Line
 from windlass.store.transaction import Transaction
 
 
@@ -17,8 +17,8 @@ class Entrant(NamedTuple):
     is_free: int
 
 
-_COLUMNS = ", ".join(LimitedRun._fields)
-_WAITING = "project = ? AND state = 'waiting' AND reason = 'max_runs'"
+#: The runs of a project that wait for a place among them.
+LINE: Final = Line("project = ? AND state = 'waiting' AND reason = 'max_runs'")
 
 
 def entrant(tx: Transaction, run_id: bytes) -> Entrant | None:
@@ -50,25 +50,6 @@ def who_goes_on(tx: Transaction, project: str, limit: int) -> list[bytes]:
         )
         found += [row[0] for row in rows]
     return found
-
-
-def first_waiting(tx: Transaction, project: str, limit: int) -> list[LimitedRun]:
-    """Return up to `limit` runs of a project that wait, the first in line first."""
-    found = tx.cursor.execute(
-        f"SELECT {_COLUMNS} FROM runs WHERE {_WAITING} ORDER BY limit_rank, id LIMIT ?",  # noqa: S608 - constants only
-        (project, limit),
-    )
-    return [LimitedRun._make(row) for row in found]
-
-
-def ahead(tx: Transaction, project: str, run_id: bytes) -> int:
-    """Count the runs that stand before `run_id` in the line of a project."""
-    found = tx.cursor.execute(
-        f"SELECT count(*) FROM runs WHERE {_WAITING} AND (limit_rank, id) < "  # noqa: S608 - constants only
-        "(SELECT limit_rank, id FROM runs WHERE id = ?)",
-        (project, run_id),
-    )
-    return int(found.fetchone()[0])
 
 
 def projects_waited_in(tx: Transaction) -> list[str]:

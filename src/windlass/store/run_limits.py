@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final
 
+from windlass.store.lines import COLUMNS, LimitedRun, Line
 from windlass.store.transaction import Transaction
 
-
-class LimitedRun(NamedTuple):
-    """A run that has a place under its key, or waits for one."""
-
-    id: bytes
-    job_id: bytes
-    revision_id: int
-    state: str
-    cancels: int
-
-
-_COLUMNS = ", ".join(LimitedRun._fields)
 # A run that has a place under its key keeps it while it waits for one among the runs of its project.
 _HOLDING = (
     "limit_key = ? AND finished_at IS NULL "
     "AND (state = 'queued' OR state = 'running' OR (state = 'waiting' AND reason = 'max_runs'))"
 )
-_WAITING = "limit_key = ? AND finished_at IS NULL AND state = 'waiting' AND reason = 'concurrency'"
+#: The runs that wait for a place under a key.
+LINE: Final = Line("limit_key = ? AND finished_at IS NULL AND state = 'waiting' AND reason = 'concurrency'")
 
 
 def lock_key(tx: Transaction, key: str) -> None:
@@ -46,29 +36,10 @@ def holders(tx: Transaction, key: str, limit: int) -> list[bytes]:
     return [row[0] for row in found]
 
 
-def first_waiting(tx: Transaction, key: str, limit: int) -> list[LimitedRun]:
-    """Return up to `limit` runs that wait for a place under `key`, the first in line first."""
-    found = tx.cursor.execute(
-        f"SELECT {_COLUMNS} FROM runs WHERE {_WAITING} ORDER BY limit_rank, id LIMIT ?",  # noqa: S608 - constants only
-        (key, limit),
-    )
-    return [LimitedRun._make(row) for row in found]
-
-
-def ahead(tx: Transaction, key: str, run_id: bytes) -> int:
-    """Count the runs that stand before `run_id` in the line for `key`."""
-    found = tx.cursor.execute(
-        f"SELECT count(*) FROM runs WHERE {_WAITING} AND (limit_rank, id) < "  # noqa: S608 - constants only
-        "(SELECT limit_rank, id FROM runs WHERE id = ?)",
-        (key, run_id),
-    )
-    return int(found.fetchone()[0])
-
-
 def under(tx: Transaction, key: str) -> list[LimitedRun]:
     """Return every run that has a place under `key` or waits for one and is not asked to stop, oldest first."""
     found = tx.cursor.execute(
-        f"SELECT {_COLUMNS} FROM runs WHERE limit_key = ? AND finished_at IS NULL AND state <> 'scheduled' "  # noqa: S608 - constants only
+        f"SELECT {COLUMNS} FROM runs WHERE limit_key = ? AND finished_at IS NULL AND state <> 'scheduled' "  # noqa: S608 - constants only
         "AND cancels = 0 AND expired = 0 ORDER BY id",
         (key,),
     )
