@@ -1,7 +1,6 @@
 """The archive in Parquet files, for programs that read columns: a file a table, in a folder a day.
 
 What is written of a run is made into its document again when it is read, byte by byte: the same digest proves both.
-Files get their names once they are whole and flushed.
 """
 
 from __future__ import annotations
@@ -9,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -21,11 +18,10 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from sqlalchemy import Column, Integer, LargeBinary
 
-from windlass.clock import SECOND
 from windlass.errors import CorruptStore, Unavailable
 from windlass.store.archive.archive import Kept, Piece
+from windlass.store.archive.days import UNFINISHED, DayFiles
 from windlass.store.archive.document import FORMAT, PARTS, bytes_of_data, head_line, row_line
-from windlass.store.archive.in_files import UNFINISHED, flush_folders, remove_unknown, told
 from windlass.store.migrations import HEAD
 from windlass.store.tables import metadata
 
@@ -48,24 +44,8 @@ class _OpenDay:
     runs: dict[bytes, int] = field(default_factory=dict)
 
 
-class ParquetArchive:
+class ParquetArchive(DayFiles[_OpenDay]):
     """See `Archive`."""
-
-    def __init__(self, url: str, folder: Path, store: str) -> None:
-        """Keep runs below `folder`, in a folder for the store of this id: several may share it."""
-        self.url = url
-        self._folder = folder / store
-        self._open: dict[str, _OpenDay] = {}
-
-    async def write(self, pieces: Sequence[Piece]) -> None:
-        """Append the rows of pieces to the files of their days; see `Archive.write`."""
-        await asyncio.to_thread(told, self._write, pieces)
-
-    async def seal(self) -> Mapping[bytes, Kept]:
-        """Flush the files and give them their names; see `Archive.seal`."""
-        kept: dict[bytes, Kept] = {}
-        await asyncio.to_thread(told, self._seal, kept)
-        return kept
 
     async def read(self, run_id: bytes, place: str) -> AsyncIterator[bytes]:
         """Yield the document of a run; see `Archive.read`."""
@@ -73,61 +53,60 @@ class ParquetArchive:
         while (part := await asyncio.to_thread(next, parts, None)) is not None:
             yield part
 
-    async def remove(self, runs: Sequence[tuple[bytes, str]]) -> None:
-        """Leave files as they are: they go as a whole, with `tidy`, once they hold no run any more."""
-
-    async def tidy(self, known: Collection[str]) -> int:
-        """Remove files that no place speaks of; see `Archive.tidy`."""
-        return await asyncio.to_thread(remove_unknown, self._folder, set(known), _name)
-
     def _write(self, pieces: Sequence[Piece]) -> None:
+        days: dict[str, _OpenDay] = {}
         rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for piece in pieces:
-            day = datetime.fromtimestamp(piece.finished_at // SECOND, UTC).strftime("%Y/%m/%d")
-            opened = self._open.get(day)
-            if opened is None:
-                (self._folder / day).mkdir(mode=0o700, parents=True, exist_ok=True)
-                opened = self._open[day] = _OpenDay(f"{day}/{piece.run_id.hex()}-{os.urandom(4).hex()}")
-            before = opened.runs.get(piece.run_id, 0) if piece.number else 0
-            opened.runs[piece.run_id] = before + len(piece.data)
+            day = self._day(piece)
+            days[day.name] = day
+            before = day.runs.get(piece.run_id, 0) if piece.number else 0
+            day.runs[piece.run_id] = before + len(piece.data)
             for line in piece.data.splitlines():
                 found = orjson.loads(line)
                 if isinstance(found, list):
                     table, values = found
                     if table == "log_chunks" and "data" in values:
                         values["data"] = bytes_of_data(values["data"])
-                    rows.setdefault((day, table), []).append(values)
-        for (day, table), values in rows.items():
+                    rows.setdefault((day.name, table), []).append(values)
+        for (name, table), values in rows.items():
             schema = _schema(table)
-            self._writer(self._open[day], table).write_table(pa.Table.from_pylist(values, schema))
+            self._writer(days[name], table).write_table(pa.Table.from_pylist(values, schema))
 
     def _writer(self, day: _OpenDay, table: str) -> pq.ParquetWriter:
         writer = day.writers.get(table)
         if writer is None:
-            path = self._folder / f"{day.name}.{table}{SUFFIX}{UNFINISHED}"
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            path, descriptor = self._create(f"{day.name}.{table}{SUFFIX}")
+            os.close(descriptor)
             writer = day.writers[table] = pq.ParquetWriter(str(path), _schema(table), compression="zstd")
         return writer
 
-    def _seal(self, kept: dict[bytes, Kept]) -> None:
-        while self._open:
-            _, day = self._open.popitem()
-            size = 0
-            for table, writer in day.writers.items():
-                writer.close()
-                final = self._folder / f"{day.name}.{table}{SUFFIX}"
-                unfinished = final.with_name(final.name + UNFINISHED)
-                descriptor = os.open(unfinished, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    os.fsync(descriptor)
-                    size += os.fstat(descriptor).st_size
-                finally:
-                    os.close(descriptor)
-                unfinished.rename(final)
-            flush_folders((self._folder / day.name).parent, self._folder.parent)
-            whole = sum(day.runs.values())
-            for run_id, part in day.runs.items():
-                kept[run_id] = Kept(day.name, size * part // whole)
+    def _begin(self, name: str) -> _OpenDay:
+        return _OpenDay(name)
+
+    def _seal_day(self, day: _OpenDay, kept: dict[bytes, Kept]) -> None:
+        size = 0
+        for table, writer in day.writers.items():
+            writer.close()
+            final = self._folder / f"{day.name}.{table}{SUFFIX}"
+            unfinished = final.with_name(final.name + UNFINISHED)
+            descriptor = os.open(unfinished, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+                size += os.fstat(descriptor).st_size
+            finally:
+                os.close(descriptor)
+            unfinished.rename(final)
+        self._flush_folder(day.name)
+        whole = sum(day.runs.values())
+        for run_id, part in day.runs.items():
+            kept[run_id] = Kept(day.name, size * part // whole)
+
+    def _file_of(self, place: str) -> str:
+        return place
+
+    def _known_by(self, path: str) -> str | None:
+        found = _NAME.fullmatch(path)
+        return None if found is None else found[1]
 
     def _parts(self, run: str, place: str) -> Iterator[bytes]:
         """Yield the document of a run from its files; nothing where they are gone."""
@@ -215,8 +194,3 @@ def _type(table: str, column: Column[Any]) -> pa.DataType:
     if isinstance(column.type, Integer):  # and those that are larger or smaller
         return pa.timestamp("us", tz="UTC") if _TIMES.fullmatch(column.name) else pa.int64()
     return pa.string()
-
-
-def _name(path: str) -> str | None:
-    found = _NAME.fullmatch(path)
-    return None if found is None else found[1]
