@@ -13,9 +13,9 @@ from windlass.engine.applying import Applied, ApplyOptions, apply
 from windlass.engine.archiving import preview_sweep, sweep
 from windlass.engine.job_diff import diff_manifests
 from windlass.engine.manifests import ManifestText
-from windlass.engine.policies import delete_policy, get_policy, list_policies
 from windlass.engine.reading import list_runs
 from windlass.engine.restoring import archive_figures
+from windlass.engine.stored_documents import POLICIES
 from windlass.errors import Conflict, InvalidDocument, NotFound
 from windlass.model.apply_plan import Provenance
 from windlass.model.outcome import Completed, Failed
@@ -128,18 +128,18 @@ async def test_policies_are_applied_and_compared_like_jobs(kept: World) -> None:
     diff = await diff_manifests(kept.engine, [text], project="default")
     assert [str(change) for change in diff.modified["RetentionPolicy/fast"]] == ["~ spec.minAge: 3600 -> 10800"]
     assert (await applied(kept, slower, dry_run=True)).changed == ("RetentionPolicy/fast",)
-    assert (await get_policy(kept.engine, "default", "fast"))["spec"]["minAge"] == 3_600
+    assert (await POLICIES.get(kept.engine, "default", "fast"))["spec"]["minAge"] == 3_600
     assert (await applied(kept, slower)).changed == ("RetentionPolicy/fast",)
-    assert (await get_policy(kept.engine, "default", "fast"))["spec"]["minAge"] == 10_800
+    assert (await POLICIES.get(kept.engine, "default", "fast"))["spec"]["minAge"] == 10_800
     pruned = await applied(kept, slower, prune=True)
     assert pruned.pruned == ("RetentionPolicy/drop",)
     await applied(kept, DROP, provenance=Provenance(source="git"))
     with pytest.raises(Conflict, match='document "RetentionPolicy/drop" belongs to source "git"'):
         await applied(kept, DROP.replace("2h", "3h"))
-    assert [one["name"] for one in await list_policies(kept.engine, None)] == ["drop", "fast"]
-    assert (await delete_policy(kept.engine, "default", "fast"))["name"] == "fast"
+    assert [one["name"] for one in await POLICIES.all_of(kept.engine, None)] == ["drop", "fast"]
+    assert (await POLICIES.delete(kept.engine, "default", "fast"))["name"] == "fast"
     with pytest.raises(NotFound, match='There is no policy "fast"'):
-        await delete_policy(kept.engine, "default", "fast")
+        await POLICIES.delete(kept.engine, "default", "fast")
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,4 @@ async def test_a_bad_policy_is_refused_with_its_place(kept: World, text: str, se
     with pytest.raises(InvalidDocument, match=r"^0\.yaml:\d+:\d+: ") as caught:
         await applied(kept, text)
     assert sentence in str(caught.value)
-    assert await list_policies(kept.engine, None) == []
+    assert await POLICIES.all_of(kept.engine, None) == []

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
+from windlass.engine.documents import keep_documents, plan_documents
 from windlass.engine.engine import Engine
 from windlass.engine.manifests import Located, LocatedOther, Manifests, ManifestText
-from windlass.engine.policies import keep_documents, plan_documents
 from windlass.engine.templates import read_manifests
 from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.model.apply_plan import PROTECTED_LABEL, ApplyPlan, Provenance, Standing, Wanted, plan_apply

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
+from windlass.engine.documents import diff_documents
 from windlass.engine.engine import Engine
 from windlass.engine.jobs import find_job, find_revised, find_revision, split_reference
 from windlass.engine.manifests import Manifests, ManifestText
-from windlass.engine.policies import diff_documents
 from windlass.engine.templates import read_manifests
 from windlass.errors import InvalidDocument, NotFound
 from windlass.model.diff import Change, diff_jobs

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
 
 import orjson
 
 from windlass.engine.engine import Engine
 from windlass.engine.manifests import Manifests, ManifestText, load_manifests, manifest_limits, names_template
+from windlass.engine.stored_documents import TEMPLATES
 from windlass.model.manifest.filling import Template
 from windlass.store.documents import documents_of
 from windlass.store.transaction import Transaction
-
-KIND: Final = "JobTemplate"
 
 
 async def read_manifests(engine: Engine, texts: Sequence[ManifestText], project: str) -> Manifests:
@@ -25,7 +23,7 @@ async def read_manifests(engine: Engine, texts: Sequence[ManifestText], project:
 
 def _stored(tx: Transaction, project: str) -> dict[str, Template]:
     found = {}
-    for document in documents_of(tx, KIND, project):
+    for document in documents_of(tx, TEMPLATES.kind, project):
         content = orjson.loads(document.content)
         place = f"template {document.name}"
         found[document.name] = Template(document.name, content.get("parameters", {}), content["spec"], place)

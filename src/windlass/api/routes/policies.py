@@ -8,22 +8,22 @@ from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import LIST_PROJECT, PROJECT, ROOT, listed_project, page
 from windlass.api.table import Route
 from windlass.engine.engine import Engine
-from windlass.engine.policies import delete_policy, get_policy, list_policies
+from windlass.engine.stored_documents import POLICIES
 
 
 async def get_all(engine: Engine, request: Request) -> Answer:
     """List policies."""
-    return page(await list_policies(engine, listed_project(request)), None)
+    return page(await POLICIES.all_of(engine, listed_project(request)), None)
 
 
 async def get_one(engine: Engine, request: Request) -> Answer:
     """Return a policy."""
-    return Answer(body=await get_policy(engine, request.query["project"], request.params["policy"]))
+    return Answer(body=await POLICIES.get(engine, request.query["project"], request.params["policy"]))
 
 
 async def delete_one(engine: Engine, request: Request) -> Answer:
     """Delete a policy."""
-    return Answer(body=await delete_policy(engine, request.query["project"], request.params["policy"]))
+    return Answer(body=await POLICIES.delete(engine, request.query["project"], request.params["policy"]))
 
 
 ROUTES: Final = (

@@ -8,22 +8,22 @@ from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import LIST_PROJECT, PROJECT, ROOT, listed_project, page
 from windlass.api.table import Route
 from windlass.engine.engine import Engine
-from windlass.engine.stored_templates import delete_template, get_template, list_templates
+from windlass.engine.stored_documents import TEMPLATES
 
 
 async def get_all(engine: Engine, request: Request) -> Answer:
     """List templates."""
-    return page(await list_templates(engine, listed_project(request)), None)
+    return page(await TEMPLATES.all_of(engine, listed_project(request)), None)
 
 
 async def get_one(engine: Engine, request: Request) -> Answer:
     """Return a template."""
-    return Answer(body=await get_template(engine, request.query["project"], request.params["template"]))
+    return Answer(body=await TEMPLATES.get(engine, request.query["project"], request.params["template"]))
 
 
 async def delete_one(engine: Engine, request: Request) -> Answer:
     """Delete a template."""
-    return Answer(body=await delete_template(engine, request.query["project"], request.params["template"]))
+    return Answer(body=await TEMPLATES.delete(engine, request.query["project"], request.params["template"]))
 
 
 _ONE: Final = f"{ROOT}/templates/{{template}}"

@@ -1,23 +1,17 @@
-"""Documents that are applied beside jobs: planned, kept, listed and removed."""
+"""Documents that are applied beside jobs: planned, kept, compared."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import orjson
 
-from windlass.clock import to_text
 from windlass.engine.engine import Engine
 from windlass.engine.manifests import LocatedOther
-from windlass.errors import NotFound
 from windlass.model.apply_plan import PROTECTED_LABEL, ApplyPlan, Standing, Wanted, plan_apply
-from windlass.model.did_you_mean import suggestion
 from windlass.model.diff import Change, diff_jobs
-from windlass.store.documents import StoredDocument, all_documents, documents_of, drop_documents, put_document
+from windlass.store.documents import StoredDocument, all_documents, drop_documents, put_document
 from windlass.store.transaction import Transaction
-
-KIND = "RetentionPolicy"
 
 
 def plan_documents(
@@ -80,49 +74,7 @@ def diff_documents(
     return added, modified
 
 
-async def list_policies(engine: Engine, project: str | None) -> list[dict[str, Any]]:
-    """Return the retention policies of a project, None for all projects, by name."""
-    return [_shape(found) for found in await engine.store.read(documents_of, KIND, project)]
-
-
-async def get_policy(engine: Engine, project: str, name: str) -> dict[str, Any]:
-    """Return a policy. Raises NotFound where there is none."""
-    return _shape(await engine.store.read(_find, project, name))
-
-
-async def delete_policy(engine: Engine, project: str, name: str) -> dict[str, Any]:
-    """Remove a policy and return it. Raises NotFound where there is none."""
-    return _shape(await engine.store.run(_delete, project, name))
-
-
-def _delete(tx: Transaction, project: str, name: str) -> StoredDocument:
-    found = _find(tx, project, name)
-    drop_documents(tx, project, KIND, [name])
-    return found
-
-
-def _find(tx: Transaction, project: str, name: str) -> StoredDocument:
-    stored = {found.name: found for found in documents_of(tx, KIND, project)}
-    if name not in stored:
-        raise NotFound(f'There is no policy "{name}" in project "{project}"{suggestion(name, stored)}.')
-    return stored[name]
-
-
 def _standing(kind: str, found: StoredDocument) -> Standing:
     source = None if found.provenance is None else found.provenance["source"]
     labels = orjson.loads(found.content)["metadata"].get("labels", {})
     return Standing(f"{kind}/{found.name}", found.digest, source, labels.get(PROTECTED_LABEL) == "true")
-
-
-def _shape(found: StoredDocument) -> dict[str, Any]:
-    content = orjson.loads(found.content)
-    return {
-        "name": found.name,
-        "kind": found.kind,
-        "project": found.project,
-        "labels": content["metadata"].get("labels", {}),
-        "spec": content["spec"],
-        "provenance": found.provenance,
-        "createdAt": to_text(found.created_at),
-        "updatedAt": to_text(found.updated_at),
-    }
