@@ -27,6 +27,7 @@ steps:
 """
 )
 _QUICK: Final = HEAD % "quick" + 'steps: [{name: say, run: "true"}, {name: sweep, triggerRule: always, run: "true"}]\n'
+_ALONE: Final = HEAD % "alone" + 'concurrency: {limit: 1}\nsteps: [{name: say, run: "true"}]\n'
 _FAILING: Final = HEAD % "failing" + "steps: [{name: say, run: exit 1}]\n"
 _RETRIED: Final = (
     HEAD % "retried" + "steps: [{name: ask, retry: {attempts: 2, strategy: fixed, delay: 1h}, run: exit 75}]\n"
@@ -52,6 +53,20 @@ def test_a_run_for_later_is_cancelled_and_never_starts(windlass: Windlass) -> No
     _cancel(windlass, run)
     serve(windlass)
     assert events(windlass, run, "run.started") == events(windlass, run, "task.started") == []
+
+
+@pytest.mark.promise("H11", part="waiting")
+def test_runs_that_wait_for_a_run_and_for_a_place_are_cancelled_and_never_start(windlass: Windlass) -> None:
+    apply(windlass, f"{_QUICK}---\n{_ALONE}")
+    first = accepted(windlass, "alone")
+    runs = [accepted(windlass, "quick", "--after", first), accepted(windlass, "alone")]
+    for run in runs:
+        assert windlass("--json", "run", "get", run).json()["state"] == "waiting"
+        _cancel(windlass, run)
+    serve(windlass)
+    assert ended(windlass, first)["state"] == "completed"
+    assert [ended(windlass, run)["state"] for run in runs] == ["cancelled", "cancelled"]
+    assert [events(windlass, run, "task.started") for run in runs] == [[], []]
 
 
 @pytest.mark.promise("H11", part="queued")

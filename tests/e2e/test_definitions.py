@@ -183,3 +183,17 @@ def test_history_tells_who_and_why_and_runs_stay_on_their_revision(windlass: Win
         assert windlass("run", "watch", run["id"]).code == 0
         said[run["id"]] = windlass("run", "logs", run["id"], "--step", "say").stdout.strip()
     assert list(said.values()) == ["as it was", "as it is", "as it was"]
+
+
+@pytest.mark.promise("O05", part="enabled")
+def test_a_disabled_job_starts_no_run_until_it_is_enabled_again(windlass: Windlass) -> None:
+    windlass("job", "apply", _write(windlass))
+    before = windlass("--json", "run", "start", "good").json()
+    assert windlass("job", "disable", "good").code == 0
+    refused = windlass("run", "start", "good")
+    assert (refused.code, refused.stdout) == (2, "")
+    assert 'Job "good" is disabled' in refused.stderr
+    assert [job["alias"] for job in windlass("--json", "job", "list", "--disabled").json()] == ["good"]
+    assert windlass("job", "enable", "good").code == 0
+    after = windlass("--json", "run", "start", "good").json()
+    assert [run["id"] for run in windlass("--json", "run", "list").json()] == [after["id"], before["id"]]

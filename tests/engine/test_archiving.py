@@ -290,6 +290,7 @@ async def test_files_may_go_before_their_run(plain: World, tmp_path: Path) -> No
     assert [path.name for path in (tmp_path / "artifacts").iterdir()] == [id_text(runs[1])]
 
 
+@pytest.mark.promise("K02")
 async def test_a_store_in_memory_forgets_by_itself(make_world: Make) -> None:
     world = make_world()
     job = await world.define(steps={"a": {}})

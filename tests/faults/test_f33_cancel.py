@@ -86,6 +86,7 @@ def test_many_cancel_every_run_in_every_state_at_once(scene: Scene) -> None:
     scene.finish()
 
 
+@pytest.mark.promise("K02")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", [1, *(pytest.param(number, marks=pytest.mark.slow) for number in range(2, 6))])
 def test_owners_die_while_everything_is_cancelled(scene: Scene, number: int) -> None:

@@ -10,6 +10,7 @@ import orjson
 
 from windlass.clock import micros
 from windlass.engine.engine import Engine
+from windlass.engine.stored_documents import POLICIES
 from windlass.model.retention import FinalRun, RetentionRule, rule_of
 from windlass.store.archive.leaving import candidates
 from windlass.store.documents import documents_of
@@ -18,7 +19,6 @@ from windlass.store.transaction import Transaction
 
 #: Runs that are looked at, and moved, together.
 BATCH: Final = 500
-POLICY: Final = "RetentionPolicy"
 #: Jobs that are looked at one by one; of more than these all runs are looked at.
 _MOST_JOBS: Final = 400
 DAY: Final = micros(86_400)
@@ -39,7 +39,7 @@ def rules_of(tx: Transaction, engine: Engine) -> list[RetentionRule]:
     names = job_names(tx)
     policies = [
         _policy(found.project, found.name, orjson.loads(found.content)["spec"], names)
-        for found in documents_of(tx, POLICY)
+        for found in documents_of(tx, POLICIES.kind)
     ]
     return [*_jobs(tx), *policies, own]
 
