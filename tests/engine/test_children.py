@@ -194,6 +194,72 @@ async def test_a_job_that_starts_itself_ends_at_the_limit_of_depth(world: World)
     assert (await world.run(run_id))["state"] == "failed"
 
 
+async def refused(world: World, worker: ScriptedWorker, run_id: bytes, sentence: str) -> None:
+    """See that the step of a run failed because its child would never begin, and let that come up to the top."""
+    error = (await world.task(run_id, "p"))["error"]
+    assert (error["reason"], sentence in error["message"]) == ("child_refused", True)
+    for _ in range(3):
+        await world.tick()
+    assert await worker.take() == []
+    found, _ = await list_runs(world.engine, RunFilter())
+    assert {one["state"] for one in found} == {"failed"}
+
+
+@pytest.mark.promise("C19")
+@pytest.mark.parametrize("strategy", ["queue", "replace"])
+async def test_a_child_that_would_wait_for_the_place_of_its_own_parent_is_refused(world: World, strategy: str) -> None:
+    limit = {"limit": 1, "strategy": strategy}
+    run_id = await world.submit(await world.define("again", concurrency=limit, steps={"p": {}}))
+    worker = await world.worker()
+    await worker.end(await worker.take_one(), child("again"))
+    assert await children(world, run_id) == []
+    sentence = "replaces the run that this step is part of" if strategy == "replace" else "never begin"
+    await refused(world, worker, run_id, sentence)
+
+
+@pytest.mark.promise("C19")
+async def test_a_run_below_one_that_has_the_only_place_is_refused_however_far_below(world: World) -> None:
+    run_id = await world.submit(await world.define("p1", concurrency={"limit": 1}, steps={"p": {}}))
+    await world.define("p2", steps={"p": {}})
+    worker = await world.worker()
+    await worker.end(await worker.take_one(), child("p2"))
+    await worker.end(await worker.take_one(), child("p1"))
+    (below,) = await children(world, run_id)
+    await refused(world, worker, below, 'Job "p1" allows one run at a time')
+
+
+@pytest.mark.promise("C19")
+async def test_runs_that_hold_what_the_children_of_each_other_need_do_not_wait_for_ever(world: World) -> None:
+    jobs = [await world.define(name, concurrency={"limit": 1}, steps={"p": {}}) for name in ("a", "b")]
+    first, second = [await world.submit(job) for job in jobs]
+    worker = await world.worker()
+    one, other = await worker.take()
+    await worker.end(one, child("b"))
+    (waits,) = await children(world, first)
+    assert (await world.run(waits))["state"] == "waiting"
+    await worker.end(other, child("a"))
+    assert (await world.task(second, "p"))["error"]["reason"] == "child_refused"
+    await world.tick()
+    assert await worker.work(most=1) == ["p"]
+    await world.tick()
+    assert [(await world.run(run_id))["state"] for run_id in (first, second)] == ["completed", "failed"]
+
+
+@pytest.mark.promise("C19")
+async def test_a_child_waits_for_a_place_that_somebody_will_leave(world: World) -> None:
+    job = await world.define("again", concurrency={"limit": 2}, steps={"p": {"matrix": {"n": [1, 2]}}})
+    run_id = await world.submit(job)
+    await world.define("top", steps={"p": {}})
+    worker = await world.worker()
+    for claim in await worker.take():
+        await worker.end(claim, child("again"))
+    first, second = await children(world, run_id)
+    assert [(await world.run(one))["state"] for one in (first, second)] == ["queued", "waiting"]
+    assert await worker.work() == ["p"] * 4
+    await world.tick()
+    assert (await world.run(run_id))["state"] == "completed"
+
+
 async def test_children_fan_out_and_their_outputs_are_items(world: World) -> None:
     await world.define("child", parameters={"n": {"type": "integer"}}, steps={"c": {}})
     job = await world.define("parent", steps={"p": {"matrix": {"n": [1, 2, 3]}}, "q": {"dependsOn": "p"}})

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from windlass.errors import ExpressionError
-from windlass.model.concurrency import as_ranges, decide_entry, free_places, key_value, limit_key, to_replace
+from windlass.model.concurrency import (
+    as_ranges,
+    decide_entry,
+    free_places,
+    key_value,
+    limit_key,
+    to_replace,
+    waits_for_ever,
+)
 
 JOB = b"j" * 16
 
@@ -62,3 +70,11 @@ def test_places_are_never_negative_and_never_more_than_asked_for() -> None:
 def test_numbers_side_by_side_are_one_range() -> None:
     assert as_ranges([0, 1, 2, 5, 7, 8]) == [[0, 2], [5, 5], [7, 8]]
     assert as_ranges([]) == []
+
+
+def test_a_run_waits_for_ever_where_all_that_could_let_it_in_wait_for_it() -> None:
+    circle = {b"a": [[b"b"]], b"b": [[b"c", b"d"]], b"c": [[b"a"]], b"d": [[b"a"], [b"e"]]}
+    assert waits_for_ever(b"a", circle)
+    assert not waits_for_ever(b"a", {**circle, b"d": [[b"e"]]})
+    assert not waits_for_ever(b"e", circle)
+    assert waits_for_ever(b"z", {**circle, b"z": [[b"e"], [b"a"]]})

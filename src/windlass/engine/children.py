@@ -9,6 +9,7 @@ import orjson
 
 from windlass.clock import micros
 from windlass.engine.book import Book
+from windlass.engine.deadlocks import never_enters
 from windlass.engine.engine import Engine
 from windlass.engine.families import root_below
 from windlass.engine.shapes import secret_names
@@ -17,7 +18,7 @@ from windlass.engine.step_cache import NO_CACHE
 from windlass.engine.step_context import task_id
 from windlass.engine.submission import Prepared, Submission, accept, expansion_of
 from windlass.engine.tracing import trace_below
-from windlass.errors import UserError, WindlassError
+from windlass.errors import Conflict, UserError, WindlassError
 from windlass.ids import id_text
 from windlass.model.outcome import ChildRun, Failed
 from windlass.store import relations
@@ -72,12 +73,40 @@ def _start(book: Book, engine: Engine, row: Held, child: ChildRun) -> Started:
         no_cache=bool(parent.trigger and orjson.loads(parent.trigger).get(NO_CACHE)),
     )
     expansion = expansion_of(engine, prepared.job, submission)
+    asked = _cancels(book)
     (accepted,) = accept(tx, engine, prepared, [submission], [expansion])
     relations.await_by_task(tx, accepted.run_id, row.task)
+    _refuse_endless_wait(book, engine, prepared, accepted.run_id, asked)
     own = book.step(row.task).timeout
     allowed = engine.settings.run_deadline if prepared.job.job.timeout is None else prepared.job.job.timeout
     longest = allowed + engine.settings.run_deadline + 2 * engine.settings.cleanup_grace
     return Started(accepted.run_id, prepared.job.alias, tx.now + micros(longest if own is None else own))
+
+
+def _refuse_endless_wait(book: Book, engine: Engine, prepared: Prepared, child: bytes, asked: list[int]) -> None:
+    """Raise Conflict where a child, just accepted, would wait for those who wait for it, or has them stopped."""
+    concurrency = prepared.job.job.concurrency
+    if concurrency is None:
+        return
+    alias, limit = prepared.job.alias, concurrency["limit"]
+    runs = "one run" if limit == 1 else f"{limit} runs"
+    same = " with the same key" if "key" in concurrency else ""
+    if _cancels(book) != asked:
+        raise Conflict(
+            f'Job "{alias}" allows {runs}{same} at a time, and one more replaces the run that this step is part of; '
+            "use another key or strategy, or do not start the job below itself."
+        )
+    if never_enters(book.tx, engine, child):
+        raise Conflict(
+            f'Job "{alias}" allows {runs}{same} at a time, and those that go on wait for this one, so that it would '
+            "never begin; raise the limit, use another key, or do not start the job below itself."
+        )
+
+
+def _cancels(book: Book) -> list[int]:
+    """Return how often a run and each of those above it were asked to stop."""
+    chain = relations.ancestors(book.tx, book.run_id, book.engine.settings.max_child_depth + 1)
+    return [relations.cancels_of(book.tx, one) for one in chain]
 
 
 def _trigger(book: Book, row: Held) -> dict[str, Any]:

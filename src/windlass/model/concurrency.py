@@ -68,6 +68,20 @@ def free_places(limit: int | None, holding: int, most: int) -> int:
     return most if limit is None else min(max(0, limit - holding), most)
 
 
+def waits_for_ever(run: bytes, groups: Mapping[bytes, Sequence[Sequence[bytes]]]) -> bool:
+    """Say whether a run can never go on.
+
+    `groups` says for runs what they wait for: of each of their groups, one run must end. A run of which it says nothing
+    will end.
+    """
+    stuck = {one for one, wanted in groups.items() if wanted}
+    while True:
+        freed = {one for one in stuck if all(any(other not in stuck for other in group) for group in groups[one])}
+        if not freed:
+            return run in stuck
+        stuck -= freed
+
+
 def as_ranges(numbers: Iterable[int]) -> list[list[int]]:
     """Return ascending numbers as ranges `[first, last]`."""
     ranges: list[list[int]] = []

@@ -137,6 +137,11 @@ def ancestors(tx: Transaction, run_id: bytes, limit: int) -> list[bytes]:
     return chain
 
 
+def cancels_of(tx: Transaction, run_id: bytes) -> int:
+    """Return how often a run was asked to stop; 0 where there is none."""
+    return int(tx.connection.execute(select(runs.c.cancels).where(runs.c.id == run_id)).scalar_one_or_none() or 0)
+
+
 def await_by_task(tx: Transaction, run_id: bytes, task: int) -> None:
     """Note that a task of its parent waits for a run that was just inserted."""
     tx.connection.execute(update(runs).where(runs.c.id == run_id).values(awaited=1, parent_task=task))

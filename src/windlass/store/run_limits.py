@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from windlass.store.lines import COLUMNS, LimitedRun, Line
 from windlass.store.transaction import Transaction
@@ -14,6 +14,36 @@ _HOLDING = (
 )
 #: The runs that wait for a place under a key.
 LINE: Final = Line("limit_key = ? AND finished_at IS NULL AND state = 'waiting' AND reason = 'concurrency'")
+
+
+class Standing(NamedTuple):
+    """A run that is not final, and what it waits for a place under, if it does."""
+
+    project: str
+    job_id: bytes
+    revision_id: int
+    state: str
+    reason: str | None
+    limit_key: str | None
+
+
+def standing(tx: Transaction, run_id: bytes) -> Standing | None:
+    """Return how a run stands; None where it is final or gone."""
+    found = tx.cursor.execute(
+        "SELECT project, job_id, revision_id, state, reason, limit_key FROM runs WHERE id = ? AND finished_at IS NULL",
+        (run_id,),
+    ).fetchone()
+    return None if found is None else Standing._make(found)
+
+
+def awaited_children(tx: Transaction, run_id: bytes) -> list[bytes]:
+    """Return the runs that are not final and for which tasks of a run wait."""
+    found = tx.cursor.execute(
+        "SELECT id FROM runs WHERE parent_id = ? AND parent_task IS NOT NULL AND awaited = 1 AND finished_at IS NULL "
+        "ORDER BY id",
+        (run_id,),
+    )
+    return [row[0] for row in found]
 
 
 def lock_key(tx: Transaction, key: str) -> None:
