@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.oracle.world import World
-from windlass.engine.archiving import sweep
+from windlass.engine.archiving import preview_sweep, sweep
+from windlass.engine.doctor import examine
 from windlass.engine.restoring import restore
 from windlass.engine.services.archiver import Archiver
 from windlass.errors import CorruptStore, Unavailable
@@ -119,6 +120,12 @@ async def test_an_archive_that_is_gone_is_not_begun_anew(cold: World, tmp_path: 
     second = await ended(cold)
     (tmp_path / "cold").rename(tmp_path / "unmounted")
     await stays(cold, second, "is gone although 1 runs are in it: mount its disk")
+    with pytest.raises(
+        Unavailable, match=r"is gone although 1 runs are in it: mount its disk, .*; nothing was changed"
+    ):
+        await restore(cold.engine, id_text(first))
+    with pytest.raises(Unavailable, match="is gone although 1 runs are in it"):
+        await preview_sweep(cold.engine)
     assert not (tmp_path / "cold").exists()
     (tmp_path / "unmounted").rename(tmp_path / "cold")
     assert (await sweep(cold.engine)).archived == 1
@@ -130,8 +137,18 @@ async def test_a_folder_that_cannot_be_made_is_told(cold: World, tmp_path: Path)
     run_id = await ended(cold)
     (tmp_path / "cold").write_text("a file where the folder should be")
     await stays(cold, run_id, "(cannot be used|cannot be written): ")
+    with pytest.raises(Unavailable, match="The archive cannot be written: "):
+        await preview_sweep(cold.engine)
+    (wrong,) = [one for one in await examine(cold.engine, version="1") if one.check == "archive"]
+    assert (wrong.level, "cannot be written" in wrong.message) == ("error", True)
     (tmp_path / "cold").unlink()
+    (right,) = [one for one in await examine(cold.engine, version="1") if one.check == "archive"]
+    assert (right.level, right.message) == ("ok", f"{cold.engine.settings.archive_url} can be written")
+    assert not (tmp_path / "cold").exists(), "to try it leaves nothing"
     assert (await sweep(cold.engine)).archived == 1
+    before = sorted((tmp_path / "cold").rglob("*"))
+    assert len(await preview_sweep(cold.engine)) == 0
+    assert sorted((tmp_path / "cold").rglob("*")) == before
 
 
 async def test_a_disk_that_fills_up_leaves_no_half_copy(cold: World, monkeypatch: Any) -> None:

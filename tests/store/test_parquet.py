@@ -94,7 +94,7 @@ async def test_without_pyarrow_one_sentence_says_how_to_install_it(
     require_parquet("database:")
     monkeypatch.setattr("windlass.store.archive.open.find_spec", lambda _: None)
     require_parquet("file:///srv/cold")
-    with pytest.raises(UserError, match=r"needs pyarrow, .*: run `pip install 'windlass\[parquet\]'`"):
+    with pytest.raises(UserError, match=r"needs pyarrow, .*: run `pip install 'pyarrow>=26'`"):
         await open_archive("parquet:///srv/cold", cold.engine.store)
 
 

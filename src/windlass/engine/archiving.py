@@ -26,7 +26,7 @@ from windlass.store.archive.archived_files import drop_old_files
 from windlass.store.archive.catalogue import NewEntry
 from windlass.store.archive.document import PIECE, Mark, Position, mark_of, read_piece
 from windlass.store.archive.leaving import Leaving
-from windlass.store.archive.open import open_archive, refuse_missing
+from windlass.store.archive.open import open_archive, refuse_missing, try_archive
 from windlass.store.garbage import DROPS, PORTION
 from windlass.store.giving_back import give_back
 from windlass.store.retained import forget_files, jobs_with_retention, runs_with_old_files
@@ -97,7 +97,11 @@ async def _swept(engine: Engine, limit: int | None) -> Swept:
 
 
 async def preview_sweep(engine: Engine) -> list[dict[str, Any]]:
-    """Return how many runs each rule would let leave now."""
+    """Return how many runs each rule would let leave now.
+
+    Raises Unavailable, CorruptStore or UserError where the archive would take none.
+    """
+    await try_archive(engine.settings.archive_url, engine.store)
     rules = await engine.store.read(rules_of, engine)
     counts: dict[str, dict[str, Any]] = {}
     async for rule, runs in leaving_runs(engine, rules):

@@ -16,8 +16,11 @@ from windlass.engine.health import Part, health
 from windlass.engine.present import Need, served_by, working
 from windlass.engine.repairing import Trouble, troubles
 from windlass.engine.step_context import task_id
+from windlass.errors import WindlassError
 from windlass.ids import id_text
 from windlass.store import stuck
+from windlass.store.archive.in_database import URL as DATABASE
+from windlass.store.archive.open import try_archive
 from windlass.store.sqlite import SQLITE_VERSION
 from windlass.store.stuck import StuckTask
 from windlass.store.transaction import Transaction
@@ -55,7 +58,18 @@ async def examine(engine: Engine, *, version: str) -> list[Diagnosis]:
         *(_of_part(part) for part in await health(engine) if part.status != "ok" and not _said_apart(part)),
         *await engine.store.read(_examine, engine),
         *(_of_trouble(trouble) for trouble in await troubles(engine)),
+        *await _archive(engine),
     ]
+
+
+async def _archive(engine: Engine) -> list[Diagnosis]:
+    """Try the archive, where it lies outside of the database."""
+    url = engine.settings.archive_url
+    try:
+        await try_archive(url, engine.store)
+    except WindlassError as error:
+        return [Diagnosis("error", "archive", str(error))]
+    return [] if url == DATABASE else [Diagnosis("ok", "archive", f"{url} can be written")]
 
 
 def _of_trouble(trouble: Trouble) -> Diagnosis:

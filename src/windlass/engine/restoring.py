@@ -15,7 +15,7 @@ from windlass.store.archive import catalogue
 from windlass.store.archive.archive import Archive
 from windlass.store.archive.catalogue import ArchiveFilter
 from windlass.store.archive.document import insert_rows, mark_of, read_rows
-from windlass.store.archive.open import open_archive
+from windlass.store.archive.open import open_archive, refuse_missing
 from windlass.store.labels import keep_labels_of
 from windlass.store.transaction import Transaction
 
@@ -46,13 +46,16 @@ async def restore(engine: Engine, reference: str) -> tuple[dict[str, Any], bool]
     """Bring a run back, by its id or the beginning of it; return it, and whether it was away.
 
     The archive keeps its copy; the run leaves again once its retention, counted from now, is over. Raises NotFound
-    where the archive has no such run, UserError where several begin so, CorruptStore where its copy is damaged.
+    where the archive has no such run, UserError where several begin so, Unavailable where the archive is gone, CorruptStore where its copy
+    is damaged.
     """
     run_id = await engine.store.read(_find, reference)
     async with engine.archiving:
         entry, hot = await engine.store.read(_state, run_id)
         if not hot:
-            await _restore(engine, await open_archive(entry.archive, engine.store), entry)
+            archive = await open_archive(entry.archive, engine.store)
+            await refuse_missing(entry.archive, engine.store, "nothing was changed")
+            await _restore(engine, archive, entry)
     return await get_run(engine, run_id), not hot
 
 

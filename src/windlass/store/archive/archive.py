@@ -29,6 +29,10 @@ class Archive(Protocol):
     #: What the catalogue of archived runs calls it: the address of the settings.
     url: str
 
+    async def probe(self) -> None:
+        """See that something could be written now; leave nothing. Raises Unavailable or CorruptStore where not."""
+        ...
+
     async def write(self, pieces: Sequence[Piece]) -> None:
         """Take pieces; a run that is written again replaces what there was of it."""
         ...

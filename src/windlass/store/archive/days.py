@@ -14,6 +14,7 @@ from typing import Final, Generic, TypeVar
 from windlass.clock import SECOND
 from windlass.errors import Unavailable
 from windlass.store.archive.archive import Kept, Piece
+from windlass.store.archive.trying import try_folder
 
 Argument = TypeVar("Argument")
 #: What is being written for the runs that ended on one day.
@@ -30,6 +31,10 @@ class DayFiles(ABC, Generic[Day]):
         self.url = url
         self._folder = folder / store
         self._open: dict[str, Day] = {}
+
+    async def probe(self) -> None:
+        """Write a file and remove it again; see `Archive.probe`."""
+        await asyncio.to_thread(try_folder, self._folder)
 
     async def write(self, pieces: Sequence[Piece]) -> None:
         """Append pieces to the files of their days; see `Archive.write`."""

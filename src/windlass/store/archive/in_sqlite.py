@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from windlass.errors import CorruptStore, Unavailable
 from windlass.store.archive.archive import Kept, Piece
 from windlass.store.archive.in_database import unpacked
+from windlass.store.archive.trying import try_folder
 
 Result = TypeVar("Result")
 
@@ -35,6 +36,10 @@ class SqliteArchive:
         self._path = path
         self._store = store
         self._sizes: dict[bytes, int] = {}
+
+    async def probe(self) -> None:
+        """Lock the file for writing, or try its folder where it is not made yet; see `Archive.probe`."""
+        await asyncio.to_thread(self._probe)
 
     async def write(self, pieces: Sequence[Piece]) -> None:
         """Take pieces; see `Archive.write`."""
@@ -72,6 +77,12 @@ class SqliteArchive:
     async def tidy(self, known: Collection[str]) -> int:  # noqa: ARG002 - the contract's
         """Do nothing: what a killed process left is written again, under the same key."""
         return 0
+
+    def _probe(self) -> None:
+        if self._path.exists():
+            self._changed(lambda connection: connection.execute("BEGIN IMMEDIATE"))
+        else:
+            try_folder(self._path.parent)
 
     def _piece(self, run_id: bytes, number: int) -> bytes | None:
         if not self._path.exists():

@@ -19,6 +19,8 @@ from windlass.store.transaction import Transaction
 from windlass.store.upgrade import store_id
 
 PARQUET: Final = "parquet"
+#: What brings the library for it, in the environment of this program.
+INSTALL: Final = "pip install 'pyarrow>=26'"
 #: The folder among those of runs with the files of archived ones.
 ARCHIVED: Final = "archived"
 
@@ -48,15 +50,16 @@ def require_parquet(url: str) -> None:
     """Raise UserError where the archive with this address is in Parquet, and what writes that is not installed."""
     if url.startswith(f"{PARQUET}:") and find_spec("pyarrow") is None:
         raise UserError(
-            f"The archive {url} needs pyarrow, which is not installed: run `pip install 'windlass[parquet]'`, "
+            f"The archive {url} needs pyarrow, which is not installed: run `{INSTALL}`, "
             "or set WINDLASS_ARCHIVE_URL to file:///FOLDER."
         )
 
 
-async def refuse_missing(url: str, store: Store) -> None:
+async def refuse_missing(url: str, store: Store, until: str = "until then no run leaves") -> None:
     """Raise Unavailable where an archive outside of the database is gone although runs are in it.
 
-    Its disk may not be mounted: another archive made in its place would part what belongs together.
+    Its disk may not be mounted: another archive made in its place would part what belongs together. `until` ends the
+    sentence, and says what that means for who asks.
     """
     if url == URL:
         return
@@ -69,8 +72,18 @@ async def refuse_missing(url: str, store: Store) -> None:
     if held:
         raise Unavailable(
             f"The archive {path} is gone although {held:,} runs are in it: mount its disk, or bring it back from a "
-            "backup; until then no run leaves."
+            f"backup; {until}."
         )
+
+
+async def try_archive(url: str, store: Store) -> None:
+    """See that runs could leave for the archive with this address now; leaves nothing there.
+
+    Raises Unavailable, CorruptStore or UserError where they could not.
+    """
+    archive = await open_archive(url, store)
+    await refuse_missing(url, store)
+    await archive.probe()
 
 
 async def open_depot(url: str, store: Store, artifacts: Path) -> Depot:
