@@ -269,9 +269,7 @@ def _engine(opened: OpenStore, settings: Settings, types: StepTypes) -> Engine:
     from windlass.engine.room import room_of
     from windlass.ids import Uuid7Source
     from windlass.model.manifest.canonical import to_job
-    from windlass.store.archive.open import require_parquet
 
-    require_parquet(settings.archive_url)
     settings = replace(settings, home=_files_of(settings, opened))
     return Engine(
         store=opened.store,
@@ -363,9 +361,11 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     from windlass.engine.executing import serving
     from windlass.errors import UserError
     from windlass.steps.registry import StepTypes
+    from windlass.store.archive.open import require_parquet
     from windlass.store.open import open_store
     from windlass.threads import ready_threads
 
+    require_parquet(settings.archive_url)
     asked = asyncio.Event()
     again = asyncio.Event()
     loop = asyncio.get_running_loop()

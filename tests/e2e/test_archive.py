@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, log, serve
 from tests.fixtures.program import Windlass
 from tests.oracle.crash import until
+from tests.repository.tree import ROOT
+from windlass.store.archive.open import INSTALL
 
 pytestmark = pytest.mark.promise("K06")
 JOB = HEAD % "note" + "steps:\n  - {name: say, run: 'echo hello; echo data > kept.txt', artifacts: ['*.txt']}\n"
@@ -99,15 +101,32 @@ def test_an_archive_in_parquet_takes_runs_with_their_files_and_gives_them_back(
         assert (windlass.folder / f"{run}.txt").read_text() == "data\n"
 
 
-def test_without_pyarrow_an_archive_in_parquet_is_refused_before_anything_starts(
-    windlass: Windlass, tmp_path: Path
-) -> None:
+def test_without_pyarrow_only_what_needs_an_archive_in_parquet_is_refused(windlass: Windlass, tmp_path: Path) -> None:
     (tmp_path / "without").mkdir()
     (tmp_path / "without" / "sitecustomize.py").write_text("import sys\nsys.modules['pyarrow'] = None\n")
     env = {"WINDLASS_ARCHIVE_URL": f"parquet://{tmp_path}/cold", "PYTHONPATH": str(tmp_path / "without")}
-    for command in (["up"], ["archive", "run"], ["archive", "list"]):
+    for command in (["up"], ["archive", "run"], ["archive", "run", "--dry-run"]):
         refused = windlass(*command, env=env)
         assert (refused.code, refused.stdout) == (2, "")
         assert refused.stderr.count("\n") == 1
-        assert "needs pyarrow, which is not installed: run `pip install 'windlass[parquet]'`" in refused.stderr
-    assert windlass("archive", "list", env={"PYTHONPATH": env["PYTHONPATH"]}).code == 0
+        assert f"needs pyarrow, which is not installed: run `{INSTALL}`" in refused.stderr
+    assert f"`{INSTALL}`" in (ROOT / "docs" / "guide" / "running.md").read_text()
+    (windlass.folder / "job.yaml").write_text(JOB)
+    for command in (["exec", "job.yaml"], ["run", "list"], ["archive", "list"]):
+        assert windlass(*command, env=env).code == 0
+    told = windlass("doctor", env=env)
+    assert told.code == 1
+    (line,) = [line for line in told.stdout.splitlines() if line.startswith("✗")]
+    assert line.split()[1] == "archive"
+    assert INSTALL in line
+
+
+def test_doctor_tries_the_archive_with_a_server_and_without(windlass: Windlass) -> None:
+    env = {"WINDLASS_ARCHIVE_URL": "file:///proc/nope"}
+    told = windlass("doctor", env=env)
+    assert (told.code, told.stdout.count("✗")) == (1, 1)
+    assert "archive" in told.stdout
+    assert "cannot be written" in told.stdout
+    assert windlass("archive", "run", "--dry-run", env=env).code == 3
+    serve(windlass, **env)
+    assert windlass("doctor").stdout.count("cannot be written") == 1
