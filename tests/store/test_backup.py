@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from alembic import command
@@ -123,6 +124,80 @@ def test_a_backup_is_made_while_the_owner_writes(folder: Path) -> None:
     count = asyncio.run(during())
     restore(folder)
     assert asyncio.run(opened(folder)) == count
+
+
+class Moving:
+    """A store whose files come and go while a backup of it is made; called with each line of progress."""
+
+    def __init__(self, folder: Path, **when: Callable[[Moving], None]) -> None:
+        """Do something at the first line that begins with a word of `when`, such as `Checking`."""
+        self.folder = folder
+        self.when = when
+        self.told: list[str] = []
+
+    def __call__(self, line: str) -> None:
+        """Note a line, and do what is due."""
+        self.told.append(line)
+        for word in [word for word in self.when if word in line]:
+            self.when.pop(word)(self)
+
+    def keep(self, name: str) -> None:
+        """Keep a file of a run, as it is named in the database."""
+        run = next(iter(sorted((self.folder / "artifacts").iterdir())))
+        (run / name).write_text(name)
+        values = (UUID(run.name).bytes, 0, name, 1, len(name), "0" * 64, f"{run.name}/{name}", 0)
+        self._execute("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def leave(self, name: str) -> None:
+        """Let a file leave for an archive elsewhere."""
+        next((self.folder / "artifacts").glob(f"*/{name}")).unlink()
+        self._execute("DELETE FROM artifacts WHERE name = ?", (name,))
+
+    def named(self) -> set[str]:
+        """Return the files that the backup's database names, each of which must be there."""
+        with closing(sqlite3.connect(self.folder / "backup" / DATABASE)) as connection:
+            found = dict(connection.execute("SELECT name, path FROM artifacts"))
+        assert all((self.folder / "backup" / "artifacts" / path).exists() for path in found.values())
+        return set(found)
+
+    def back_up(self) -> BackupNote:
+        """Make the backup."""
+        database, target = self.folder / "windlass.db", self.folder / "backup"
+        return make_backup(database, self.folder / "artifacts", target, version="1", tell=self, clock=ManualClock())
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> None:
+        with closing(sqlite3.connect(self.folder / "windlass.db")) as connection, connection:
+            connection.execute(statement, values)
+
+
+def test_files_that_leave_while_a_backup_is_made_are_in_it_as_its_database_names_them(folder: Path) -> None:
+    moving = Moving(folder, Checking=lambda m: m.leave("early"))
+    moving.keep("early")
+    moving.back_up()
+    assert moving.named() == {"early"}
+
+
+def test_files_that_come_and_leave_while_a_backup_is_made_are_not_named_by_it(folder: Path) -> None:
+    moving = Moving(folder, **{"the database": lambda m: m.keep("short"), "Checking": lambda m: m.leave("short")})
+    moving.back_up()
+    assert moving.named() == set()
+    assert sum("the database" in line for line in moving.told) == 2
+
+
+def test_a_file_that_was_lost_before_is_told_and_stops_no_backup(folder: Path) -> None:
+    moving = Moving(folder)
+    moving.keep("lost")
+    next((folder / "artifacts").glob("*/lost")).unlink()
+    assert moving.back_up().files == 3
+    assert "Files that the database names and that are not there, nor in the backup: 1" in moving.told
+
+
+def test_a_backup_removes_nothing_that_lies_beside_it(folder: Path) -> None:
+    (folder / "backup.part").mkdir()
+    (folder / "backup.part" / "precious").write_text("mine")
+    backup(folder)
+    assert (folder / "backup.part" / "precious").read_text() == "mine"
+    assert not list(folder.glob(".backup*"))
 
 
 @pytest.mark.parametrize("schema", VERSIONS[4:-1])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Final
 from urllib.parse import quote
 
@@ -19,18 +19,19 @@ from windlass.store.backup.content import (
     FILES,
     FORMAT,
     BackupNote,
-    KeptFile,
-    copy_durably,
+    DatabaseFacts,
     digest_of,
     examine_copy,
     flush,
-    is_kept_path,
     new_file,
     told,
 )
+from windlass.store.backup.files import KeptFiles
 
 _UNFINISHED: Final = ".part"
 _BUSY_MS: Final = 10_000
+#: Times that the database is copied where files that it names went away meanwhile.
+_TRIES: Final = 4
 
 
 def make_backup(
@@ -52,18 +53,19 @@ def make_backup(
         raise Conflict(f"{target} exists; name a folder that does not.")
     if not database.exists():
         raise Unavailable(f"There is no database at {database}.")
-    unfinished = target.with_name(target.name + _UNFINISHED)
+    unfinished = None
     try:
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
-        unfinished.mkdir(mode=0o700, parents=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # a name that nobody has: what lies there under another one is not ours to remove
+        unfinished = Path(mkdtemp(prefix=f".{target.name}-", suffix=_UNFINISHED, dir=target.parent))
         note = _fill(database, artifacts, unfinished, version=version, tell=tell, clock=clock or SystemClock())
         unfinished.rename(target)
         flush(target.parent)
     except OSError as error:
         raise Unavailable(f"The backup could not be written to {target}: {told(error)}.") from error
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)  # once it has its name there is nothing of it
+        if unfinished is not None:
+            shutil.rmtree(unfinished, ignore_errors=True)  # once it has its name there is nothing of it
     return note
 
 
@@ -81,21 +83,15 @@ def _fill(
     free = shutil.disk_usage(folder).free
     if size > free:
         raise Unavailable(f"The database has up to {size:,} bytes, and {free:,} are free below {folder.parent}.")
-    tell(f"Copying the database, {size:,} bytes")
     copy = folder / DATABASE
-    _copy_database(database, copy)
-    tell("Checking the copy")
-    facts = examine_copy(copy)
-    files = files_size = 0
-    listed: str | None = None
-    if artifacts is not None:
-        tell("Copying the files that runs kept")
+    if artifacts is None:
+        facts = _copy_whole_database(database, copy, size, tell)
+        files = None
+    else:
         with new_file(folder / FILES) as lines:
-            for file in _copy_files(artifacts, folder / ARTIFACTS):
-                lines.write(json.dumps(file).encode() + b"\n")
-                files, files_size = files + 1, files_size + file.size
+            files = KeptFiles(artifacts, folder / ARTIFACTS, lines)
+            facts = _copy_with_files(database, copy, size, files, tell)
         flush(folder / FILES)
-        listed = digest_of(folder / FILES)
     note = BackupNote(
         format=FORMAT,
         version=version,
@@ -105,13 +101,43 @@ def _fill(
         size=copy.stat().st_size,
         sha256=digest_of(copy),
         rows=facts.rows,
-        files=None if artifacts is None else files,
-        files_size=files_size,
-        files_sha256=listed,
+        files=None if files is None else files.count,
+        files_size=0 if files is None else files.size,
+        files_sha256=None if files is None else digest_of(folder / FILES),
     )
     note.write(folder)
     flush(folder)
     return note
+
+
+def _copy_with_files(
+    database: Path, copy: Path, size: int, files: KeptFiles, tell: Callable[[str], None]
+) -> DatabaseFacts:
+    """Copy the database, and each file that its copy names.
+
+    Files are copied before the database and after it: before, because a run may leave for the archive meanwhile, and
+    its files with it, while the copy still has it; after, because runs keep new ones. What falls between is found out
+    and the database copied again.
+    """
+    tell("Copying the files that runs kept")
+    files.copy_new()
+    missing: frozenset[str] = frozenset()
+    for _ in range(_TRIES):
+        copy.unlink(missing_ok=True)
+        facts = _copy_whole_database(database, copy, size, tell)
+        before, missing = missing, files.copy_new().missing(copy)
+        if not missing or missing == before:  # what is away twice was away before the backup began
+            break
+    if missing:
+        tell(f"Files that the database names and that are not there, nor in the backup: {len(missing):,}")
+    return facts
+
+
+def _copy_whole_database(database: Path, copy: Path, size: int, tell: Callable[[str], None]) -> DatabaseFacts:
+    tell(f"Copying the database, {size:,} bytes")
+    _copy_database(database, copy)
+    tell("Checking the copy")
+    return examine_copy(copy)
 
 
 def _copy_database(database: Path, copy: Path) -> None:
@@ -129,21 +155,3 @@ def _copy_database(database: Path, copy: Path) -> None:
         ) from error
     copy.chmod(0o600)
     flush(copy)  # SQLite leaves that to us
-
-
-def _copy_files(source: Path, target: Path) -> Iterator[KeptFile]:
-    """Copy the files of runs; one that is removed meanwhile is left out."""
-    target.mkdir(mode=0o700)
-    for run in sorted(source.iterdir()) if source.is_dir() else ():
-        if run.is_symlink() or not run.is_dir():
-            continue
-        for file in sorted(run.iterdir()):
-            path = f"{run.name}/{file.name}"
-            if file.is_symlink() or not file.is_file() or not is_kept_path(path):
-                continue
-            (target / run.name).mkdir(mode=0o700, exist_ok=True)
-            try:
-                size, digest = copy_durably(file, target / path)
-            except FileNotFoundError:
-                continue
-            yield KeptFile(path, size, digest)
