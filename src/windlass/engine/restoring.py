@@ -46,8 +46,8 @@ async def restore(engine: Engine, reference: str) -> tuple[dict[str, Any], bool]
     """Bring a run back, by its id or the beginning of it; return it, and whether it was away.
 
     The archive keeps its copy; the run leaves again once its retention, counted from now, is over. Raises NotFound
-    where the archive has no such run, UserError where several begin so, Unavailable where the archive is gone, CorruptStore where its copy
-    is damaged.
+    where the archive has no such run, UserError where several begin so, Unavailable where the archive is gone,
+    CorruptStore where its copy is damaged.
     """
     run_id = await engine.store.read(_find, reference)
     async with engine.archiving:

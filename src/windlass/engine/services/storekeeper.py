@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,8 @@ from windlass.store import upkeep
 #: Seconds between two counts, and how many times as long as counting took.
 PERIOD: Final = 5.0
 _SHARE: Final = 20
+#: Bytes of a block, as POSIX counts them in `st_blocks`.
+_BLOCK: Final = 512
 
 
 @dataclass(slots=True)
@@ -37,22 +40,20 @@ class Storekeeper:
 async def count(engine: Engine) -> None:
     """Note how many bytes the database, without what is empty in it, and the files of runs take."""
     pages = await engine.store.read(upkeep.pages)
-    files = await asyncio.to_thread(
-        lambda: sum(_sizes(artifacts_folder(engine))) + sum(_sizes(cache_folder(engine), alone=True))
-    )
+    files = await asyncio.to_thread(_taken, (artifacts_folder(engine), cache_folder(engine)))
     engine.room.used = files + (0 if pages is None else pages.size - pages.free)
 
 
-def _sizes(folder: Path, *, alone: bool = False) -> Iterator[int]:
-    """Yield the sizes of all files below a folder; what is removed meanwhile counts nothing.
+def _taken(folders: Sequence[Path]) -> int:
+    """Return the bytes that all files below folders take of their disks; what is removed meanwhile counts nothing.
 
-    `alone` leaves out files that have another name elsewhere.
+    A file with several names, as the cache and the archive give them, counts once.
     """
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                found = Path(place, name).lstat()
-            except OSError:
-                continue
-            if not alone or found.st_nlink == 1:
-                yield found.st_size
+    found: dict[tuple[int, int], int] = {}
+    for folder in folders:
+        for place, _, names in os.walk(folder):
+            for name in names:
+                with suppress(OSError):
+                    file = Path(place, name).lstat()
+                    found[file.st_dev, file.st_ino] = file.st_blocks * _BLOCK
+    return sum(found.values())
