@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -9,7 +10,8 @@ import yaml
 
 from tests.docs.runner import blocks
 from tests.repository.tree import ROOT
-from windlass.model.in_force import NOT_ACTED_ON
+from windlass.model.catalog import StepCatalog
+from windlass.model.in_force import JOB_FIELDS, NOT_ACTED_ON, SECRET_SOURCES, STEP_FIELDS, TRIGGERS
 from windlass.model.manifest.job_fields import FROM, JOB, METADATA
 from windlass.model.manifest.kinds import Either, Kind, Listing, MapOf
 from windlass.model.manifest.record import Record, RecordBearer
@@ -91,3 +93,12 @@ def test_every_field_has_an_example() -> None:
 
 def test_what_is_told_without_an_example_has_none() -> None:
     assert set(fields(JOB)) >= TOLD
+
+
+def test_the_guide_lists_what_is_not_yet_in_force() -> None:
+    section = GUIDE.read_text().partition("## Read, kept, and not yet in force")[2].partition("```yaml")[0]
+    catalog = StepCatalog()
+    types = {name for name in catalog if not catalog[name].in_force}
+    told = set(re.findall(r"^- .*?(?=^- |\n\n)", section, re.MULTILINE | re.DOTALL))
+    named = {name for item in told for name in re.findall(r"`([^`]+)`", item)}
+    assert named == {*JOB_FIELDS, *STEP_FIELDS, *TRIGGERS, *SECRET_SOURCES, *types}

@@ -10,6 +10,7 @@ import pytest
 from tests.oracle.world import World
 from windlass.engine.dependencies import Dependency
 from windlass.engine.services.doorkeeper import Doorkeeper
+from windlass.engine.services.listener import Listener
 from windlass.engine.services.reconciler import PERIOD, Reconciler
 from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.services.timer import Timer
@@ -101,7 +102,7 @@ def test_every_state_has_an_owner_and_a_deadline(states: list[str], owners: Mapp
 
 
 def test_every_owner_is_a_loop_that_runs() -> None:
-    loops = {field for one in (Timer, Rescuer, Doorkeeper) for field in [one.__dataclass_fields__["name"].default]}
+    loops = {one.__dataclass_fields__["name"].default for one in (Timer, Rescuer, Doorkeeper, Listener)}
     assert loops | {"worker"} == set(get_args(Mover))
 
 

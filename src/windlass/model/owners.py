@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 #: The loops of `engine.services`, by their names; `worker` is whoever takes or runs the task.
-Mover = Literal["worker", "timer", "rescuer", "doorkeeper"]
+Mover = Literal["worker", "timer", "rescuer", "doorkeeper", "listener"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,5 +37,5 @@ TASK_OWNERS: Final[dict[str, Owner]] = {
     "scheduled": Owner(("timer",), f"its time; {_RUN}", "timer"),
     "queued": Owner(("worker", "rescuer"), _RUN, "timer"),
     "running": Owner(("worker", "rescuer"), "the attempt's timeout; the lease of a worker that is gone", "rescuer"),
-    "waiting": Owner(("timer",), f"the end of the wait, which each has; {_RUN}", "timer"),
+    "waiting": Owner(("timer", "listener"), f"the end of the wait, which each has; {_RUN}", "timer"),
 }
