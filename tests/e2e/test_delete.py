@@ -68,3 +68,27 @@ def test_runs_are_deleted_with_all_they_left_live_ones_too(windlass: Windlass, a
     assert api.raw("DELETE", f"runs/{run}")[0] == 404
     third = accepted(windlass, "good", "--in", "1h")
     assert api.raw("DELETE", f"runs/{third}") == (204, b"")
+
+
+@pytest.mark.promise("O10")
+def test_of_several_things_all_are_found_before_anything_is_done_to_one(windlass: Windlass) -> None:
+    apply(windlass, _JOBS)
+    serve(windlass, 1)
+    live = accepted(windlass, "slow")
+    for verb in ("delete", "cancel"):
+        refused = windlass("run", verb, live, "01234567")
+        assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+        assert "There is no run whose id begins with 01234567" in refused.stderr
+    run = windlass("--json", "run", "get", live).json()
+    assert (run["finishedAt"], run["cancelRequestedAt"], run["deleting"]) == (None, None, False)
+    for verb in ("disable", "enable", "delete"):
+        for wrong in ("nothing", "slow@1"):
+            refused = windlass("job", verb, "good", wrong)
+            assert (refused.code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1), refused.stderr
+    jobs = {job["alias"]: job["enabled"] for job in windlass("--json", "job", "list").json()}
+    assert jobs == {"good": True, "slow": True, "stubborn": True}
+    assert windlass("queue", "pause", "side", "No!").code == 2
+    assert [queue["name"] for queue in windlass("--json", "queue", "list").json()] == ["default"]
+    # What is named twice is done once.
+    assert windlass("run", "delete", live, live[:20]).stdout == f"Run {live} of slow is deleted.\n"
+    assert windlass("job", "delete", "good", "good").stdout == "Deleted good.\n"

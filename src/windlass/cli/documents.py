@@ -7,6 +7,7 @@ from typing import Any
 
 from windlass.cli.output import detail_lines, to_yaml
 from windlass.cli.session import Session
+from windlass.cli.several import found as found_all
 from windlass.cli.text import local_time, plain
 
 
@@ -20,12 +21,12 @@ def show_document(
 
 
 def delete_documents(session: Session, collection: str, names: Sequence[str]) -> None:
-    """Delete documents of a collection of the API one by one, and say so."""
+    """Delete documents of a collection of the API one by one, once all of them are found, and say so."""
     deleted: list[dict[str, Any]] = []
     with session.connect() as client:
-        for name in names:
-            deleted.append(client.delete(collection, name, project=session.project))
-            session.out.done(f"Deleted {name}.")
+        for one in found_all(client, collection, names, project=session.project):
+            deleted.append(client.delete(collection, one["name"], project=session.project))
+            session.out.done(f"Deleted {one['name']}.")
     if session.out.format != "table":
         session.out.value(deleted, tuple)
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from windlass.clock import to_text
 from windlass.engine.engine import Engine
 from windlass.engine.holding_back import limits_now
-from windlass.errors import NotFound, UserError
+from windlass.errors import NotFound
 from windlass.model.did_you_mean import suggestion
 from windlass.model.printable import printable
+from windlass.model.queue_name import queue_name
 from windlass.store import dispatch, workers
 from windlass.store.transaction import Transaction
-
-_NAME: Final = re.compile(r"\.?[a-z0-9][a-z0-9_-]{0,62}")
-
-
-def queue_name(text: str) -> str:
-    """Return the name of a queue, which no task may have used yet. Raises UserError where no queue can have it."""
-    if not _NAME.fullmatch(text):
-        raise UserError(f'"{printable(text)}" is no name of a queue: small letters, digits, - and _, 63 at most.')
-    return text
 
 
 async def pause_queue(engine: Engine, name: str, *, by: str, why: str | None = None) -> dict[str, Any]:

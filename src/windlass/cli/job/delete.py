@@ -10,6 +10,7 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import JOB
 from windlass.cli.session import Session
+from windlass.cli.several import found_jobs
 
 _EXAMPLES = """
 windlass job delete orders
@@ -26,8 +27,8 @@ def command(session: Session, *, jobs: tuple[str, ...]) -> None:
     """
     deleted = []
     with session.connect() as client:
-        for job in jobs:
-            deleted.append(client.delete("jobs", job, project=session.project))
+        for job in found_jobs(session, client, jobs):
+            deleted.append(client.delete("jobs", job["id"], project=session.project))
             session.out.done(_told(deleted[-1]))
     if session.out.format != "table":
         session.out.value(deleted, tuple)

@@ -7,6 +7,7 @@ import click
 from windlass.cli.command import Command, make
 from windlass.cli.options import JOB
 from windlass.cli.session import Session
+from windlass.cli.several import found_jobs
 
 
 def enabling(verb: str, meaning: str) -> Command:
@@ -17,8 +18,8 @@ def enabling(verb: str, meaning: str) -> Command:
     def command(session: Session, *, jobs: tuple[str, ...]) -> None:
         done = []
         with session.connect() as client:
-            for job in jobs:
-                done.append(client.post("jobs", job, verb, project=session.project))
+            for job in found_jobs(session, client, jobs):
+                done.append(client.post("jobs", job["id"], verb, project=session.project))
                 session.out.done(f"{verb.capitalize()}d {done[-1]['alias']}.")
         if session.out.format != "table":
             session.out.value(done, tuple)

@@ -6,6 +6,7 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.session import Session
+from windlass.model.queue_name import queue_name
 
 
 @make(name="pause", examples="windlass queue pause reports")
@@ -15,7 +16,7 @@ def command(session: Session, *, queues: tuple[str, ...], why: str | None) -> No
     """Hand out nothing of queues until they are resumed. What runs goes on; new runs are accepted and wait."""
     done = []
     with session.connect() as client:
-        for queue in queues:
+        for queue in [queue_name(queue) for queue in queues]:
             done.append(client.post("queues", queue, "pause", body={"why": why}))
             session.out.done(f"Paused queue {queue}.")
     if session.out.format != "table":

@@ -6,6 +6,7 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.session import Session
+from windlass.model.queue_name import queue_name
 
 
 @make(name="resume", examples="windlass queue resume reports")
@@ -14,7 +15,7 @@ def command(session: Session, *, queues: tuple[str, ...]) -> None:
     """Hand out tasks of queues again."""
     done = []
     with session.connect() as client:
-        for queue in queues:
+        for queue in [queue_name(queue) for queue in queues]:
             done.append(client.post("queues", queue, "resume"))
             session.out.done(f"Resumed queue {queue}.")
     if session.out.format != "table":

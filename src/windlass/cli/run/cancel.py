@@ -7,6 +7,7 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
+from windlass.cli.several import found
 
 _EXAMPLES = """
 windlass run cancel 01a20241-74c1
@@ -19,8 +20,8 @@ def command(session: Session, *, runs: tuple[str, ...]) -> None:
     """Ask runs to stop. Clean-up steps still run; a second time stops those too."""
     asked = []
     with session.connect() as client:
-        for reference in runs:
-            run = client.post("runs", reference, "cancel")
+        for one in found(client, "runs", runs):
+            run = client.post("runs", one["id"], "cancel")
             again = run.pop("again")
             asked.append(run)
             session.out.done(f"Run {run['id']} {_told(run['state'], again=again)}.")

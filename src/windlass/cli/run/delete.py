@@ -10,8 +10,9 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
+from windlass.cli.several import found
 from windlass.cli.watch.reconnect import follow_through, reconnect_option
-from windlass.errors import NotFound
+from windlass.errors import NotFound, WindlassError
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
@@ -36,17 +37,26 @@ def command(session: Session, *, runs: tuple[str, ...], wait: bool, reconnect: f
     """
     told: list[dict[str, Any]] = []
     with session.connect() as client:
-        for reference in runs:
-            run = client.get("runs", reference)
-            left = client.delete("runs", run["id"])
-            told.append({"id": run["id"], "job": run["job"], "deleted": left is None})
-            if left is None:
-                session.out.done(f"Run {run['id']} of {run['job']} is deleted.")
+        try:
+            for run in found(client, "runs", runs):
+                _delete(session, client, run, told)
+        except WindlassError:  # the others are not touched; what was begun goes on, and is told of
+            for one in told:
+                if not one["deleted"]:
+                    _later(session, client, one, wait=False, reconnect=reconnect)
+            raise
         for one in told:
             if not one["deleted"]:
                 _later(session, client, one, wait=wait and not client.idle, reconnect=reconnect)
     if session.out.format != "table":
         session.out.value(told, tuple)
+
+
+def _delete(session: Session, client: Client, run: dict[str, Any], told: list[dict[str, Any]]) -> None:
+    left = client.delete("runs", run["id"])
+    told.append({"id": run["id"], "job": run["job"], "deleted": left is None})
+    if left is None:
+        session.out.done(f"Run {run['id']} of {run['job']} is deleted.")
 
 
 def _later(session: Session, client: Client, one: dict[str, Any], *, wait: bool, reconnect: float) -> None:
