@@ -40,6 +40,8 @@ class Taking:
         """
         if context is None and (self.optional or self.parameters == {}):
             return _NOTHING
+        if self.optional and self._is_empty(context):
+            return _NOTHING
         try:
             if self.name is None:
                 found = self._by_name(context)
@@ -95,6 +97,11 @@ class Taking:
             return found
         made = build(self.kind, found, "the context")
         return plain(made, "the context") if dataclasses.is_dataclass(made) or hasattr(made, "model_dump") else found
+
+    def _is_empty(self, context: Any) -> bool:
+        """Say whether a context names no parameter, and cannot be the value of one either."""
+        one_value = self.name is not None and not self.spread and not takes_an_object(self.kind)
+        return one_value and self.kind is not Any and isinstance(context, Mapping) and not context
 
     def _named(self, context: Mapping[str, Any]) -> bool:
         return set(context) == {self.name} and self.kind is not Any
