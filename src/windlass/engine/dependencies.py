@@ -48,10 +48,11 @@ def read_dependencies(said: Iterable[str | Mapping[str, Any]], find: Any) -> tup
     found: dict[bytes, Dependency] = {}
     for one in said:
         if isinstance(one, str):
-            reference, _, condition = one.partition(":")
+            reference, colon, condition = one.partition(":")
+            condition = condition if colon else "success"
         else:
-            reference, condition = str(one["run"]), str(one.get("condition") or "")
-        wanted = read_condition(condition or "success")
+            reference, condition = str(one["run"]), str(one.get("condition", "success"))
+        wanted = read_condition(condition)
         read = Dependency(find(reference), wanted)
         if found.setdefault(read.run_id, read) != read:
             raise UserError(f"Run {id_text(read.run_id)} is to be waited for on two conditions; keep one of them.")

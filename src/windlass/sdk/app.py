@@ -15,6 +15,7 @@ from windlass.errors import Unavailable, UserError
 from windlass.model.did_you_mean import suggestion
 from windlass.model.durations import LONGEST
 from windlass.model.event_types import read_event_types
+from windlass.model.idempotency_key import WHAT_IT_HAS, is_key
 from windlass.model.state import RUN_MOVES
 from windlass.sdk.opening import open_backend, read_settings
 from windlass.sdk.registry import Registry
@@ -284,10 +285,10 @@ def options_of(
     """Return the options of a submission.
 
     `priority` is critical, high, normal, low or 1 to 15; `scheduled_at` and `start_after`, which mean the same, say not
-    before when; `key` makes a second submission with the same content return the first one's run, for a day;
-    `correlation_id` is the current OpenTelemetry trace unless given; `depends_on` are runs, or their ids, that must end
-    before it begins: with success, or on the condition of a pair such as `(run, "always")` or `(run, "failure")`;
-    `no_cache` takes no earlier results of steps with `cache`.
+    before when, as a time or as how long from now; `key`, of 1 to 200 printable characters, makes a second submission
+    with the same content return the first one's run, for a day; `correlation_id` is the current OpenTelemetry trace
+    unless given; `depends_on` are runs, or their ids, that must end before it begins: with success, or on the condition
+    of a pair such as `(run, "always")` or `(run, "failure")`; `no_cache` takes no results of the step cache.
     Raises UserError where one makes no sense.
     """
     from windlass.engine.starting import points  # noqa: PLC0415 - brings in the engine
@@ -301,6 +302,8 @@ def options_of(
         raise UserError(f"labels are texts by name, not {dict(labels)!r}.")
     if scheduled_at is not None and start_after is not None:
         raise UserError("scheduled_at and start_after are the same option: give one of them.")
+    if key is not None and not is_key(key):
+        raise UserError(f"key: an idempotency key {WHAT_IT_HAS}.")
     when = start_after if scheduled_at is None else scheduled_at
     trace = _current_trace()
     return Options(
@@ -319,11 +322,11 @@ def options_of(
 
 def _dependency(said: Run[Any] | str | tuple[Run[Any] | str, str]) -> str:
     """Return a run to wait for, with its condition where one is given, as text."""
-    run, condition = said if isinstance(said, tuple) else (said, "")
+    run, condition = said if isinstance(said, tuple) else (said, None)
     run_id = run.id if isinstance(run, Run) else run
-    if not isinstance(run_id, str) or not isinstance(condition, str):
+    if not isinstance(run_id, str) or not isinstance(condition, str | None):
         raise UserError(f"depends_on takes runs, ids of runs, or pairs of one and a condition, not {said!r}.")
-    return f"{run_id}:{condition}" if condition else run_id
+    return run_id if condition is None else f"{run_id}:{condition}"
 
 
 def _instant(when: datetime) -> int:
@@ -340,14 +343,14 @@ def _past(when: When | None) -> int | None:
 
 
 def _delay(when: timedelta | float) -> float:
-    """Return how many seconds from now that is; what has passed is now."""
+    """Return a length of time in seconds."""
     if isinstance(when, timedelta):
         when = when.total_seconds()
     if isinstance(when, bool) or not isinstance(when, int | float):
         raise UserError(f"Not before is a datetime, a timedelta or a number of seconds from now, not {when!r}.")
-    if not when <= LONGEST:
-        raise UserError(f"{when!r} seconds from now is longer than a hundred years.")
-    return max(when, 0.0)
+    if not 0 <= when <= LONGEST:
+        raise UserError(f"{when!r} seconds is no length of time from 0 to a hundred years.")
+    return when
 
 
 def _current_trace() -> TraceContext | None:

@@ -33,6 +33,7 @@ from windlass.engine.run_diff import diff_runs
 from windlass.engine.starting import Start, start_run
 from windlass.errors import NotFound, Refused, UserError
 from windlass.model.durations import parse_duration
+from windlass.model.idempotency_key import WHAT_IT_HAS, is_key
 from windlass.model.in_force import not_in_force
 from windlass.model.pairs import pairs
 from windlass.model.trace_context import parse_traceparent
@@ -86,7 +87,6 @@ _EXECUTE: Final = Body(
     ),
     limit=16 * MIB,
 )
-_LONGEST_KEY: Final = 200
 
 
 async def start(engine: Engine, request: Request) -> Answer:
@@ -259,8 +259,8 @@ async def _job_id(engine: Engine, project: str | None, reference: str) -> bytes:
 def idempotency_key(request: Request) -> str | None:
     """Return the key that a request names; None where it has none. Raises UserError where it cannot be one."""
     key = request.headers.get("idempotency-key")
-    if key is not None and not (0 < len(key) <= _LONGEST_KEY and key.isascii() and key.isprintable()):
-        raise UserError(f"An Idempotency-Key has 1 to {_LONGEST_KEY} printable characters of ASCII.")
+    if key is not None and not is_key(key):
+        raise UserError(f"An Idempotency-Key {WHAT_IT_HAS}.")
     return key
 
 

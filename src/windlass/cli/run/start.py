@@ -16,6 +16,7 @@ from windlass.cli.session import Session
 from windlass.cli.text import local_time
 from windlass.cli.watch.reconnect import reconnect_option
 from windlass.errors import UserError
+from windlass.model.idempotency_key import WHAT_IT_HAS, is_key
 from windlass.model.pairs import pairs
 
 _EXAMPLES = """
@@ -102,8 +103,8 @@ def _existing(run: dict[str, Any]) -> str:
 
 def checked_key(key: str) -> str:
     """Return an idempotency key that a header can hold; raises UserError where it cannot."""
-    if not (key and key.isascii() and key.isprintable() and key == key.strip()):
-        raise UserError("--key: an idempotency key has 1 to 200 printable characters of ASCII.")
+    if not is_key(key):
+        raise UserError(f"--key: an idempotency key {WHAT_IT_HAS}.")
     return key
 
 
