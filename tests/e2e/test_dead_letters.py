@@ -82,3 +82,25 @@ def test_wrong_wishes_are_refused_in_one_sentence(windlass: Windlass, api: Socke
     assert api("POST", "dead-letters/requeue", {"all": True}) == {"items": []}
     assert api.raw("POST", "dead-letters/requeue", b'{"items": [1]}')[0] == 422
     assert api.raw("GET", "dead-letters?cursor=x")[0] == 422
+
+
+def test_a_failed_run_and_the_step_that_waited_for_it_are_one_letter(windlass: Windlass, tmp_path: Path) -> None:
+    ran = tmp_path / "leaf.log"
+    apply(
+        windlass,
+        f"{HEAD % 'leaf'}steps:\n  - {{name: x, run: 'echo ran >> {ran}; exit 1'}}\n"
+        f"---\n{HEAD % 'top'}steps:\n  - {{name: c, uses: {{job: leaf}}}}\n",
+    )
+    serve(windlass)
+    run = accepted(windlass, "top")
+    ended(windlass, run)
+    (child,) = windlass("--json", "run", "get", run).json()["children"]
+    (letter,) = windlass("--json", "queue", "dead").json()
+    assert (letter["runId"], letter["step"]) == (run, "c")
+    assert child["id"] in letter["error"]["message"]
+    refused = windlass("queue", "requeue", child["id"])
+    assert (refused.code, refused.stderr.count("\n")) == (2, 1)
+    (done,) = windlass("--json", "queue", "requeue", "--all").json()
+    assert (done["runId"], done["created"]) == (run, True)
+    ended(windlass, done["newRunId"])
+    assert ran.read_text() == "ran\nran\n"

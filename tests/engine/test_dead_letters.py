@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.oracle.world import World, always, by_step
+from windlass.engine.claim import Claim
 from windlass.engine.dead_letters import list_dead, requeue, requeue_all
+from windlass.engine.reading import list_runs
 from windlass.engine.starting import retry_run
 from windlass.errors import NotFound, UserError
 from windlass.ids import id_text
-from windlass.model.outcome import Completed, Failed, TimedOut
+from windlass.model.outcome import ChildRun, Completed, Failed, TimedOut, Waiting
 from windlass.store.dead_letters import DeadFilter, dead_letters
+from windlass.store.runs import RunFilter
 from windlass.store.transaction import Transaction
 
 pytestmark = pytest.mark.promise("H05", part="dead letters")
@@ -167,3 +171,66 @@ async def test_the_list_is_read_from_its_own_index(world: World) -> None:
     plan = await world.engine.store.run(unit)
     assert any("ix_tasks_dead" in line for line in plan), plan
     assert not any("TEMP B-TREE" in line for line in plan), plan
+
+
+def chained(depth: int) -> Callable[[Claim], Any]:
+    """Return what steps answer in a chain of runs of one job: each starts the next, and the lowest fails."""
+
+    def answer(claim: Claim) -> Any:
+        level = int(claim.job.alias[1:])
+        return BAD if level == depth else Waiting(0, "", child=ChildRun(f"j{level + 1}"))
+
+    return answer
+
+
+async def test_what_failed_at_the_bottom_of_a_chain_is_one_letter_and_each_level_starts_once(world: World) -> None:
+    depth = world.engine.settings.max_child_depth
+    jobs = [await world.define(f"j{number}", steps={"s": {}}) for number in range(depth + 1)]
+    top = await world.submit(jobs[0])
+    worker = await world.worker()
+    assert await worker.work(chained(depth)) == ["s"] * (depth + 1)
+    for _ in range(depth):
+        await world.tick()
+    ((letter,), _) = await list_dead(world.engine, project="default")
+    assert (letter["runId"], letter["job"], letter["error"]["reason"]) == (id_text(top), "j0", "child_failed")
+    (done,) = await requeue_all(world.engine, project="default", queue=None, job=None, by=None)
+    assert (done.run_id, done.created) == (top, True)
+    assert await worker.work(chained(depth)) == ["s"] * (depth + 1)
+    for _ in range(depth):
+        await world.tick()
+    ((letter,), _) = await list_dead(world.engine, project="default")
+    assert done.new is not None
+    assert letter["runId"] == id_text(done.new)
+
+
+async def test_what_a_step_waited_for_is_queued_again_by_the_run_of_that_step(world: World) -> None:
+    await world.define("leaf", steps={"x": {}})
+    top = await world.submit(await world.define("top", steps={"c": {"retry": {"attempts": 2, "delay": 0}}}))
+    worker = await world.worker()
+    answer = by_step(c=Waiting(0, "", child=ChildRun("leaf")), x=BAD)
+    await worker.work(answer)
+    assert await dead(world) == [], "the step that waited is told of it in a moment"
+    await world.tick()
+    await world.tick(1)
+    assert await worker.work(by_step(c=Waiting(0, "", child=ChildRun("leaf")))) == ["c", "x"]
+    await world.tick()
+    assert (await world.run(top))["state"] == "completed"
+    assert await dead(world) == [], "the retry did the work"
+    found, _ = await list_runs(world.engine, RunFilter(parent_id=top))
+    assert [run["state"] for run in found] == ["completed", "failed"]
+    with pytest.raises(NotFound, match=f"requeue {id_text(top)}` queues that one again"):
+        await requeue(world.engine, [found[1]["id"]], by=None)
+
+
+async def test_what_nobody_waits_for_any_more_is_a_letter_of_its_own(world: World) -> None:
+    await world.define("leaf", steps={"x": {}})
+    top = await world.submit(await world.define("top", steps={"c": {"timeout": 5}}))
+    worker = await world.worker()
+    claim = await worker.take_one()
+    await worker.end(claim, Waiting(0, "", child=ChildRun("leaf", cascade=False)))
+    await world.tick(6)
+    assert (await world.run(top))["state"] == "failed"
+    assert await dead(world) == [("top", "c")]
+    await world.tick(1)
+    await worker.work(always(BAD))
+    assert await dead(world) == [("leaf", "x"), ("top", "c")]

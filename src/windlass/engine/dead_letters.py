@@ -129,6 +129,12 @@ def _requeue(tx: Transaction, engine: Engine, run_id: bytes, tasks: set[int] | N
         earlier = stored.requeued_as(tx, run_id, missing[0] if missing else None)
         if earlier is not None:
             return Requeued(run_id, missing, earlier)
+        parent = stored.waited_for(tx, run_id)
+        if parent is not None:
+            raise NotFound(
+                f"Run {id_text(run_id)} has no dead letter of its own: a step of run {id_text(parent)} waited for it; "
+                f"`windlass queue requeue {id_text(parent)}` queues that one again, which starts it anew."
+            )
         what = f"Task {task_id(run_id, missing[0])}" if missing else f"Run {id_text(run_id)}"
         verb = "is no dead letter" if missing else "has no dead letter"
         raise NotFound(f"{what} {verb}; `windlass queue dead` lists them.")

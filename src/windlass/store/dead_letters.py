@@ -1,17 +1,33 @@
-"""Tasks that failed for good and that nobody has queued again."""
+"""Tasks that failed for good and that nobody has queued again.
+
+What failed in a run that a step waited for is no dead letter: the step ends as that run did, and is retried, allowed to
+fail, or the dead letter itself. So one failure is queued again once, from the top of what it brought down.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, func, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, exists, func, literal_column, not_, or_, select, update
 
 from windlass.store.tables import DEAD, jobs, runs, tasks
 from windlass.store.transaction import Transaction
 
 #: The very words of the index of these tasks, whose columns are of one table alone in every statement here.
 _DEAD: Final[Any] = literal_column(f"({DEAD})")
+
+
+_waiting = tasks.alias("waiting")
+#: Whether what failed in a run is for itself: no step started it, or that step had ended before and went on without it.
+_ON_ITS_OWN: Final[ColumnElement[bool]] = or_(
+    runs.c.parent_task.is_(None),
+    exists().where(
+        _waiting.c.run_id == runs.c.parent_id,
+        _waiting.c.task == runs.c.parent_task,
+        _waiting.c.ended_at < runs.c.finished_at,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +55,7 @@ def dead_letters(tx: Transaction, filters: DeadFilter) -> list[Row[Any]]:
     found = (
         select(letters, jobs.c.alias.label("job"), runs.c.project, runs.c.queue, runs.c.revision_id, runs.c.expansion)
         .select_from(letters.join(runs, runs.c.id == letters.c.run_id).join(jobs, jobs.c.id == runs.c.job_id))
-        .where(runs.c.queue.not_in(filters.without))
+        .where(runs.c.queue.not_in(filters.without), _ON_ITS_OWN)
     )
     # Compared as expressions: no index of runs is to be read for them, dead letters are few beside runs.
     if filters.project is not None:
@@ -54,8 +70,18 @@ def dead_letters(tx: Transaction, filters: DeadFilter) -> list[Row[Any]]:
 
 def dead_of(tx: Transaction, run_id: bytes) -> list[int]:
     """Return the tasks of a run that are dead letters, in order."""
+    own = select(runs.c.id).where(runs.c.id == run_id, _ON_ITS_OWN)
+    if tx.connection.execute(own).first() is None:
+        return []
     found = select(tasks.c.task).where(tasks.c.run_id == run_id, _DEAD).order_by(tasks.c.task)
     return [row.task for row in tx.connection.execute(found)]
+
+
+def waited_for(tx: Transaction, run_id: bytes) -> bytes | None:
+    """Return the run whose step waited for a run and ended as it did; None where there was none."""
+    found = select(runs.c.parent_id).where(runs.c.id == run_id, runs.c.parent_task.is_not(None), not_(_ON_ITS_OWN))
+    row = tx.connection.execute(found).one_or_none()
+    return None if row is None else row.parent_id
 
 
 def requeued_as(tx: Transaction, run_id: bytes, task: int | None) -> bytes | None:

@@ -25,6 +25,9 @@ windlass queue requeue --all --job nightly
 def command(session: Session, *, items: Sequence[str], every: bool, queue: str | None, job: str | None) -> int:
     """Queue dead letters again: a new run of the same revision for each old one, linked to it.
 
+    Where a step failed because a run that it waited for failed, it is the step that is queued again: that run is
+    started anew by it.
+
     Exit status 1: some could not be queued again.
     """
     body = {"items": list(items) or None, "all": every or None, "queue": queue, "job": job}
