@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,9 @@ from windlass.engine.services.listener import Listener
 from windlass.engine.submission import Prepared
 from windlass.errors import LimitExceeded, UserError
 from windlass.ids import id_text
+from windlass.model.event_wait import EventPattern
 from windlass.model.outcome import Completed, Outcome, Waiting
+from windlass.store import event_waits as event_waits_store
 from windlass.store.event_waits import open_waits
 from windlass.store.garbage import drop_events
 from windlass.store.tables import event_waits
@@ -215,10 +218,17 @@ async def test_events_and_waits_live_through_restarts_and_each_ends_once(kept_wo
     assert (await world.told(run_id)).count("task.completed 0") == 1
 
 
+async def turn(listener: Listener) -> float:
+    """Let a listener take its next turn, a minute after the one before."""
+    moment = getattr(listener.monotonic, "keywords", {"at": 0.0})["at"] + 60
+    listener.monotonic = partial(lambda at: at, at=moment)
+    return await listener.turn()
+
+
 async def test_the_listener_ends_waits_and_notes_how_far_it_read(world: World) -> None:
     woken = asyncio.Event()
     listener = Listener(world.engine, woken.set)
-    assert await listener.turn() > 0
+    assert await turn(listener) > 0
     await send(world, "other")
     run_id = await world.submit(await gate(world))
     worker = await world.worker()
@@ -228,7 +238,7 @@ async def test_the_listener_ends_waits_and_notes_how_far_it_read(world: World) -
     (before,) = await world.engine.store.read(open_waits)
     listener.begun()
     assert woken.is_set()
-    await listener.turn()
+    await turn(listener)
     (after,) = await world.engine.store.read(open_waits)
     assert after.after > before.after, "a restart goes on from here"
     woken.clear()
@@ -236,19 +246,66 @@ async def test_the_listener_ends_waits_and_notes_how_far_it_read(world: World) -
     await asyncio.wait_for(woken.wait(), 10)
     while (await world.states(run_id))["first"] == "waiting":
         listener.begun()
-        await listener.turn()
+        await turn(listener)
     await begin(world, worker)
     listener.begun()
-    await listener.turn()
+    await turn(listener)
     assert (await world.states(run_id))["second"] == "waiting"
     await send(world)
     while (await world.states(run_id))["second"] == "waiting":
         listener.begun()
-        await listener.turn()
+        await turn(listener)
     woken.clear()
     await send(world)
     await settled()
     assert not woken.is_set()
+
+
+async def test_who_begins_to_wait_late_sends_nobody_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_waits_store, "SPAN", 5)
+    listener = Listener(world.engine)
+    job = await world.define("one", steps={"a": {"type": "wait", "config": {"event": {"type": "go"}}}})
+    early, worker = await world.submit(job), await world.worker()
+    await begin(world, worker)
+    late = await world.submit(job)
+    for _ in range(60):
+        await send(world, "noise")
+    await turn(listener)
+    while await turn(listener) == 0:
+        pass
+    await begin(world, worker)
+    latest = await world.submit(job)
+    listener.begun()
+    assert await turn(listener) == 0, "the late one is behind"
+    await send(world)
+    await begin(world, worker)
+    listener.begun()
+    await turn(listener)
+    ended = [(await world.run(run_id))["state"] for run_id in (early, late, latest)]
+    assert ended == ["completed", "running", "running"]
+    for _ in range(60):
+        await turn(listener)
+    assert [(await world.run(run_id))["state"] for run_id in (late, latest)] == ["completed", "completed"]
+    assert await world.engine.store.read(open_waits) == []
+
+
+async def test_many_that_begin_to_wait_are_read_once_each(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    told = EventPattern.read
+    monkeypatch.setattr(EventPattern, "read", lambda data: read.append(1) or told(data))
+    listener = Listener(world.engine)
+    step = {"type": "wait", "config": {"event": {"type": "go"}}, "matrix": {"n": list(range(20))}}
+    job, worker = await world.define(steps={"each": step}), await world.worker()
+    for number in range(1, 4):
+        await world.submit(job)
+        await begin(world, worker)
+        listener.begun()
+        await turn(listener)
+        assert len(read) == 20 * number
+    await send(world)
+    while await world.engine.store.read(open_waits):
+        await turn(listener)
+    assert len(read) == 60
 
 
 async def settled() -> None:

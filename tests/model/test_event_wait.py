@@ -113,3 +113,15 @@ def test_listeners_name_types_of_both_kinds() -> None:
     assert set(EVENT_TYPES) < set(read_event_types(["*"]))
     with pytest.raises(UserError, match=r'"run\.complete"; did you mean "run\.completed"'):
         read_event_types(["run.complete"])
+
+
+def test_waits_that_are_dropped_are_ended_by_nothing() -> None:
+    waits = [wait({"type": "deploy.done"}, key=number) for number in range(10)]
+    waiters = Waiters(waits)
+    for number in range(10):
+        waiters.drop([number, 99])
+        found = {one.key for one, _ in waiters.ended_by([event()])}
+        assert found == set(range(number + 1, 10)) == set(waiters.keys())
+        assert len(waiters) == len(list(waiters)) == len(found)
+    waiters.add(waits[:1])
+    assert [one.key for one, _ in waiters.ended_by([event()])] == [0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import orjson
@@ -71,8 +72,21 @@ def read_wait(row: WaitRow) -> EventWait[Key]:
 
 def open_waits(tx: Transaction) -> list[EventWait[Key]]:
     """Return every wait for an event that goes on and can be read."""
-    found = (readable(f"The wait of task {row.task}", read_wait, row) for row in stored.open_waits(tx))
-    return [wait for wait in found if wait is not None]
+    _, waits = open_waits_besides(tx, frozenset())
+    return waits
+
+
+def open_waits_besides(tx: Transaction, known: AbstractSet[Key]) -> tuple[set[Key], list[EventWait[Key]]]:
+    """Return those of the waits `known` that go on, and all others that go on and can be read."""
+    still: set[Key] = set()
+    others = []
+    for row in stored.open_waits(tx):
+        key = (row.run_id, row.task, row.fence)
+        if key in known:
+            still.add(key)
+        elif (wait := readable(f"The wait of task {row.task}", read_wait, row)) is not None:
+            others.append(wait)
+    return still, others
 
 
 def happened(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final, Generic, TypeVar
@@ -115,13 +115,41 @@ def as_text(value: Any) -> str | None:
 class Waiters(Generic[Key]):
     """Many waits, arranged so that an event is compared with few of them."""
 
-    def __init__(self, waits: Iterable[EventWait[Key]]) -> None:
+    def __init__(self, waits: Iterable[EventWait[Key]] = ()) -> None:
         """Arrange waits by type, and by the first text of their filter."""
+        self._waits: dict[Key, EventWait[Key]] = {}
         self._exact: dict[str, _Alike[Key]] = {}
         self._globs: dict[str, _Alike[Key]] = {}
+        #: Waits that are still arranged although they are over.
+        self._over = 0
+        self.add(waits)
+
+    def __len__(self) -> int:
+        """Return how many waits there are."""
+        return len(self._waits)
+
+    def __iter__(self) -> Iterator[EventWait[Key]]:
+        """Iterate over the waits."""
+        return iter(self._waits.values())
+
+    def keys(self) -> KeysView[Key]:
+        """Return the keys of the waits."""
+        return self._waits.keys()
+
+    def add(self, waits: Iterable[EventWait[Key]]) -> None:
+        """Take further waits in, of other keys."""
         for wait in waits:
+            self._waits[wait.key] = wait
             kind = self._globs if _GLOB.search(wait.pattern.type) else self._exact
             kind.setdefault(wait.pattern.type, _Alike()).add(wait)
+
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Forget waits; what is not there stays so. Costs little for each, however many there are."""
+        for key in keys:
+            self._over += self._waits.pop(key, None) is not None
+        if self._over > len(self._waits):
+            rest, self._exact, self._globs, self._over = tuple(self._waits.values()), {}, {}, 0
+            self.add(rest)
 
     def ended_by(self, events: Iterable[Happening]) -> list[tuple[EventWait[Key], Happening]]:
         """Return the waits that events, given in order, end: each once, with the first event that ends it."""
@@ -129,12 +157,12 @@ class Waiters(Generic[Key]):
         for event in events:
             for alike in self._of_type(event.type):
                 for wait in alike.near(event):
-                    if wait.key not in found and ends(wait, event):
+                    if wait.key not in found and self._waits.get(wait.key) is wait and ends(wait, event):
                         found[wait.key] = wait, event
         return list(found.values())
 
     def types(self) -> frozenset[str] | None:
-        """Return which of Windlass's own types somebody waits for; None where that is any of them."""
+        """Return which of Windlass's own types somebody waits for, or lately did; None where that is any of them."""
         named = EVENT_TYPES & self._exact.keys()
         globbed = {known for known in EVENT_TYPES for glob in self._globs if fnmatchcase(known, glob)}
         found = named | globbed
