@@ -141,8 +141,13 @@ def _read_log_format(text: str) -> str:
     return text
 
 
+def is_project(text: str) -> bool:
+    """Say whether a text can be the name of a project."""
+    return re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", text) is not None
+
+
 def _read_project(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", text):
+    if not is_project(text):
         raise ValueError(text)
     return text
 
@@ -177,7 +182,8 @@ _ARCHIVE = Kind("database:, sqlite:////FILE, file:///FOLDER or parquet:///FOLDER
 _UIDS = Kind("a range of user numbers such as 200000-200999", _read_uids, lambda value: f"{value[0]}-{value[1]}")
 _LOCAL_STEPS = Kind("private or trusted", _read_local_steps)
 _LOG_FORMAT = Kind("text or json", _read_log_format)
-_PROJECT = Kind("a project's name: small letters, digits, - and _", _read_project)
+PROJECT_NAME: Final = "small letters, digits, - and _, 63 at most, the first a letter or digit"
+_PROJECT = Kind(f"a project's name: {PROJECT_NAME}", _read_project)
 
 
 def _setting(kind: Kind, description: str, default: Any = None) -> Any:

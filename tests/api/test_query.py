@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -55,6 +56,19 @@ def test_what_is_wrong_is_one_sentence(text: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         read_query(DECLARED, text)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("text", ["", "Bad Proj", "../x", "*x", "x" * 64, "-a", "a\nb"])
+@pytest.mark.parametrize("kind", ["project", "projects"])
+def test_a_project_has_a_name(text: str, kind: Any) -> None:
+    with pytest.raises(UserError, match="is no name of a project: small letters"):
+        read_query([Query("project", "p", kind)], urlencode({"project": text}))
+
+
+def test_all_projects_are_none_where_one_is_meant() -> None:
+    assert read_query([Query("project", "p", "projects")], "project=*") == {"project": "*"}
+    with pytest.raises(UserError, match="This is done in one project"):
+        read_query([Query("project", "p", "project")], "project=*")
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -30,6 +30,33 @@ def manifest(alias: str, name: str = "job.yaml", **replaced: str) -> str:
     return name
 
 
+def test_apply_says_that_a_project_is_new(cli: Cli) -> None:
+    file = manifest("apply-new")
+    planned = cli("job", "apply", file, "--project", "typo", "--dry-run")
+    assert planned.stdout == "created    apply-new\nProject typo would be new.\nWould be: 1 created.\n"
+    first = cli("job", "apply", file, "--project", "typo")
+    assert first.stdout == "created    apply-new\nProject typo is new.\nApplied: 1 created.\n"
+    assert cli("job", "apply", file, "--project", "typo").stdout == "unchanged  apply-new\nApplied: 1 unchanged.\n"
+    assert cli("job", "apply", file, "--project", "typo2", "--json").json()["newProject"] == "typo2"
+
+
+@pytest.mark.parametrize("project", ["", "Bad Proj", "../x", "*x"])
+def test_a_project_that_cannot_be_is_refused_by_every_command(cli: Cli, project: str) -> None:
+    for command in (["job", "list"], ["run", "list"], ["queue", "list"], ["job", "apply", manifest("apply-bad")]):
+        said = cli(*command, "--project", project)
+        assert (said.code, said.stdout) == (2, "")
+        assert said.stderr.startswith(f'windlass: --project: "{project}" is no name of a project: small letters')
+
+
+def test_all_projects_are_no_place_to_apply_to(cli: Cli) -> None:
+    said = cli("job", "apply", manifest("apply-all"), "--project", "*")
+    assert said.code == 2
+    assert said.stderr == (
+        "windlass: This is done in one project: * is none, and names all of them only where things are listed.\n"
+    )
+    assert cli("job", "list", "--project", "*").code == 0
+
+
 @pytest.mark.promise("C05")
 def test_apply_tells_what_it_did_and_does_nothing_twice(cli: Cli) -> None:
     file = manifest("apply-1")

@@ -43,6 +43,12 @@ def test_a_store_that_cannot_be(url: Any, said: str) -> None:
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("project", ["", "*", "Bad Proj", "../x", 5])
+def test_a_project_that_cannot_be(project: Any) -> None:
+    with pytest.raises(UserError, match=r"project: .* is no name of a project: small letters"):
+        Windlass("memory://", project=project)
+
+
 @pytest.mark.parametrize(
     ("context", "options", "said"),
     [

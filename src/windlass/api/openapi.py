@@ -12,6 +12,8 @@ from windlass.api.table import Route, RouteTable
 
 _TYPES: Final[dict[str, dict[str, Any]]] = {
     "text": {"type": "string"},
+    "project": {"type": "string"},
+    "projects": {"type": "string"},
     "integer": {"type": "integer"},
     "boolean": {"type": "boolean"},
     "time": {"type": "string", "format": "date-time"},

@@ -10,8 +10,10 @@ from urllib.parse import parse_qsl
 
 from windlass.clock import from_text
 from windlass.errors import UserError
+from windlass.model.printable import printable
+from windlass.settings import PROJECT_NAME, is_project
 
-Type = Literal["text", "integer", "boolean", "time", "texts"]
+Type = Literal["text", "integer", "boolean", "time", "texts", "project", "projects"]
 _BOOLEANS = {"true": True, "1": True, "": True, "false": False, "0": False}
 _MOST_PARAMETERS = 200
 _LARGEST = 2**53
@@ -23,7 +25,8 @@ class Query:
 
     name: str
     description: str
-    #: `time` is RFC 3339 and read as microseconds; `texts` may be given several times, or with commas.
+    #: `time` is RFC 3339 and read as microseconds; `texts` may be given several times, or with commas; `projects` is
+    #: the name of a project, or * for all.
     type: Type = "text"
     default: Any = None
     #: The only values there are; empty where any will do.
@@ -49,6 +52,8 @@ def read_query(declared: Sequence[Query], text: str) -> dict[str, Any]:
             continue
         try:
             values[name] = _value(known[name], texts)
+        except _NoProject as error:
+            problems.append(str(error))
         except ValueError as error:
             problems.append(f'The query parameter "{name}" {error}.')
     missing = [query for query in declared if query.required and query.name not in given]
@@ -98,10 +103,24 @@ def _single(query: Query, text: str) -> Any:
                 return from_text(text)
             except (ValueError, OverflowError):
                 raise ValueError("must be a time such as 2026-01-31T12:00:00Z") from None
+        case "project" | "projects":
+            return _project(text, every=query.type == "projects")
         case _:
             if "\0" in text:
                 raise ValueError("must not contain NUL")
             return _choose(query, text)
+
+
+class _NoProject(ValueError):
+    """A project that cannot be: a sentence."""
+
+
+def _project(text: str, *, every: bool) -> str:
+    if is_project(text) or (every and text == "*"):
+        return text
+    if text == "*":
+        raise _NoProject("This is done in one project: * is none, and names all of them only where things are listed.")
+    raise _NoProject(f'"{printable(text[:80])}" is no name of a project: {PROJECT_NAME}.')
 
 
 def _choose(query: Query, text: str) -> str:

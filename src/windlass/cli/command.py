@@ -12,6 +12,8 @@ import click
 
 from windlass.cli.output import FORMATS
 from windlass.cli.session import Session
+from windlass.errors import UserError
+from windlass.model.printable import printable
 
 #: How click tells the range of a number: as `[x>=1]`, or behind a default.
 _RANGE: Final = re.compile(r"  \[(?:\d+<=)?x[<>]=\d+\]|; (?:\d+<=)?x[<>]=\d+(?=\])")
@@ -184,8 +186,13 @@ def _take_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def _take_project(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-    if value:
-        _session(ctx).project_option = value
+    if value is None:
+        return
+    from windlass.settings import PROJECT_NAME, is_project  # noqa: PLC0415 - few calls name a project
+
+    if value != "*" and not is_project(value):
+        raise UserError(f'--project: "{printable(value[:80])}" is no name of a project: {PROJECT_NAME}.')
+    _session(ctx).project_option = value
 
 
 def _take_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -16,8 +16,10 @@ from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.model.apply_plan import PROTECTED_LABEL, ApplyPlan, Provenance, Standing, Wanted, plan_apply
 from windlass.model.manifest.load import Document
 from windlass.model.rates import other_limit, stated_in
+from windlass.store.documents import all_documents
 from windlass.store.jobs import (
     StoredJob,
+    any_job,
     deleted_jobs_named,
     insert_job,
     live_job,
@@ -30,6 +32,9 @@ from windlass.store.jobs import (
 from windlass.store.rates import keep_stated, stated_by_others
 from windlass.store.revisions import insert_revision
 from windlass.store.transaction import Transaction
+
+#: The project of those who name none.
+_USUAL: Final = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,8 @@ class Applied:
     unchanged: tuple[str, ...] = ()
     pruned: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    #: The project where there was nothing of it before.
+    new_project: str | None = None
     #: Why documents were held back; only where each was applied on its own.
     held: tuple[str, ...] = ()
     #: Number of the newest revision of each job by alias; empty after a dry run.
@@ -72,13 +79,15 @@ class Applied:
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer of `job apply --json`."""
-        answer = {
+        answer: dict[str, Any] = {
             "created": list(self.created),
             "changed": list(self.changed),
             "unchanged": list(self.unchanged),
             "pruned": list(self.pruned),
             "warnings": list(self.warnings),
         }
+        if self.new_project is not None:
+            answer["newProject"] = self.new_project
         return {**answer, "held": list(self.held)} if self.held else answer
 
 
@@ -98,12 +107,20 @@ async def apply(engine: Engine, texts: Sequence[ManifestText], options: ApplyOpt
     return await engine.store.run(_apply, engine, manifests, options)
 
 
+def new_project(tx: Transaction, project: str) -> str | None:
+    """Return a project of which there is nothing yet; None where there is, or where it is the usual one."""
+    there = project == _USUAL or any_job(tx, project) or all_documents(tx, project)
+    return None if there else project
+
+
 def _plan_only(tx: Transaction, manifests: Manifests, options: ApplyOptions) -> Applied:
+    new = new_project(tx, options.project)
     plan, _ = _planned(tx, manifests, options)
-    return _applied(manifests, plan, {})
+    return _applied(manifests, plan, {}, new)
 
 
 def _apply(tx: Transaction, engine: Engine, manifests: Manifests, options: ApplyOptions) -> Applied:
+    new = new_project(tx, options.project)
     plan, standing = _planned(tx, manifests, options)
     chosen = [located for located in manifests.documents if located.document.alias in plan.verdicts]
     created = [one.document.alias for one in chosen if plan.verdicts[one.document.alias] == "created"]
@@ -119,7 +136,7 @@ def _apply(tx: Transaction, engine: Engine, manifests: Manifests, options: Apply
     mark_deleted(tx, [standing[alias].id for alias in plan.prune if alias in standing])
     provenance = {one.document.alias: _provenance(one, options) for one in manifests.others}
     keep_documents(tx, engine, options.project, manifests.others, plan, provenance)
-    return _applied(manifests, plan, numbers)
+    return _applied(manifests, plan, numbers, new)
 
 
 def _planned(tx: Transaction, manifests: Manifests, options: ApplyOptions) -> tuple[ApplyPlan, Mapping[str, StoredJob]]:
@@ -250,7 +267,7 @@ def add_revision(
     return revision_id
 
 
-def _applied(manifests: Manifests, plan: ApplyPlan, numbers: Mapping[str, int]) -> Applied:
+def _applied(manifests: Manifests, plan: ApplyPlan, numbers: Mapping[str, int], new: str | None) -> Applied:
     def under(verdict: str) -> tuple[str, ...]:
         return tuple(alias for alias, found in plan.verdicts.items() if found == verdict)
 
@@ -265,5 +282,6 @@ def _applied(manifests: Manifests, plan: ApplyPlan, numbers: Mapping[str, int]) 
             *map(str, manifests.errors),
             *(f"{places[alias]}: {sentence}" for alias, sentence in plan.conflicts.items()),
         ),
+        new_project=new,
         revisions=numbers,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,12 +13,12 @@ from windlass.engine.shapes import event_shape
 from windlass.errors import LimitExceeded, UserError
 from windlass.model.event import Event
 from windlass.model.event_wait import LONGEST_NAME, OWN, outside_type
+from windlass.settings import is_project
 from windlass.store.events import told_outside
 from windlass.store.transaction import Transaction
 
 #: Most bytes of what an event says: a step that waited for it gives it on as an output.
 MOST_DATA: Final = 48 * 1024
-_PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 async def send_event(
@@ -35,7 +34,7 @@ async def send_event(
         raise UserError(f"{wrong}.")
     if len(source) > LONGEST_NAME or not source.isprintable() or source == OWN:
         raise UserError(f'The source of an event has at most {LONGEST_NAME} characters, and is not "{OWN}".')
-    if not _PROJECT.fullmatch(project):
+    if not is_project(project):
         raise UserError(f'"{project[:80]}" is no name of a project: an event belongs to one.')
     said = {"project": project, "source": source, "data": dict(data)}
     try:

@@ -21,6 +21,7 @@ from windlass.sdk.opening import open_backend, read_settings
 from windlass.sdk.registry import Registry
 from windlass.sdk.run import Family, Run
 from windlass.sdk.subscription import Subscription
+from windlass.settings import PROJECT_NAME, is_project
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -71,6 +72,8 @@ class Windlass:
         wait for a store whose owner does not answer.
         Raises UserError where anything of that is wrong.
         """
+        if project is not None and not (isinstance(project, str) and is_project(project)):
+            raise UserError(f"project: {project!r:.80} is no name of a project: {PROJECT_NAME}.")
         self._workers = None if workers is None else _slots(workers)
         said = {
             "queues": None if queues is None else ",".join(queues),

@@ -120,6 +120,11 @@ def unlisted_job(tx: Transaction, project: str, alias: str) -> StoredJob | None:
     return None if row is None else _job(row)
 
 
+def any_job(tx: Transaction, project: str) -> bool:
+    """Say whether a project has, or ever had, a job."""
+    return tx.connection.execute(select(jobs.c.id).where(jobs.c.project == project).limit(1)).first() is not None
+
+
 def aliases(tx: Transaction, project: str) -> list[str]:
     """Return the names of all listed jobs of a project, in order."""
     return list(tx.connection.execute(select(jobs.c.alias).where(_LIVE, jobs.c.project == project)).scalars())

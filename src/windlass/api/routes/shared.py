@@ -12,8 +12,8 @@ from windlass.ids import parse_id
 from windlass.model.state import RUN_MOVES
 
 ROOT: Final = "/api/v1"
-PROJECT: Final = Query("project", "project that the objects belong to", default="default")
-LIST_PROJECT: Final = Query("project", "project that the objects belong to; * is all", default="default")
+PROJECT: Final = Query("project", "project that the objects belong to", "project", default="default")
+LIST_PROJECT: Final = Query("project", "project that the objects belong to; * is all", "projects", default="default")
 LABELS: Final = Query("label", "labels that an object must have, key=value; may be given several times", "texts")
 TEXT: Final = Query("text", "stands in the alias, title, description or category")
 CATEGORY: Final = Query("category", "category of the job")

@@ -82,5 +82,7 @@ def told(answer: dict[str, Any], *, dry_run: bool) -> Iterator[str]:
     for verdict in verdicts:
         for alias in answer[verdict]:
             yield f"{verdict:<9}  {alias}"
+    if "newProject" in answer:
+        yield f"Project {answer['newProject']} {'would be' if dry_run else 'is'} new."
     counts = ", ".join(f"{len(answer[verdict])} {verdict}" for verdict in verdicts)
     yield f"{'Would be' if dry_run else 'Applied'}: {counts or 'nothing'}."
