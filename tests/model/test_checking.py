@@ -16,7 +16,8 @@ CATALOG = StepCatalog()
 def found(step: Step, *others: Step, parameters: dict[str, Any] | None = None) -> list[tuple[Any, str, str]]:
     job = Job(alias="j", steps=(*others, step), parameters=parameters)
     return [
-        (path, level, message) for path, level, message in check_step(step, CATALOG[step.type], Scope.of(job).at(step))
+        (path, level, message)
+        for path, level, message, _ in check_step(step, CATALOG[step.type], Scope.of(job).at(step))
     ]
 
 

@@ -12,11 +12,12 @@ from windlass.model.step_order import StepOrder
 
 if TYPE_CHECKING:
     from windlass.model.definition import Job, Step
-    from windlass.model.finding import Level
+    from windlass.model.finding import Level, Within
     from windlass.model.steptype import StepSpec
 
 _WHEN = ("when",)
-Found = tuple[tuple[str | int, ...], "Level", str]
+#: Path within the step, level, one sentence, and where in the text at the path that is, where it is known.
+Found = tuple[tuple[str | int, ...], "Level", str, "Within | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +46,15 @@ class Scope:
 
 
 def check_step(step: Step, spec: StepSpec, scope: Scope) -> list[Found]:
-    """Return what is wrong with the expressions of `step`: (path within the step, level, one sentence)."""
+    """Return what is wrong with the expressions of `step`; see `Found`."""
     return check_compiled(compile_step(step, spec), scope)
 
 
 def check_compiled(compiled: CompiledStep, scope: Scope) -> list[Found]:
-    """Return what is wrong with the expressions of a compiled step: (path within the step, level, one sentence)."""
+    """Return what is wrong with the expressions of a compiled step; see `Found`."""
     if compiled.is_constant and not compiled.problems:
         return []
-    found: list[Found] = [(problem.path, problem.level, problem.message) for problem in compiled.problems]
+    found: list[Found] = [(one.path, one.level, one.message, one.within) for one in compiled.problems]
     asked_for = {(named.expression, named.use.path) for named in compiled.names if named.use.optional}
     guarded = {named.use.path for named in compiled.names if named.use.optional and named.path == _WHEN}
     for named in compiled.names:
@@ -72,7 +73,8 @@ def _check_missing(named: Named, scope: Scope) -> list[Found]:
         return []
     path = named.use.path
     told = f"{path} need not be given and has no default, and this fails without it: write default({path}, ...), "
-    return [(named.path, "warning", f"{named.expression}: {told}or give the parameter `required: true` or a default")]
+    said = f"{named.expression}: {told}or give the parameter `required: true` or a default"
+    return [(named.path, "warning", said, named.within)]
 
 
 def _check_condition(named: Named, scope: Scope) -> list[Found]:
@@ -81,7 +83,7 @@ def _check_condition(named: Named, scope: Scope) -> list[Found]:
     if schema is None or not named.expression.is_path or schema.get("type", "boolean") == "boolean":
         return []
     said = f"`when` must give true or false, and {named.use.path} is of the type {schema['type']}"
-    return [(named.path, "error", f"{named.expression}: {said}")]
+    return [(named.path, "error", f"{named.expression}: {said}", named.within)]
 
 
 def _parameter(named: Named, scope: Scope) -> Mapping[str, Any] | None:
@@ -98,7 +100,7 @@ def _check_name(named: Named, scope: Scope) -> list[Found]:  # noqa: PLR0911 - o
     keys = named.use.path.keys
 
     def say(message: str, level: Level = "error") -> list[Found]:
-        return [(named.path, level, f"{named.expression}: {message}")]
+        return [(named.path, level, f"{named.expression}: {message}", named.within)]
 
     match keys:
         case ("parameters", name, *_) if scope.parameters is None:

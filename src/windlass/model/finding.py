@@ -22,6 +22,16 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """A place in a text of several lines that is a value: a script, say."""
+
+    #: Line of the text, from 1.
+    line: int
+    #: Character at which an expression begins there, from 0; None where only the line is known.
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One sentence about one place: what is wrong, where, and what to do."""
 

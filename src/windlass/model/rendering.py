@@ -15,6 +15,7 @@ from windlass.model.template import MAX_ENVIRONMENT, Hole, split
 if TYPE_CHECKING:
     from windlass.model.definition import Step
     from windlass.model.expressions.analysis import Use
+    from windlass.model.finding import Within
     from windlass.model.steptype import StepSpec
 
 
@@ -51,6 +52,8 @@ class Named:
     path: tuple[str | int, ...]
     use: Use
     expression: Expression
+    #: Where in the text at `path`, where that is known.
+    within: Within | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +129,11 @@ def compile_step(step: Step, spec: StepSpec) -> CompiledStep:
         compiler.note(("when",), when)
     env = compiler.env(step.env, ("env",))
     config = compiler.config()
-    names = tuple(Named(path, use, expression) for path, expression in compiler.expressions for use in expression.uses)
+    names = tuple(
+        Named(path, use, expression, within)
+        for path, expression, within in compiler.expressions
+        for use in expression.uses
+    )
     return CompiledStep(
         problems=tuple(compiler.problems),
         names=names,

@@ -12,6 +12,7 @@ from windlass.errors import ExpressionError
 from windlass.model.expressions.expression import Expression
 from windlass.model.expressions.paths import kind_of
 from windlass.model.expressions.tokens import end_of_expression
+from windlass.model.finding import Within
 
 OPENING: Final = "${{"
 CLOSING: Final = "}}"
@@ -23,6 +24,15 @@ MAX_CARRIED: Final = 96 * 1024
 MAX_ENVIRONMENT: Final = 1024 * 1024
 
 
+class UnreadableText(ExpressionError):
+    """A text whose expressions cannot be read, or not judged."""
+
+    def __init__(self, message: str, within: Within) -> None:
+        """Say what is wrong, and where in the text."""
+        super().__init__(message)
+        self.within = within
+
+
 @dataclass(frozen=True, slots=True)
 class Hole:
     """An expression's place in a text."""
@@ -30,6 +40,13 @@ class Hole:
     expression: Expression
     #: Line of the text that it begins on, from 1.
     line: int
+    #: Character of the text that it begins at, from 0.
+    at: int = 0
+
+    @property
+    def within(self) -> Within:
+        """Its place in the text."""
+        return Within(self.line, self.at)
 
     def fail(self, reason: str) -> ExpressionError:
         """Return the error that says `reason` of this expression."""
@@ -42,7 +59,7 @@ Piece = str | Hole
 def split(text: str) -> tuple[Piece, ...]:
     """Return the literal pieces and expressions of `text` in order; no literal piece is empty.
 
-    Raises ExpressionError where an expression has no end or cannot be parsed.
+    Raises UnreadableText where an expression has no end or cannot be parsed.
     """
     pieces: list[Piece] = []
     literal: list[str] = []
@@ -62,11 +79,15 @@ def split(text: str) -> tuple[Piece, ...]:
         line += text.count("\n", counted, opening)
         counted = opening
         if end is None:
-            raise ExpressionError(f"line {line}: {OPENING} has no {CLOSING}; write {ESCAPED} for a literal {OPENING}")
+            said = f"line {line}: {OPENING} has no {CLOSING}; write {ESCAPED} for a literal {OPENING}"
+            raise UnreadableText(said, Within(line, opening))
         if before := "".join(literal):
             pieces.append(before)
         literal.clear()
-        pieces.append(Hole(Expression.parse(text[start:end]), line))
+        try:
+            pieces.append(Hole(Expression.parse(text[start:end]), line, opening))
+        except ExpressionError as error:
+            raise UnreadableText(str(error), Within(line, opening)) from error
         at = end + len(CLOSING)
     if rest := "".join(literal):
         pieces.append(rest)

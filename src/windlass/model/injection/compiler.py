@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from windlass.errors import ExpressionError
 from windlass.model.expressions.expression import Expression
-from windlass.model.finding import Level
+from windlass.model.finding import Level, Within
 from windlass.model.injection.argv import chosen_from_outside, judge_arguments, words_of
 from windlass.model.injection.commands import own_language
 from windlass.model.injection.nodes import Carried, Constant, Items, Node, Object, Secret, Text, Typed
@@ -18,7 +18,7 @@ from windlass.model.injection.sh import Complaint, compile_script
 from windlass.model.injection.variables import NAME, OURS, may_not_be_set
 from windlass.model.injection.words import SCRIPT, Word
 from windlass.model.steptype import Place
-from windlass.model.template import OPENING, Hole, Piece, as_text, split
+from windlass.model.template import OPENING, Hole, Piece, UnreadableText, as_text, split
 
 Spot = tuple[str | int, ...]
 T = TypeVar("T")
@@ -35,6 +35,8 @@ class Problem:
     path: Spot
     level: Level
     message: str
+    #: Where in the text at `path`, where that is known.
+    within: Within | None = None
 
 
 class Compiler:
@@ -48,7 +50,7 @@ class Compiler:
         #: The expression that each variable of a script carries, as one writes it.
         self.carriers: dict[str, str] = {}
         self.problems: list[Problem] = []
-        self.expressions: list[tuple[Spot, Expression]] = []
+        self.expressions: list[tuple[Spot, Expression, Within | None]] = []
         self.secrets: list[str] = []
 
     def config(self) -> Node:
@@ -67,26 +69,26 @@ class Compiler:
             return Constant({name: node.value for name, node in items if isinstance(node, Constant)})
         return Object(items)
 
-    def note(self, path: Spot, expression: Expression) -> None:
+    def note(self, path: Spot, expression: Expression, within: Within | None = None) -> None:
         """Remember an expression and where it stands."""
-        self.expressions.append((path, expression))
+        self.expressions.append((path, expression, within))
         if expression.is_raw:
-            self.warn(path, f"{expression} pastes text that can be read as code; make sure of who chooses it")
+            self.warn(path, f"{expression} pastes text that can be read as code; make sure of who chooses it", within)
 
-    def error(self, path: Spot, message: str) -> None:
+    def error(self, path: Spot, message: str, within: Within | None = None) -> None:
         """Add an error."""
-        self.problems.append(Problem(path, "error", message))
+        self.problems.append(Problem(path, "error", message, within))
 
-    def warn(self, path: Spot, message: str) -> None:
+    def warn(self, path: Spot, message: str, within: Within | None = None) -> None:
         """Add a warning."""
-        self.problems.append(Problem(path, "warning", message))
+        self.problems.append(Problem(path, "warning", message, within))
 
     def guard(self, path: Spot, work: Callable[[], T]) -> T | None:
         """Return what `work` gives; an ExpressionError becomes an error at `path`, and None is returned."""
         try:
             return work()
         except ExpressionError as error:
-            self.error(path, str(error))
+            self.error(path, str(error), error.within if isinstance(error, UnreadableText) else None)
             return None
 
     def value(self, value: Any, path: Spot) -> Node:
@@ -134,7 +136,7 @@ class Compiler:
         pieces = self.guard(path, lambda: split(text)) or ()
         for piece in pieces:
             if isinstance(piece, Hole):
-                self.note(path, piece.expression)
+                self.note(path, piece.expression, piece.within)
         return pieces
 
     def _secret(self, reference: str, *, is_carried: bool = False) -> Secret:
@@ -187,7 +189,7 @@ class Compiler:
             else:
                 for hole in item if verdict else ():
                     if isinstance(hole, Hole) and not hole.expression.is_raw and verdict:
-                        self.error(at, f"{hole.expression} {verdict.reason}")
+                        self.error(at, f"{hole.expression} {verdict.reason}", hole.within)
                 nodes.append(Carried(item))
         if isinstance(pieces[0], tuple) and chosen_from_outside(pieces[0]):
             self.warn((*path, 0), "the program itself is chosen by an expression; make sure of who chooses it")
@@ -208,7 +210,8 @@ class Compiler:
         if shell in {"cmd", "cmd.exe"}:
             for piece in pieces:
                 if isinstance(piece, Hole) and not piece.expression.is_raw:
-                    self.error(path, f"{_where(piece)} cmd has no safe quotes; use a list of arguments, or `env`")
+                    said = f"{_where(piece)} cmd has no safe quotes; use a list of arguments, or `env`"
+                    self.error(path, said, piece.within)
             return Text(pieces)
         compiled: tuple[Node | None, list[Complaint]] | None
         if shell in POWERSHELLS:
@@ -225,7 +228,7 @@ class Compiler:
 
     def _complain(self, path: Spot, complaint: Complaint) -> None:
         say = self.error if complaint.is_error else self.warn
-        say(path, f"{_where(complaint.hole)} {complaint.message}")
+        say(path, f"{_where(complaint.hole)} {complaint.message}", complaint.hole.within)
 
     def _shell(self, place: Place) -> str:
         """Return the name of the shell that reads the scripts of this step."""

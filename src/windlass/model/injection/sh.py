@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from windlass.errors import ExpressionError
+from windlass.model.finding import Within
 from windlass.model.injection.literals import literal, number
 from windlass.model.injection.nodes import Frame
 from windlass.model.injection.script import Script
@@ -15,7 +16,7 @@ from windlass.model.injection.sh_places import Form, Refused, Setting, Standing,
 from windlass.model.injection.sh_tree import by_kind, node_at, parse
 from windlass.model.injection.sh_uses import Nodes, counted_variables, handed_on, typed_variables
 from windlass.model.injection.sh_words import PLACEHOLDER
-from windlass.model.template import Hole, Piece, carried
+from windlass.model.template import Hole, Piece, UnreadableText, carried
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -78,9 +79,9 @@ def compile_script(
         raise ExpressionError(f"a script with expressions may have {limits}; put parts of it into files")
     root = parse(placed.script)
     if root.has_error:
-        raise ExpressionError(
-            f"line {_error_line(root)}: the script cannot be parsed, so its expressions cannot be judged"
-        )
+        line = _error_line(root)
+        said = f"line {line}: the script cannot be parsed, so its expressions cannot be judged"
+        raise UnreadableText(said, Within(line))
     nodes = by_kind(root)
     setting = Setting(shell, typed_variables(nodes), counted_variables(nodes))
     complaints: list[Complaint] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from windlass.model.catalog import StepCatalog
-from windlass.model.finding import Level
+from windlass.model.finding import Level, Within
 from windlass.model.manifest.limits import Limits
 from windlass.model.manifest.problem import About, Path
 
@@ -39,6 +39,8 @@ class Found:
     message: str
     level: Level = "error"
     about: About = "value"
+    #: Where in the text at `path`, where that is known.
+    within: Within | None = None
 
 
 Findings = Iterable[Found]

@@ -49,6 +49,6 @@ def _note(draft: Draft, notes: Notes, found: Found) -> None:
     if path[:1] == ("steps",) and len(path) > 1 and isinstance(path[1], int) and path[1] < len(draft.numbers):
         path = ("steps", draft.numbers[path[1]], *path[2:])
     if found.level == "error":
-        notes.error(path, found.message, found.about)
+        notes.error(path, found.message, found.about, found.within)
     else:
-        notes.warning(path, found.message, found.about)
+        notes.warning(path, found.message, found.about, found.within)

@@ -17,6 +17,7 @@ from windlass.model.manifest.events import Parsed, parse
 from windlass.model.manifest.fast import parse_fast
 from windlass.model.manifest.filling import Filled, Template, fill, is_from_template
 from windlass.model.manifest.foreign import translated
+from windlass.model.manifest.inner_place import lines_of, place_within
 from windlass.model.manifest.job_fields import JOB
 from windlass.model.manifest.json_text import as_yaml, parse_json
 from windlass.model.manifest.kinds import described
@@ -95,13 +96,23 @@ class Loaded:
         places = locate(self.text, paths) if paths else {}
         found = []
         for number, problem in self.problems:
-            line, column = problem.mark or _place(places, (number, *problem.path), problem.about)
+            path, message = (number, *problem.path), problem.message
+            inner = None
+            if problem.within is not None and path in places and (scalar := places[path].scalar) is not None:
+                inner = place_within(self._lines, scalar, problem.within)
+            if inner is not None and problem.within is not None:
+                message = message.removeprefix(f"line {problem.within.line}: ")  # the place says it
+            line, column = inner or problem.mark or _place(places, path, problem.about)
             position = Position(self.file, line, column)
-            found.append(Finding(problem.level, printable(_shortened(problem.message)), position, problem.path))
+            found.append(Finding(problem.level, printable(_shortened(message)), position, problem.path))
         found.sort(key=_in_order)
         level: Level = "warning" if self.ok else "error"
         last = found[-1].position if found else None
         return (*found, *(Finding(level, message, last) for message in self.rest))
+
+    @cached_property
+    def _lines(self) -> Sequence[str]:
+        return lines_of(self.text)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -171,7 +182,9 @@ def _checked(
             rest.append(f"checking stopped after {notes.errors:,} errors")
         for one in _placed(notes.problems, filled, job):
             path = one.path
-            problems.append((number, replace(one, path=path if foreign is None else foreign.original(path))))
+            problems.append(
+                (number, one if foreign is None else replace(one, path=foreign.original(path), within=None))
+            )
         if notes.left_out:
             rest.append(f"{notes.left_out:,} more warnings are not shown")
         if len(problems) >= _FINDINGS_IN_ALL:
@@ -199,7 +212,7 @@ def _placed(problems: Sequence[Problem], filled: Filled | None, own: Any) -> Ite
         if theirs is not None:
             place = f"(template {filled.template.name}, {filled.template.told(theirs)})"
             one = replace(one, message=f"{one.message} {place}")  # noqa: PLW2901 - the same problem, placed
-        yield replace(one, path=path)
+        yield replace(one, path=path, within=None)  # the text may have been filled in
 
 
 def _draft(content: Any, catalog: StepCatalog, limits: Limits, notes: Notes) -> Draft | dict[str, Any] | None:
@@ -260,7 +273,7 @@ def _place(places: dict[Path, Any], path: Path, about: str) -> tuple[int, int]:
     for length in range(len(path), 0, -1):
         place = places.get(path[:length])
         if place is not None:
-            key, value = place
+            key, value, _ = place
             exact = length == len(path)
             mark: tuple[int, int] = key if key is not None and about == "key" and exact else value
             return mark

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from yaml._yaml import CParser
@@ -11,8 +11,15 @@ from yaml._yaml import CParser
 from windlass.model.manifest.problem import Path
 
 Mark = tuple[int, int]
-#: A key's place and its value's place.
-Place = tuple[Mark | None, Mark]
+
+
+class Place(NamedTuple):
+    """Where a key and its value stand."""
+
+    key: Mark | None
+    value: Mark
+    #: What the parser says of the value, where that is a text.
+    scalar: Any = None
 
 
 def locate(text: str, wanted: Iterable[Path]) -> dict[Path, Place]:
@@ -88,7 +95,7 @@ def _note(
         key_mark = frame[2]
     if path not in needed:
         return None
-    found.setdefault(path, (key_mark, _mark(event)))
+    found.setdefault(path, Place(key_mark, _mark(event), event if type(event) is yaml.ScalarEvent else None))
     return path
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from windlass.model.finding import Level
+from windlass.model.finding import Level, Within
 
 Path = tuple[str | int, ...]
 About = Literal["key", "value"]
@@ -24,6 +24,8 @@ class Problem:
     about: About = "value"
     #: Line and column from 1, where the parser itself knows them.
     mark: tuple[int, int] | None = None
+    #: Where in the text at `path`, where that is known.
+    within: Within | None = None
 
 
 class Enough(Exception):
@@ -44,22 +46,22 @@ class Notes:
         self._limit = limit
         self._seen: set[tuple[str, Path]] = set()
 
-    def error(self, path: Path, message: str, about: About = "value") -> None:
+    def error(self, path: Path, message: str, about: About = "value", within: Within | None = None) -> None:
         """Add what makes the document unusable; raises Enough when there is no room for more."""
         if (message, path) not in self._seen:
             self._seen.add((message, path))
-            self.problems.append(Problem("error", message, path, about))
+            self.problems.append(Problem("error", message, path, about, within=within))
             self.errors += 1
             if self.errors >= self._limit:
                 raise Enough
 
-    def warning(self, path: Path, message: str, about: About = "value") -> None:
+    def warning(self, path: Path, message: str, about: About = "value", within: Within | None = None) -> None:
         """Add what a person should know and that stops nothing."""
         if len(self.problems) - self.errors >= self._limit:
             self.left_out += 1
         elif (message, path) not in self._seen:
             self._seen.add((message, path))
-            self.problems.append(Problem("warning", message, path, about))
+            self.problems.append(Problem("warning", message, path, about, within=within))
 
 
 def texts(value: Any) -> Iterator[tuple[Path, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from windlass.model.checking import Scope, check_compiled
+from windlass.model.finding import Within
 from windlass.model.injection.variables import OURS
 from windlass.model.manifest.config import ConfigChecker
 from windlass.model.manifest.draft import Draft, Findings, Found
@@ -45,8 +46,8 @@ def expressions_are_sound(draft: Draft) -> Findings:
         )
         checker = draft.catalog.checker_or_none(step.get("type", "")) or _PLAIN
         compiled = checker.compiled(json)
-        for path, level, message in check_compiled(compiled, scope):
-            yield Found(("steps", number, *path), message, level)
+        for path, level, message, within in check_compiled(compiled, scope):
+            yield Found(("steps", number, *path), message, level, within=within)
         if "cache" in step:
             yield from _never_found(compiled, ("steps", number))
         if aside:
@@ -82,8 +83,9 @@ def _aside(step: Mapping[str, Any], path: Path, scope: Scope) -> Findings:
 def _plain(text: str, path: Path, scope: Scope) -> Iterator[Found]:
     """Check one text that nothing interprets."""
     if "${{" in text:
-        for _, level, message in check_compiled(_PLAIN.compiled(orjson.dumps({"config": {"text": text}})), scope):
-            yield Found(path, message, level)
+        compiled = _PLAIN.compiled(orjson.dumps({"config": {"text": text}}))
+        for _, level, message, within in check_compiled(compiled, scope):
+            yield Found(path, message, level, within=within)
 
 
 def expressions_stand_where_they_count(draft: Draft) -> Findings:
@@ -101,9 +103,11 @@ def _taken_as_written(value: Mapping[str, Any], path: Path) -> Findings:
     """Warn of every expression in `value`."""
     if _MARK in orjson.dumps(value):
         for place, text in texts(value):
-            if "${{" in text:
+            at = text.find("${{")
+            if at >= 0:
                 message = "an expression is not evaluated here; the text is taken as it is"
-                yield Found((*path, *place), message, "warning")
+                within = Within(1 + text.count("\n", 0, at), at)
+                yield Found((*path, *place), message, "warning", within=within)
 
 
 RULES = (expressions_are_sound, expressions_stand_where_they_count)
