@@ -114,7 +114,7 @@ def check_history(options: Options, count: int) -> None:
     if len(set(ids)) != count or wrong:
         raise SystemExit(f"{len(set(ids))} of {count} runs are there; events that are not {count}: {wrong}")
     for run_id in ids[:: max(1, count // _SAMPLE)]:
-        attempts = client.get("runs", run_id, "executions")["items"]
+        attempts = list(client.pages("runs", run_id, "executions"))
         if [(one["number"], one["outcome"]) for one in attempts] != [(1, "completed")]:
             raise SystemExit(f"run {run_id} has the attempts {attempts}")
 

@@ -130,7 +130,7 @@ def _compared(client: Client, jobs: Mapping[str, str], ledger: Path) -> tuple[li
     unasked = asked = 0
     for run_id, alias in jobs.items():
         run = client.get("runs", run_id)
-        attempts = client.get("runs", run_id, "executions")["items"]
+        attempts = list(client.pages("runs", run_id, "executions"))
         told = alias == "once" and run["state"] == "failed" and [one["outcome"] for one in attempts] == ["lost"]
         if not told and not (run["state"] == "completed" and run_id in ended):
             lost.append(f"{alias}: {run['state']}, {run['reason']}, started {starts[run_id]} times")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.fixtures.program import Windlass
 
 JOB = """\
 apiVersion: v1
@@ -295,3 +296,17 @@ def test_files_that_a_run_kept_are_listed_and_fetched(cli: Cli) -> None:
     assert cli("run", "artifacts", run, "out/report.bin", "-o", "-").stdout == "a\0b"
     missing = cli("run", "artifacts", run, "../../etc/passwd")
     assert (missing.code, "kept no file" in missing.stderr) == (2, True)
+
+
+@pytest.mark.promise("O10")
+def test_a_run_with_more_tasks_than_a_page_is_shown_whole(windlass: Windlass) -> None:
+    manifest = (
+        "apiVersion: v1\nkind: Job\nmetadata: {alias: wide}\nsteps:\n"
+        f"  - {{name: many, when: false, matrix: {{n: {list(range(230))}}}, run: 'true'}}\n"
+    )
+    (windlass.folder / "wide.yaml").write_text(manifest)
+    done = windlass("exec", "wide.yaml")
+    assert (done.code, "230 skipped" in done.stdout) == (0, True), done
+    run = windlass("--json", "run", "list").json()[0]["id"]
+    tasks = windlass("--json", "run", "get", run).json()["tasks"]
+    assert [task["id"] for task in tasks] == [f"{run}.{number}" for number in range(230)]

@@ -15,6 +15,8 @@ from windlass.errors import UserError
 
 ROOT: Final = "/api/v1/"
 _BAD: Final = 400
+#: Items asked for at once where a list is read to its end: the most there are on a page.
+_PAGE: Final = 200
 #: What stands in a query: nothing where None; a list gives several parameters of the same name.
 Values = Mapping[str, Any]
 
@@ -72,7 +74,7 @@ class Client:
         cursor = None
         left = most
         while True:
-            page = self.get(*path, **query, cursor=cursor, limit=min(left, 200) if left is not None else None)
+            page = self.get(*path, **query, cursor=cursor, limit=_PAGE if left is None else min(left, _PAGE))
             for item in page["items"]:
                 if left == 0:
                     return

@@ -19,7 +19,7 @@ from windlass.store.archive import catalogue
 from windlass.store.artifacts import artifacts_of
 from windlass.store.relations import open_dependencies
 from windlass.store.runs import RunFilter
-from windlass.store.tasks import attempts_of, tasks_of
+from windlass.store.tasks import FIRST, attempts_of, tasks_of
 from windlass.store.transaction import Transaction
 
 #: Shortest beginning of an id that stands for the whole.
@@ -99,25 +99,39 @@ def _list(tx: Transaction, engine: Engine, filters: RunFilter) -> tuple[list[dic
     return shapes, id_text(rows[-1].id) if more else None
 
 
-async def list_tasks(engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
-    """Return the tasks of a run in their order. Raises NotFound where there is no such run."""
-    return await engine.store.read(read_tasks, engine, run_id)
+async def list_tasks(
+    engine: Engine, run_id: bytes, *, after: int = -1, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the tasks of a run in their order: those behind the task `after`, at most `limit` of them.
+
+    Raises NotFound where there is no such run.
+    """
+    return await engine.store.read(read_tasks, engine, run_id, after=after, limit=limit)
 
 
-def read_tasks(tx: Transaction, engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
+def read_tasks(
+    tx: Transaction, engine: Engine, run_id: bytes, *, after: int = -1, limit: int | None = None
+) -> list[dict[str, Any]]:
     """Return the tasks of a run within a unit of work; see `list_tasks`."""
     job, places = _opened(tx, engine, run_id)
-    return [task_shape(run_id, row, job, places) for row in tasks_of(tx, run_id)]
+    return [task_shape(run_id, row, job, places) for row in tasks_of(tx, run_id, after=after, limit=limit)]
 
 
-async def list_attempts(engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
-    """Return the attempts of a run, by task and number. Raises NotFound where there is no such run."""
-    return await engine.store.read(_attempts, engine, run_id)
+async def list_attempts(
+    engine: Engine, run_id: bytes, *, after: tuple[int, int] = FIRST, limit: int | None = None
+) -> list[dict[str, Any]]:
+    """Return the attempts of a run by task and number: those behind `after`, such a pair, at most `limit` of them.
+
+    Raises NotFound where there is no such run.
+    """
+    return await engine.store.read(_attempts, engine, run_id, after, limit)
 
 
-def _attempts(tx: Transaction, engine: Engine, run_id: bytes) -> list[dict[str, Any]]:
+def _attempts(
+    tx: Transaction, engine: Engine, run_id: bytes, after: tuple[int, int], limit: int | None
+) -> list[dict[str, Any]]:
     job, places = _opened(tx, engine, run_id)
-    return [attempt_shape(run_id, row, job, places) for row in attempts_of(tx, run_id)]
+    return [attempt_shape(run_id, row, job, places) for row in attempts_of(tx, run_id, after=after, limit=limit)]
 
 
 async def run_graph(engine: Engine, run_id: bytes) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, and_, or_, select
 
 from windlass.store.tables import attempts, queue, tasks, workers
 from windlass.store.transaction import Transaction
@@ -55,12 +55,14 @@ class AttemptRow:
     log_bytes: int | None
 
 
-def tasks_of(tx: Transaction, run_id: bytes) -> list[TaskRow]:
-    """Return all tasks of a run in their order."""
-    final = [_final(row) for row in tx.connection.execute(select(tasks).where(tasks.c.run_id == run_id))]
+def tasks_of(tx: Transaction, run_id: bytes, *, after: int = -1, limit: int | None = None) -> list[TaskRow]:
+    """Return the tasks of a run in their order, those behind the task `after` and at most `limit` of them."""
+    ended = select(tasks).where(tasks.c.run_id == run_id, tasks.c.task > after).order_by(tasks.c.task).limit(limit)
+    final = [_final(row) for row in tx.connection.execute(ended)]
     found = select(queue, workers.c.name.label("worker")).outerjoin(workers, workers.c.id == queue.c.worker_id)
-    live = [_live(row) for row in tx.connection.execute(found.where(queue.c.run_id == run_id))]
-    return sorted([*final, *live], key=lambda row: row.task)
+    found = found.where(queue.c.run_id == run_id, queue.c.task > after).order_by(queue.c.task).limit(limit)
+    live = [_live(row) for row in tx.connection.execute(found)]
+    return sorted([*final, *live], key=lambda row: row.task)[:limit]
 
 
 def _final(row: Row[Any]) -> TaskRow:
@@ -103,17 +105,28 @@ def _live(row: Row[Any]) -> TaskRow:
     )
 
 
-def attempts_of(tx: Transaction, run_id: bytes) -> list[AttemptRow]:
-    """Return all attempts of a run, by task and number, running ones included."""
+#: Before the first attempt of a run.
+FIRST: Final = (-1, 0)
+
+
+def attempts_of(
+    tx: Transaction, run_id: bytes, *, after: tuple[int, int] = FIRST, limit: int | None = None
+) -> list[AttemptRow]:
+    """Return the attempts of a run by task and number, running ones included.
+
+    Those behind `after`, the task and number of one, and at most `limit` of them.
+    """
+    of = attempts.c
+    behind = select(attempts).where(of.run_id == run_id, _behind(of.task, of.number, after))
     earlier = [
-        _attempt(row, row.number) for row in tx.connection.execute(select(attempts).where(attempts.c.run_id == run_id))
+        _attempt(row, row.number) for row in tx.connection.execute(behind.order_by(of.task, of.number).limit(limit))
     ]
-    last = [
-        _attempt(row, row.attempt)
-        for row in tx.connection.execute(select(tasks).where(tasks.c.run_id == run_id, tasks.c.outcome.is_not(None)))
-    ]
+    ended = select(tasks).where(tasks.c.run_id == run_id, tasks.c.outcome.is_not(None))
+    ended = ended.where(_behind(tasks.c.task, tasks.c.attempt, after)).order_by(tasks.c.task).limit(limit)
+    last = [_attempt(row, row.attempt) for row in tx.connection.execute(ended)]
     running = select(queue, workers.c.name.label("worker")).outerjoin(workers, workers.c.id == queue.c.worker_id)
     running = running.where(queue.c.run_id == run_id, queue.c.started_at.is_not(None))
+    running = running.where(_behind(queue.c.task, queue.c.attempt, after)).order_by(queue.c.task).limit(limit)
     now = [
         AttemptRow(
             task=row.task,
@@ -131,7 +144,12 @@ def attempts_of(tx: Transaction, run_id: bytes) -> list[AttemptRow]:
         )
         for row in tx.connection.execute(running)
     ]
-    return sorted([*earlier, *last, *now], key=lambda row: (row.task, row.number))
+    return sorted([*earlier, *last, *now], key=lambda row: (row.task, row.number))[:limit]
+
+
+def _behind(task: ColumnElement[int], number: ColumnElement[int], after: tuple[int, int]) -> ColumnElement[bool]:
+    """Return the condition of attempts behind one; its first part is what an index is searched by."""
+    return and_(task >= after[0], or_(task > after[0], number > after[1]))
 
 
 def _attempt(row: Row[Any], number: int) -> AttemptRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from windlass.api.message import Answer, Request
@@ -87,6 +88,8 @@ _EXECUTE: Final = Body(
     ),
     limit=16 * MIB,
 )
+#: Cursors of tasks and of attempts: the number of the last task, and of its attempt.
+_CURSORS: Final = (re.compile("[0-9]{1,9}"), re.compile(r"[0-9]{1,9}\.[0-9]{1,9}"))
 
 
 async def start(engine: Engine, request: Request) -> Answer:
@@ -196,13 +199,34 @@ async def get_progress(engine: Engine, request: Request) -> Answer:
 
 
 async def get_steps(engine: Engine, request: Request) -> Answer:
-    """List the tasks of a run."""
-    return page(await list_tasks(engine, await run_id_of(engine, request)), None)
+    """List the tasks of a run, in their order."""
+    limit = request.query["limit"]
+    (after,) = _numbers(request, "-1")
+    found = await list_tasks(engine, await run_id_of(engine, request), after=after, limit=limit)
+    return page(found, _number_of(found[-1]["id"]) if len(found) == limit else None)
 
 
 async def get_executions(engine: Engine, request: Request) -> Answer:
-    """List the attempts of a run."""
-    return page(await list_attempts(engine, await run_id_of(engine, request)), None)
+    """List the attempts of a run, by task and number."""
+    limit = request.query["limit"]
+    task, number = _numbers(request, "-1.0")
+    found = await list_attempts(engine, await run_id_of(engine, request), after=(task, number), limit=limit)
+    last = found[-1] if len(found) == limit else None
+    return page(found, None if last is None else f"{_number_of(last['taskId'])}.{last['number']}")
+
+
+def _number_of(task_id: str) -> str:
+    return task_id.rpartition(".")[2]
+
+
+def _numbers(request: Request, first: str) -> list[int]:
+    """Return the numbers that a cursor is made of; without one those of `first`, which come before all others."""
+    text = request.query.get("cursor")
+    if text is None:
+        text = first
+    elif not _CURSORS[first.count(".")].fullmatch(text):
+        raise UserError(f'"{text[:80]}" is no cursor of this list: take it from the page before.')
+    return [int(number) for number in text.split(".")]
 
 
 async def get_children(engine: Engine, request: Request) -> Answer:
@@ -346,7 +370,7 @@ ROUTES: Final = (
         permission="view",
         handler=get_steps,
         summary="List the tasks of a run of a job.",
-        query=(PROJECT,),
+        query=(PROJECT, *PAGE),
     ),
     Route(method="GET", path=_RUN, permission="view", handler=get_one, summary="Return a run."),
     Route(
@@ -356,13 +380,21 @@ ROUTES: Final = (
         handler=get_progress,
         summary="Return how far a run is.",
     ),
-    Route(method="GET", path=f"{_RUN}/steps", permission="view", handler=get_steps, summary="List the tasks of a run."),
+    Route(
+        method="GET",
+        path=f"{_RUN}/steps",
+        permission="view",
+        handler=get_steps,
+        summary="List the tasks of a run, in their order.",
+        query=PAGE,
+    ),
     Route(
         method="GET",
         path=f"{_RUN}/executions",
         permission="view",
         handler=get_executions,
         summary="List the attempts of a run, by task and number.",
+        query=PAGE,
     ),
     Route(
         method="GET",

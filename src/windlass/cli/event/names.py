@@ -33,5 +33,5 @@ class StepNames:
                 self._names.clear()
             self._names[run] = {}
             with suppress(NotFound):
-                self._names[run] = task_names(client.get("runs", run, "steps")["items"])
+                self._names[run] = task_names(client.pages("runs", run, "steps"))
         return self._names[run].get(task) or str(task).rpartition(".")[2]

@@ -130,9 +130,9 @@ def command(session: Session, *, run: str) -> None:
     """Show a run, its tasks and their attempts. RUN is its id or the beginning of it."""
     with session.connect() as client:
         found = client.get("runs", run)
-        tasks = client.get("runs", found["id"], "steps")["items"]
+        tasks = list(client.pages("runs", found["id"], "steps"))
         attempts: dict[str, list[dict[str, Any]]] = {task["id"]: [] for task in tasks}
-        for attempt in client.get("runs", found["id"], "executions")["items"]:
+        for attempt in client.pages("runs", found["id"], "executions"):
             attempts.setdefault(attempt["taskId"], []).append(attempt)
         children = list(client.pages("runs", found["id"], "children", most=_MOST_CHILDREN))
     tasks = [task | {"attempts": attempts[task["id"]]} for task in tasks]

@@ -82,7 +82,7 @@ def _follow(session: Session, client: Client, run_id: str, view: View) -> int:
     view.follow(client)
     out = session.out
     run = client.get("runs", run_id)
-    tasks = client.get("runs", run_id, "steps")["items"] if out.format == "table" else []
+    tasks = list(client.pages("runs", run_id, "steps")) if out.format == "table" else []
     out.value(run, lambda: summary_lines(run, tasks, out, client=None if view.shows_output else client))
     return 0 if run["state"] == "completed" else 1
 

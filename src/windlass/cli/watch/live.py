@@ -41,7 +41,7 @@ class LiveRun:
         self._rests: dict[str, bytes] = {}
         run = client.get("runs", run_id)
         graph = client.get("runs", run_id, "graph")
-        self.picture = Picture(run, graph, client.get("runs", run_id, "steps")["items"])
+        self.picture = Picture(run, graph, list(client.pages("runs", run_id, "steps")))
 
     def follow(self, chunks: Chunks, lines: LogLines | None) -> threading.Thread:
         """Read both streams in the background; return who reads the output, which goes to `lines` too."""
@@ -62,7 +62,7 @@ class LiveRun:
             return
         self._changed.clear()
         self.picture.run = self._client.get("runs", self._run_id)
-        self.picture.tasks = self._client.get("runs", self._run_id, "steps")["items"]
+        self.picture.tasks = list(self._client.pages("runs", self._run_id, "steps"))
         took = time.monotonic() - begin
         self._next = begin + max(_SOONEST, took * _SHARE)
 

@@ -49,7 +49,7 @@ class PlainView:
         """Print until the run is final; see `View.follow`."""
         if self._teller is None:
             run = client.get("runs", self._run_id)
-            tasks = client.get("runs", self._run_id, "steps")["items"]
+            tasks = client.pages("runs", self._run_id, "steps")
             self._teller = Teller(task_names(tasks), f"run {self._run_id} of {run['job']}")
         if self._reader is not None:
             self._reader.join()  # its stream broke as the other one did

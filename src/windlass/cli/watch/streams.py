@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,6 +51,6 @@ def in_background(work: Callable[[], None], name: str) -> threading.Thread:
     return thread
 
 
-def task_names(tasks: list[dict[str, Any]]) -> dict[str, str]:
+def task_names(tasks: Iterable[dict[str, Any]]) -> dict[str, str]:
     """Return how each task is called: its step, and its cell where there are several."""
     return {task["id"]: task["step"] + (f"[{task['key']}]" if task["key"] else "") for task in tasks}
