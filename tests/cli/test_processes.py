@@ -83,7 +83,7 @@ def test_what_was_accepted_by_a_killed_server_runs_under_the_next(windlass: Wind
     server.kill()
     server.communicate()
     up(windlass)
-    assert windlass("run", "watch", later, "--json").json()["state"] == "completed"
+    assert windlass("run", "watch", later, "--json", "--quiet").json()["state"] == "completed"
 
 
 def test_exec_needs_no_server_and_starts_in_the_folder_of_its_file(windlass: Windlass, home: Path) -> None:
@@ -138,7 +138,7 @@ def test_an_interrupt_of_watch_leaves_the_run_alone(windlass: Windlass) -> None:
     assert f"Run {run} goes on: `windlass run watch {run}` follows it" in errors
     assert windlass("run", "get", run, "--json").json()["state"] == "running"
     (windlass.folder / "go").touch()
-    assert windlass("run", "watch", run, "--json").json()["state"] == "completed"
+    assert windlass("run", "watch", run, "--json", "--quiet").json()["state"] == "completed"
 
 
 def test_two_exec_at_once_share_the_store(windlass: Windlass) -> None:
@@ -217,7 +217,7 @@ def test_the_server_ends_running_steps_after_its_grace(windlass: Windlass) -> No
     assert end(server) == 0
     watching.communicate(timeout=40)
     again = up(windlass)
-    found = windlass("run", "watch", run, "--json").json()
+    found = windlass("run", "watch", run, "--json", "--quiet").json()
     assert (found["state"], found["error"]["reason"]) == ("failed", "worker_lost")
     assert "✓ tidy  completed" in windlass("run", "graph", run).stdout
     assert end(again) == 0
@@ -263,5 +263,5 @@ def test_waiting_is_refused_where_nobody_works(windlass: Windlass) -> None:
     server = up(windlass)
     assert windlass("run", "watch", run, "--json").code == 0
     assert end(server) == 0
-    assert windlass("run", "watch", run, "--json").json()["state"] == "completed"
+    assert windlass("run", "watch", run, "--json", "--quiet").json()["state"] == "completed"
     assert windlass("run", "logs", run, "--follow").stdout == "say | hello default\n"

@@ -59,13 +59,15 @@ def test_followers_go_on_with_the_next_server_and_nothing_is_doubled_or_lost(
     ]
     assert printed.count("count started") == 2
     output, errors = waiting.communicate(timeout=40)
-    assert (json.loads(output)["state"], errors) == ("completed", BACK)
+    *told, ended = map(json.loads, output.splitlines())
+    assert (ended["state"], errors) == ("completed", BACK)
     output, errors = logs.communicate(timeout=40)
     assert (logs.returncode, errors) == (0, BACK)
     assert before[logs] + output == windlass("run", "logs", run).stdout
     events = [*first, *until(tail.stdout, "run.completed").splitlines()]
     stored = windlass("event", "list", "--run", run, "--json").json()
     assert Counter(json.loads(line)["seq"] for line in events) == Counter(event["seq"] for event in stored)
+    assert told == stored
 
 
 def test_a_tail_that_saw_nothing_yet_misses_nothing(windlass: Windlass) -> None:

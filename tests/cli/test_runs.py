@@ -226,7 +226,7 @@ def test_a_second_cancel_says_that_it_stops_the_clean_up(cli: Cli) -> None:
         assert cli("run", "get", run, "--json").json()["finishedAt"] is None
     assert cli("run", "cancel", run).stdout.endswith("asked once more, its clean-up steps are stopped too.\n")
     assert "asked before: its clean-up steps are stopped too now" in cli("run", "cancel", run).stdout
-    assert cli("run", "watch", run, "--json").json()["state"] == "cancelled"
+    assert cli("run", "watch", run, "--json", "--quiet").json()["state"] == "cancelled"
 
 
 def test_a_run_that_no_worker_takes_says_which_it_lacks(cli: Cli) -> None:
@@ -310,3 +310,23 @@ def test_a_run_with_more_tasks_than_a_page_is_shown_whole(windlass: Windlass) ->
     run = windlass("--json", "run", "list").json()[0]["id"]
     tasks = windlass("--json", "run", "get", run).json()["tasks"]
     assert [task["id"] for task in tasks] == [f"{run}.{number}" for number in range(230)]
+
+
+@pytest.mark.promise("H08")
+@pytest.mark.parametrize(("code", "state", "status"), [(0, "completed", 0), (3, "failed", 1)])
+def test_a_program_that_watches_gets_each_event_and_then_the_run(cli: Cli, code: int, state: str, status: int) -> None:
+    alias = f"watched-{code}"
+    Path("job.yaml").write_text(JOB.replace("ALIAS", alias).replace("CODE", str(code)))
+    assert cli("job", "apply", "job.yaml").code == 0
+    run = cli("run", "start", alias, "--quiet").stdout.strip()
+    for _ in range(2):  # while it goes on, and when it has ended
+        watched = cli("run", "watch", run, "--json")
+        *events, last = map(json.loads, watched.stdout.splitlines())
+        assert (watched.code, watched.stderr) == (status, "")
+        assert (last["id"], last["state"]) == (run, state)
+        assert events == cli("event", "list", "--run", run, "--json").json()
+        assert events[-1]["type"] == f"run.{state}"
+    alone = cli("run", "watch", run, "--json", "--quiet")
+    assert (alone.code, alone.json()) == (status, last)
+    documents = cli("run", "watch", run, "--format", "yaml").stdout.split("---\n")
+    assert len(documents) == len(events) + 2

@@ -10,6 +10,7 @@ from windlass.cli.watch.streams import follow_events
 from windlass.cli.watch.summary import summary_lines
 
 if TYPE_CHECKING:
+    from windlass.cli.output import Output
     from windlass.cli.session import Session
     from windlass.client.client import Client
 
@@ -29,11 +30,37 @@ class View(Protocol):
         """True where the output of the steps was shown as it came."""
         ...
 
+    @property
+    def is_stream(self) -> bool:
+        """True where values for programs were printed on the way: the run is then one more of them."""
+        ...
+
+
+class EventView:
+    """Prints each event as it comes, for programs: JSON objects on lines of their own, or YAML documents."""
+
+    shows_output = True
+    is_stream = True
+
+    def __init__(self, out: Output, run_id: str) -> None:
+        """Print the events of the run with this id to `out`."""
+        self._out = out
+        self._run_id = run_id
+        self._last_event: str | None = None
+
+    def follow(self, client: Client) -> None:
+        """Print events until the run is final, each once; see `View.follow`."""
+        for event in follow_events(client, self._run_id, self._last_event, whole=True):
+            self._out.compact(event.json())
+            self._out.flush()
+            self._last_event = event.id
+
 
 class SilentView:
     """Shows nothing: a machine reads, or nobody."""
 
     shows_output = True
+    is_stream = False
 
     def __init__(self, run_id: str) -> None:
         """Wait for the run with this id."""
@@ -46,12 +73,15 @@ class SilentView:
             self._last_event = event.id
 
 
-def view_of(session: Session, run_id: str, *, logs: bool, live_logs: bool | None = None) -> View:
+def view_of(session: Session, run_id: str, *, logs: bool, live_logs: bool | None = None, events: bool = False) -> View:
     """Return the view that fits: moving on a terminal, line by line elsewhere, with `logs` the output of steps too.
 
-    `live_logs` says whether they stand above the moving picture, where that is another matter.
+    `live_logs` says whether they stand above the moving picture, where that is another matter; `events`, whether a
+    program gets all events.
     """
     out = session.out
+    if events and out.format != "table" and not out.quiet:
+        return EventView(out, run_id)
     if out.format != "table" or out.quiet:
         return SilentView(run_id)
     if out.terminal:
@@ -82,6 +112,10 @@ def _follow(session: Session, client: Client, run_id: str, view: View) -> int:
     view.follow(client)
     out = session.out
     run = client.get("runs", run_id)
+    if view.is_stream:
+        out.compact(run)
+        out.flush()
+        return 0 if run["state"] == "completed" else 1
     tasks = list(client.pages("runs", run_id, "steps")) if out.format == "table" else []
     out.value(run, lambda: summary_lines(run, tasks, out, client=None if view.shows_output else client))
     return 0 if run["state"] == "completed" else 1

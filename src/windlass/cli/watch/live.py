@@ -96,6 +96,8 @@ class LiveRun:
 class LiveView:
     """Shows a run as it moves; the last picture stays. With `logs` the output of its steps stands above it."""
 
+    is_stream = False
+
     def __init__(self, out: Output, run_id: str, *, logs: bool) -> None:
         """Show the run with this id on the terminal of `out`."""
         self.shows_output = logs

@@ -28,6 +28,8 @@ _ENDS: Final = {"completed": "completed", "failed": "failed", "timeout": "timed 
 class PlainView:
     """Prints what happens to a run, and the output of its steps where that is asked for."""
 
+    is_stream = False
+
     def __init__(self, out: Output, run_id: str, *, logs: bool) -> None:
         """Print the run with this id to `out`."""
         self._out = out

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 _ENDS: Final = frozenset({"run.completed", "run.failed", "run.cancelled", "run.timeout"})
 
 
-def follow_events(client: Client, run_id: str, after: str | None) -> Iterator[ServerEvent]:
-    """Yield the events of a run behind the id `after`, or all of them, up to its end; see `refuse_idle`."""
+def follow_events(client: Client, run_id: str, after: str | None, *, whole: bool = False) -> Iterator[ServerEvent]:
+    """Yield the events of a run behind the id `after`, or all of them, up to its end; see `refuse_idle`.
+
+    The event that tells of the end is yielded only where `whole` asks for it.
+    """
     refuse_idle(client, run_id)
     for event in client.events("events", run=run_id, project="*", last_event_id=after or "0"):
+        if whole or event.type not in _ENDS:
+            yield event
         if event.type in _ENDS:
             return
-        yield event
 
 
 def refuse_idle(client: Client, run_id: str | None = None) -> None:
