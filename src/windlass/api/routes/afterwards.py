@@ -87,7 +87,7 @@ ROUTES: Final = (
         path=_RUN,
         permission="operate",
         handler=delete_one,
-        summary="Delete a run with its children, logs and files: at once (204), a live one at its end (202).",
+        summary="Delete a run with its logs, files and children, but for loose ones: now (204), or at its end (202).",
     ),
     Route(
         method="PUT",

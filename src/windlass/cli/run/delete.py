@@ -32,8 +32,9 @@ _PACE: Final = 0.2
 def command(session: Session, *, runs: tuple[str, ...], wait: bool, reconnect: float) -> None:
     """Delete runs with the runs that they started, their logs and files.
 
-    Those that are live are cancelled, and deleted once they have ended: the server sees to that, whether this command
-    waits or not. With --json a list says of each run whether it is gone.
+    Live ones are cancelled, and deleted once they have ended: the server sees to that, whether this command waits or
+    not. Runs that were started to go on without their parent (`cascade: false`) stay, and have none then. With --json a
+    list says of each run whether it is gone.
     """
     told: list[dict[str, Any]] = []
     with session.connect() as client:
