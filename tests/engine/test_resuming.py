@@ -8,8 +8,11 @@ import pytest
 
 from tests.oracle.world import World, by_step
 from windlass.engine.claim import Claim
+from windlass.engine.dead_letters import requeue, requeue_all
+from windlass.engine.jobs import delete_job, enable_job
 from windlass.engine.resuming import Resume, preview_resume, resume_run
-from windlass.errors import Conflict, NotFound, UserError
+from windlass.engine.starting import retry_run
+from windlass.errors import Conflict, NotFound, UserError, WindlassError
 from windlass.ids import id_text, parse_id
 from windlass.model.outcome import Completed, Failed, Outcome
 from windlass.store.relations import ancestors
@@ -193,3 +196,33 @@ async def test_a_resumed_run_that_waits_for_a_place_begins_where_it_is_to_once_i
     assert await worker.work(most=3) == ["a", "b", "c"]
     assert [(await world.run(one))["state"] for one in (holder, new)] == ["completed", "queued"]
     assert await worker.work() == ["b", "c"]
+
+
+@pytest.mark.promise("O05")
+async def test_nothing_is_started_again_of_a_job_that_is_disabled_or_deleted(world: World) -> None:
+    run_id = await failed(world)
+    before = await world.events()
+    key = {"by": "test", "idempotency_key": "k"}
+
+    async def all_refused(kind: type[WindlassError], sentence: str) -> None:
+        for attempt in (
+            retry_run(world.engine, run_id, by="test"),
+            resume_run(world.engine, Resume(run_id=run_id)),
+            preview_resume(world.engine, Resume(run_id=run_id)),
+            requeue(world.engine, [id_text(run_id)], by="test"),
+        ):
+            with pytest.raises(kind, match=sentence):
+                await attempt
+        (left,) = await requeue_all(world.engine, project="default", queue=None, job=None, by=None)
+        assert (left.new, sentence in (left.why or "")) == (None, True)
+
+    await enable_job(world.engine, "default", "job", enabled=False)
+    await all_refused(Conflict, 'Job "job" is disabled')
+    await enable_job(world.engine, "default", "job", enabled=True)
+    first, _ = await retry_run(world.engine, run_id, **key)
+    world.accepted.append(parse_id(first["id"]) or b"")
+    await delete_job(world.engine, "default", "job")
+    assert (await retry_run(world.engine, run_id, **key)) == (first, False)
+    with pytest.raises(NotFound, match='Job "job" was deleted'):
+        await resume_run(world.engine, Resume(run_id=run_id))
+    assert [event.type for event in (await world.events())[len(before) :]].count("run.created") == 1

@@ -14,7 +14,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.reading import get_run
 from windlass.engine.shapes import Places
 from windlass.engine.starting import again, ended_run, prepared_revision
-from windlass.engine.submission import Accepted, accept
+from windlass.engine.submission import Accepted, accept, require_startable
 from windlass.errors import Conflict, NotFound
 from windlass.ids import id_text
 from windlass.model.did_you_mean import suggestion
@@ -50,7 +50,8 @@ async def resume_run(engine: Engine, resume: Resume) -> tuple[dict[str, Any], bo
     """Start a run with the revision, parameters and labels of an earlier one, and with the results of its steps before.
 
     Return the new run, and False where the idempotency key already stood for it.
-    Raises NotFound where there is no such run or step, Conflict where the run is not final or nothing is left to do.
+    Raises NotFound where there is no such run or step, or its job was deleted; Conflict where the run is not final,
+    nothing is left to do, or its job is disabled.
     """
     accepted = await engine.store.run(resume_within, engine, resume)
     return await get_run(engine, accepted.run_id), accepted.created
@@ -73,6 +74,7 @@ def resume_within(tx: Transaction, engine: Engine, resume: Resume) -> Accepted:
     )
     asked = {"resume": id_text(row.id), "from": list(resume.start), "onlyFailed": resume.only_failed}
     submission = replace(submission, asked=asked)
+    require_startable(tx, prepared.job, [submission])
     (accepted,) = accept(tx, engine, prepared, [submission], [expansion])
     if accepted.created:
         settle_dead(tx, resume.run_id, accepted.run_id)
@@ -84,6 +86,7 @@ def resume_within(tx: Transaction, engine: Engine, resume: Resume) -> Accepted:
 def _preview(tx: Transaction, engine: Engine, resume: Resume) -> dict[str, Any]:
     row = ended_run(tx, resume.run_id, "it is resumed")
     job = prepared_revision(tx, engine, row.revision_id).job
+    require_startable(tx, job)
     rows = tasks_of(tx, resume.run_id)
     plan = _plan(job, _expansion(row.expansion), rows, resume)
     places, kept = Places(job, row.expansion), set(plan.kept)

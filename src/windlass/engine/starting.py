@@ -19,7 +19,7 @@ from windlass.engine.jobs import find_job, find_revision, split_reference
 from windlass.engine.once import earlier_run, request
 from windlass.engine.reading import get_run, named_run
 from windlass.engine.step_cache import NO_CACHE
-from windlass.engine.submission import Accepted, Prepared, Submission, accept, expansion_of, submit
+from windlass.engine.submission import Accepted, Prepared, Submission, accept, expansion_of, require_startable, submit
 from windlass.errors import Conflict, InvalidDocument, LimitExceeded, NotFound, UserError
 from windlass.ids import id_text
 from windlass.model.definition import PRIORITIES
@@ -264,8 +264,8 @@ async def retry_run(
     """Run a final run again: a new run of the same revision with the same parameters and labels, linked to the old one.
 
     Return the new run, and False where the idempotency key already stood for it.
-    Raises NotFound where there is no such run, Conflict where it is not final, UserError where the key stands for
-    something else.
+    Raises NotFound where there is no such run or its job was deleted, Conflict where it is not final or its job is
+    disabled, UserError where the key stands for something else.
     """
     accepted = await engine.store.run(retry_within, engine, run_id, by, idempotency_key, traceparent)
     return await get_run(engine, accepted.run_id), accepted.created
@@ -283,6 +283,7 @@ def retry_within(
     row = ended_run(tx, run_id, "a retry")
     submission = again(row, kind="retry", by=by, idempotency_key=key, traceparent=traceparent)
     prepared = prepared_revision(tx, engine, row.revision_id)
+    require_startable(tx, prepared.job, [submission])
     (accepted,) = accept(tx, engine, prepared, [submission], [expansion_of(engine, prepared.job, submission)])
     if not accepted.created:
         return accepted

@@ -124,15 +124,26 @@ def _accept_known(
     *,
     told: bool,
 ) -> list[Accepted]:
-    deleted, enabled = hot.job_flags(tx, prepared.job.job_id)
-    if (deleted or not enabled) and any(_under_key(tx, prepared.job, one) is None for one in submissions):
-        if deleted:
-            raise NotFound(f'Job "{prepared.job.alias}" was deleted: apply it again to bring it back.')
-        raise Conflict(f'Job "{prepared.job.alias}" is disabled; enable it before starting a run.')
+    require_startable(tx, prepared.job, submissions)
     accepted = accept(tx, engine, prepared, submissions, expanded)
     if told:
         tx.hints.discard("ready")
     return accepted
+
+
+def require_startable(tx: Transaction, job: CompiledJob, submissions: Sequence[Submission] = ()) -> None:
+    """Check that runs of a job may be started now; what an idempotency key stands for already is not started.
+
+    Raises NotFound where the job was deleted, Conflict where it is disabled.
+    """
+    deleted, enabled = hot.job_flags(tx, job.job_id)
+    if enabled and not deleted:
+        return
+    if submissions and all(_under_key(tx, job, one) is not None for one in submissions):
+        return
+    if deleted:
+        raise NotFound(f'Job "{job.alias}" was deleted: apply its manifest again to bring it back.')
+    raise Conflict(f'Job "{job.alias}" is disabled; enable it before starting a run.')
 
 
 def expansion_of(engine: Engine, job: CompiledJob, submission: Submission) -> Expansion | None:
