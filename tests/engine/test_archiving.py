@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from tests.oracle.world import World, always
+from tests.oracle.world import World, always, by_step
 from windlass.engine.archiving import preview_sweep, sweep
+from windlass.engine.dead_letters import list_dead, requeue
 from windlass.engine.log_reading import log_chunks
 from windlass.engine.reading import find_run, list_artifacts, list_attempts, list_runs, list_tasks
 from windlass.engine.restoring import archive_figures, list_archive, restore
 from windlass.engine.submission import Prepared
 from windlass.errors import CorruptStore, NotFound
 from windlass.ids import id_text
-from windlass.model.outcome import Completed, Failed
+from windlass.model.outcome import ChildRun, Completed, Failed, Waiting
 from windlass.store.archive.catalogue import ArchiveFilter
 from windlass.store.archive.document import PARTS
 from windlass.store.runs import RunFilter
@@ -338,3 +339,30 @@ def test_no_table_with_rows_of_runs_is_forgotten() -> None:
     }
     of_runs = {table.name for table in metadata.sorted_tables if "run_id" in table.columns}
     assert of_runs - elsewhere == {part.table for part in PARTS} - {"runs"}
+
+
+@pytest.mark.promise("H05", part="dead letters")
+async def test_a_run_with_a_dead_letter_stays_until_somebody_decides(plain: World) -> None:
+    job = await plain.define(steps={"a": {}})
+    decided, left = [await ended(plain, job, script=always(EXIT)) for _ in range(2)]
+    plain.clock.advance(31 * DAY)
+    assert (await preview_sweep(plain.engine), (await sweep(plain.engine)).archived) == ([], 0)
+    await requeue(plain.engine, [id_text(decided)], by=None)
+    assert (await sweep(plain.engine)).archived == 1
+    (letter,), _ = await list_dead(plain.engine, project=None)
+    assert letter["runId"] == id_text(left)
+    plain.clock.advance(335 * DAY)
+    assert (await sweep(plain.engine)).archived == 1, "for as long as the archive would have it"
+    assert await list_dead(plain.engine, project=None) == ([], None)
+
+
+@pytest.mark.promise("H05", part="dead letters")
+async def test_what_failed_below_a_step_that_waited_for_it_leaves_as_ever(plain: World) -> None:
+    await plain.define("leaf", steps={"x": {}})
+    top = await plain.submit(await plain.define("top", steps={"c": {"allowFailure": True}}))
+    worker = await plain.worker()
+    await worker.work(by_step(c=Waiting(0, "", child=ChildRun("leaf")), x=EXIT))
+    await plain.tick()
+    plain.accepted.remove(top)
+    plain.clock.advance(31 * DAY)
+    assert (await sweep(plain.engine)).archived == 2

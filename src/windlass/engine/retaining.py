@@ -48,12 +48,13 @@ async def leaving_runs(
     engine: Engine, rules: Sequence[RetentionRule]
 ) -> AsyncIterator[tuple[RetentionRule, list[FinalRun]]]:
     """Yield the runs that must go, in batches, each with the rule that says so."""
+    undecided = micros(engine.settings.archive_retention)
     for rule in rules:
         for job_id, by_age in _looks(rule):
             after: bytes | None = b""
             while after is not None:
                 found, after = await engine.store.read(
-                    candidates, rule, job_id, by_age=by_age, after=after, limit=BATCH
+                    candidates, rule, job_id, by_age=by_age, undecided=undecided, after=after, limit=BATCH
                 )
                 mine = [run for run in found if rule_of(rules, run) is rule]
                 if mine:

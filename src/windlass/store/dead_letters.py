@@ -28,6 +28,12 @@ _ON_ITS_OWN: Final[ColumnElement[bool]] = or_(
         _waiting.c.ended_at < runs.c.finished_at,
     ),
 )
+#: The same of a run `r` with dead letters, for statements by hand.
+UNDECIDED_RUN: Final = (
+    f"EXISTS (SELECT 1 FROM tasks WHERE run_id = r.id AND {DEAD}) "  # noqa: S608 - a constant of the schema
+    "AND (r.parent_task IS NULL OR EXISTS (SELECT 1 FROM tasks w WHERE w.run_id = r.parent_id "
+    "AND w.task = r.parent_task AND w.ended_at < r.finished_at))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

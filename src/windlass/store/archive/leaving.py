@@ -14,6 +14,7 @@ from windlass.model.retention import PARTITION, FinalRun, RetentionRule
 from windlass.store.archive.archived_files import Content, note_files
 from windlass.store.archive.catalogue import NewEntry, enter, set_removed
 from windlass.store.archive.document import PARTS, Mark, mark_of
+from windlass.store.dead_letters import UNDECIDED_RUN
 from windlass.store.transaction import Transaction
 
 #: Rows of a large run that one unit of work removes.
@@ -51,13 +52,15 @@ def candidates(
     job_id: bytes | None,
     *,
     by_age: bool,
+    undecided: int,
     after: bytes,
     limit: int,
 ) -> tuple[list[FinalRun], bytes | None]:
     """Return final runs that a rule says must go, by their ids after `after`, and where to go on; None at the end.
 
     `job_id` looks at one job; `by_age` at the rule's age, else at the number of newer runs. Whether another rule
-    comes first is not looked at.
+    comes first is not looked at. Runs with dead letters go to no archive before somebody has decided what is to become
+    of those, or their end is `undecided` microseconds ago.
     """
     where, values = [_FREE, "r.deleting = 0", "r.id > ?"], [tx.now, after]
     if job_id is not None:
@@ -69,6 +72,9 @@ def candidates(
     if rule.states:
         where.append(f"r.state IN ({', '.join('?' * len(rule.states))})")
         values.extend(sorted(rule.states))
+    if rule.to != "delete":
+        where.append(f"(r.finished_at <= ? OR NOT ({UNDECIDED_RUN}))")
+        values.append(tx.now - undecided)
     if by_age:
         latest = tx.now - (rule.min_age or 0)
         where.append("r.id < ? AND coalesce(r.restored_at, r.finished_at) <= ?")
