@@ -198,3 +198,20 @@ async def test_what_went_before_files_were_moved_keeps_them_where_they_are(kept:
     await sweep(kept.engine)
     await restore(kept.engine, id_text(run_id))
     assert (folder / digest(REPORT)).read_bytes() == REPORT
+
+
+async def test_who_has_little_patience_hears_after_each_part_and_comes_to_an_end(
+    kept: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("windlass.engine.archiving._FILES", len(PLOT))
+    job = await kept.define(steps={"a": {}})
+    runs = [await with_files(kept, job, plot=PLOT + bytes([number])) for number in range(3)]
+    damaged = await with_files(kept, job, plot=PLOT)
+    (artifact_folder(kept.engine, damaged) / digest(PLOT)).write_bytes(b"other")
+    kept.clock.advance(31 * DAY)
+    told = []
+    while not told or told[-1].more:
+        told.append(await sweep(kept.engine, patience=0))
+    assert [one.archived for one in told[:3]] == [1, 1, 1]
+    assert sum(one.archived for one in told) == len(runs)
+    assert told[-1].failed == 1

@@ -22,7 +22,7 @@ from windlass.ids import id_text
 from windlass.model.retention import FinalRun, RetentionRule
 from windlass.store.archive import catalogue, leaving
 from windlass.store.archive.archive import Archive, Piece
-from windlass.store.archive.archived_files import drop_old_files
+from windlass.store.archive.archived_files import drop_old_files, files_to_move
 from windlass.store.archive.catalogue import NewEntry
 from windlass.store.archive.document import PIECE, Mark, Position, mark_of, read_piece
 from windlass.store.archive.leaving import Leaving
@@ -40,6 +40,8 @@ TRIES: Final = 3
 _TOGETHER: Final = 50
 #: Bytes of documents that are held at one time.
 _HELD: Final = 4 * PIECE
+#: Bytes of files that are copied before the runs with them leave.
+_FILES: Final = 32 * 1024 * 1024
 #: Longest pause in seconds between two units of work: writers get as much time as the archiver takes.
 _LONGEST_BREATH: Final = 0.05
 
@@ -55,13 +57,14 @@ class _Copy:
     digest: Any = field(default_factory=hashlib.sha256)
 
 
-async def sweep(engine: Engine, *, limit: int | None = None) -> Swept:
-    """Let every run leave whose time has come, about `limit` of them at most, and end what was begun before.
+async def sweep(engine: Engine, *, patience: float | None = None) -> Swept:
+    """Let every run leave whose time has come, and end what was begun before.
 
-    It may be killed at any point: what it had copied is copied again, what it had begun to remove is removed.
+    It stops after `patience` seconds, once some have left; `more` says then that others may be to leave. It may be
+    killed at any point: what it had copied is copied again, what it had begun to remove is removed.
     """
     try:
-        swept = await _swept(engine, limit)
+        swept = await _swept(engine, None if patience is None else time.monotonic() + patience)
         engine.swept.add(swept, *await engine.store.read(_state))
     except BaseException:
         engine.swept.broken += 1
@@ -73,7 +76,7 @@ def _state(tx: Transaction) -> tuple[int, catalogue.Figures, int | None]:
     return tx.now, catalogue.figures(tx), catalogue.oldest_in_store(tx)
 
 
-async def _swept(engine: Engine, limit: int | None) -> Swept:
+async def _swept(engine: Engine, end: float | None) -> Swept:
     swept = Swept()
     async with engine.archiving:
         await _finish(engine)
@@ -84,9 +87,12 @@ async def _swept(engine: Engine, limit: int | None) -> Swept:
             if rule.to == "delete":
                 await _delete(engine, rule, runs, swept)
             else:
-                await _archive(engine, archive, rule, runs, swept)
-            if limit is not None and swept.archived + swept.deleted >= limit:
-                swept.more = True
+                for part in await engine.store.read(_parts, runs):
+                    await _archive(engine, archive, rule, part, swept)
+                    if _enough(swept, end):
+                        break
+            swept.more = _enough(swept, end)
+            if swept.more:
                 break
         if not swept.more:
             await _drop_files(engine)
@@ -94,6 +100,26 @@ async def _swept(engine: Engine, limit: int | None) -> Swept:
             await _tidy(engine)
             await tidy_cache(engine)
     return swept
+
+
+def _enough(swept: Swept, end: float | None) -> bool:
+    """Say whether it is time to answer; never before a run has left: who asks again and again comes to an end."""
+    return end is not None and bool(swept.archived + swept.deleted) and time.monotonic() >= end
+
+
+def _parts(tx: Transaction, runs: Sequence[FinalRun]) -> list[list[FinalRun]]:
+    """Return runs in parts, so that the files of each part are copied within seconds."""
+    files = files_to_move(tx, [run.id for run in runs])
+    parts: list[list[FinalRun]] = [[]]
+    held = 0
+    for run in runs:
+        size = sum(content.size for content in files.get(run.id, ()))
+        if parts[-1] and held + size > _FILES:
+            parts.append([])
+            held = 0
+        parts[-1].append(run)
+        held += size
+    return parts
 
 
 async def preview_sweep(engine: Engine) -> list[dict[str, Any]]:

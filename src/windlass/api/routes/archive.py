@@ -14,8 +14,8 @@ from windlass.engine.restoring import archive_figures, list_archive, restore
 from windlass.model.state import RUN_FINAL
 from windlass.store.archive.catalogue import ArchiveFilter
 
-#: Runs that one request moves: it answers within seconds, and says where more is to be done.
-_PORTION: Final = 2_000
+#: Seconds after which a request that has moved runs answers, and says that more is to be done.
+_PATIENCE: Final = 2.0
 
 
 async def get_archive(engine: Engine, request: Request) -> Answer:
@@ -40,7 +40,7 @@ async def run_archiver(engine: Engine, request: Request) -> Answer:
     """Let runs leave whose retention is over."""
     if request.data.get("dryRun"):
         return Answer(body={"rules": await preview_sweep(engine)})
-    return Answer(body=(await sweep(engine, limit=_PORTION)).to_json())
+    return Answer(body=(await sweep(engine, patience=_PATIENCE)).to_json())
 
 
 async def restore_one(engine: Engine, request: Request) -> Answer:
@@ -75,7 +75,7 @@ ROUTES: Final = (
         path=f"{ROOT}/archive/run",
         permission="administer",
         handler=run_archiver,
-        summary="Let runs leave whose retention is over: some thousand; `more` says that others wait.",
+        summary="Let runs leave whose retention is over: as many as go in seconds; `more` says that others wait.",
         body=Body(
             schema=closed({"dryRun": {"type": "boolean", "description": "say what would leave, and do nothing"}})
         ),
