@@ -148,7 +148,7 @@ async def _restore(database: Path, settings: Settings, source: Path, version: st
     from windlass.store.backup.restore import restore_backup
     from windlass.store.owner import own
 
-    ownership = await own(database, version=version, wait=0)
+    ownership = await own(database, version=version, wait=0, alone=True)
     try:
         await ownership.steps_ended(wait=_WAIT)
         artifacts = _files_beside(settings, database) / "artifacts"

@@ -55,7 +55,12 @@ def test_a_server_is_backed_up_and_restored(windlass: Windlass) -> None:
     ended(windlass, accepted(windlass, "note"))
     refused = windlass("db", "restore", "copy")
     assert (refused.code, refused.stderr.count("in use by process")) == (3, 1)
+    assert refused.stderr.endswith(": stop the server first.\n")
     kill(server)
+    (windlass.folder / "notes.txt").write_text("no database\n" * 100)
+    wrong = windlass("db", "restore", "notes.txt")
+    assert wrong.code == 3
+    assert f"{windlass.folder / 'notes.txt'} cannot be read as a database" in wrong.stderr
     (windlass.home / "windlass.db").write_bytes(b"broken")
     broken = windlass("run", "list")
     assert (broken.code, broken.stderr.count("restore a backup with `windlass db restore`")) == (3, 1)

@@ -105,9 +105,12 @@ class Ownership:
         self._note = note
 
 
-async def own(database: Path, *, version: str, wait: float = WAIT, clock: Clock | None = None) -> Ownership:
+async def own(
+    database: Path, *, version: str, wait: float = WAIT, clock: Clock | None = None, alone: bool = False
+) -> Ownership:
     """Take the lock of `database`, and make its folder where it is missing.
 
+    `alone` is for what has to wait until no server is there: the sentence then says to stop it.
     Raises Unavailable where another process holds it for longer than `wait` seconds, Refused where the folder or the
     lock file is open to others.
     """
@@ -117,7 +120,7 @@ async def own(database: Path, *, version: str, wait: float = WAIT, clock: Clock 
         _log.warning("The store at %s is in use by %s; waiting up to %g s for it", database, taking.holder(), wait)
     if not taking.taken:
         await _until(taking.take, wait)
-    return taking.ownership()
+    return taking.ownership(alone=alone)
 
 
 async def own_or_find(
@@ -144,10 +147,12 @@ class _Taking:
         #: An owner that listens.
         self.found: Owner | None = None
 
-    def ownership(self) -> Ownership:
+    def ownership(self, *, alone: bool = False) -> Ownership:
         """Return what was taken; raises Unavailable, with the owner's name, where nothing was."""
         if self._taken is not None:
             return self._taken
+        if alone:
+            raise Unavailable(f"The store at {self._database} is in use by {self.holder()}: stop the server first.")
         owner = find_owner(self._database)
         beside = ""
         if owner is not None and owner.socket is not None:

@@ -109,26 +109,27 @@ class DatabaseFacts(NamedTuple):
     live: int
 
 
-def examine_copy(path: Path) -> DatabaseFacts:
-    """Read all of a database that nobody uses, and return what it says of itself.
+def examine_copy(path: Path, named: Path | None = None) -> DatabaseFacts:
+    """Read all of a database that nobody uses, and return what it says of itself; errors name `named` instead.
 
     Raises CorruptStore where it is damaged or none of ours, Unavailable where it is of a newer program.
     """
+    named = named or path
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as connection:
             if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-                raise CorruptStore(f"{path} is no database of Windlass.")
+                raise CorruptStore(f"{named} is no database of Windlass.")
             finding = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if finding != "ok":
-                raise CorruptStore(f"{path} is damaged: {' '.join(str(finding).split())}.")
+                raise CorruptStore(f"{named} is damaged: {' '.join(str(finding).split())}.")
             if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
-                raise CorruptStore(f"{path} is damaged: rows point at others that are not there.")
+                raise CorruptStore(f"{named} is damaged: rows point at others that are not there.")
             schema = known_version(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
             store = connection.execute("SELECT value FROM store_info WHERE key = 'id'").fetchone()[0]
             live = connection.execute("SELECT count(*) FROM runs WHERE finished_at IS NULL").fetchone()[0]
             return DatabaseFacts(str(store), schema, _rows(connection), int(live))
     except (sqlite3.Error, TypeError) as error:
-        raise CorruptStore(f"{path} cannot be read as a database: {error}.") from error
+        raise CorruptStore(f"{named} cannot be read as a database: {error}.") from error
 
 
 def _rows(connection: sqlite3.Connection) -> dict[str, int]:

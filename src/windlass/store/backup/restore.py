@@ -67,7 +67,7 @@ def restore_backup(
         if note is not None and (size, digest) != (note.size, note.sha256):
             raise CorruptStore(f"The database of the backup {source} is not what was backed up; nothing was changed.")
         tell("Checking the copy")
-        facts = examine_copy(new)
+        facts = examine_copy(new, copy)
         if note is not None and dict(note.rows) != facts.rows:
             raise CorruptStore(f"The backup {source} does not hold the rows it speaks of; nothing was changed.")
         files = 0
