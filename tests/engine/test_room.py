@@ -164,6 +164,27 @@ async def test_a_quota_counts_the_database_and_what_runs_kept(kept_world: World,
     assert dial.free == 500 * MIB
 
 
+async def test_the_log_tells_once_that_nothing_new_is_taken_and_once_that_it_is_again(
+    kept_world: World, dial: Dial, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = Storekeeper(kept_world.engine)
+    await keeper.turn()
+    assert caplog.messages == []
+    dial.free = 10 * MIB
+    for _ in range(2):
+        await keeper.turn()
+    (told,) = caplog.messages
+    assert "nothing new is taken until there is room" in told
+    dial.free = 500 * MIB
+    kept_world.engine.room.quota = 5
+    await keeper.turn()
+    assert "WINDLASS_DISK_QUOTA allows 5 bytes: nothing new is taken" in caplog.messages[1]
+    kept_world.engine.room.quota = None
+    for _ in range(2):
+        await keeper.turn()
+    assert caplog.messages[2:] == ["There is room again: new runs are taken"]
+
+
 def test_a_look_at_the_disks_is_good_for_a_moment_and_one_that_fails_limits_nothing(tmp_path: Path) -> None:
     looks: list[Path] = []
 

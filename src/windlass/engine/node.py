@@ -124,7 +124,7 @@ async def start_node(
     engine.metrics.sources += [archive_figures(engine.swept), disk_figures(engine.room)]
     alerter = Service(Alerter(engine, clock or SystemClock()))
     remover = Service(Remover(engine))
-    storekeepers = [] if engine.room.quota is None else [Service(Storekeeper(engine))]
+    storekeepers = [Service(Storekeeper(engine))] if engine.room.folders else []
     services = [
         timer,
         rescuer,

@@ -1,13 +1,14 @@
-"""Counts what a store takes of its disk, where it has a quota."""
+"""Counts what a store takes of its disk, where it has a quota, and tells the log when nothing new is taken."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from windlass.engine.engine import Engine
 from windlass.engine.moving_files import artifacts_folder
 from windlass.engine.step_cache import cache_folder
 from windlass.store import upkeep
+
+_log = logging.getLogger(__name__)
 
 #: Seconds between two counts, and how many times as long as counting took.
 PERIOD: Final = 5.0
@@ -25,15 +28,26 @@ _BLOCK: Final = 512
 
 @dataclass(slots=True)
 class Storekeeper:
-    """The duty of knowing how large a store is."""
+    """The duty of knowing how large a store is, and whether it has room."""
 
     engine: Engine
     name: str = "storekeeper"
+    #: What was short when it was last looked at, and told.
+    _told: str | None = field(default=None)
 
     async def turn(self) -> float:
-        """Count once; return the seconds until the next count."""
+        """Look once; return the seconds until the next look."""
         begun = time.monotonic()
-        await count(self.engine)
+        if self.engine.room.quota is not None:
+            await count(self.engine)
+        short = await asyncio.to_thread(self.engine.room.shortage)
+        what = None if short is None else short.what
+        if what != self._told:
+            self._told = what
+            if short is None:
+                _log.warning("There is room again: new runs are taken")
+            else:
+                _log.error("%s", short.sentence)
         return max(PERIOD, _SHARE * (time.monotonic() - begun))
 
 
