@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, serve
+from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, line_of, serve
 from tests.fixtures.program import Windlass
 
 pytestmark = pytest.mark.promise("W06")
@@ -34,7 +34,7 @@ def test_what_is_wrong_is_told_with_what_a_repair_does_and_repaired(windlass: Wi
     repaired = windlass("doctor", "--repair")
     assert repaired.code == 0, repaired.stdout
     lines = [line for line in repaired.stdout.splitlines() if line.startswith("repaired")]
-    assert [line.split()[1] for line in lines] == ["database:", "indexes:", "runs:"]
+    assert [line.split()[1] for line in lines] == ["indexes:", "runs:"]
     assert "nobody would move" not in repaired.stdout
     (event,) = windlass("--json", "event", "list", "--type", "run.repaired").json()
     assert (event["runId"], event["data"]["repairs"][0]["step"]) == (run, "b")
@@ -46,7 +46,19 @@ def test_a_repair_of_what_is_whole_says_so_to_programs(windlass: Windlass, api: 
     serve(windlass)
     said = windlass("--json", "doctor", "--repair")
     assert said.code == 0
-    assert said.json()["repaired"] == [{"check": "database", "message": "every page was read, it is sound"}]
+    assert said.json()["repaired"] == []
+    (database,) = [one for one in said.json()["items"] if one["check"] == "database"]
+    assert (database["level"], database["message"]) == ("ok", "every page was read, it is sound")
+    assert "repaired" not in windlass("doctor", "--repair").stdout
     assert {one["check"] for one in said.json()["items"]} >= {"settings", "disk", "owner", "work"}
     assert all(one["repair"] is None for one in api("GET", "doctor")["items"])
     assert api("POST", "doctor/repair")["repaired"] == said.json()["repaired"]
+
+
+def test_over_the_quota_there_is_one_word_on_the_disk_and_the_server_logs_it(windlass: Windlass) -> None:
+    env = {"WINDLASS_DISK_QUOTA": "5"}
+    server = serve(windlass, **env)
+    assert "WINDLASS_DISK_QUOTA allows 5 bytes: nothing new is taken" in line_of(server.stderr, "")
+    told = windlass("--json", "doctor")
+    assert told.code == 1
+    assert [one["level"] for one in told.json() if one["check"] == "disk"] == ["error"]

@@ -9,9 +9,12 @@ import pytest
 
 from tests.fixtures.world import MakeWorld
 from tests.oracle.world import World
+from windlass.api.message import Request, local_admin
+from windlass.api.routes.system import repair_store
 from windlass.engine import repairing
 from windlass.engine.doctor import examine
 from windlass.engine.repairing import repair, troubles
+from windlass.errors import CorruptStore
 from windlass.ids import Uuid7Source, id_text
 from windlass.store.transaction import Transaction
 
@@ -41,7 +44,7 @@ async def found(world: World) -> dict[str, str | None]:
 async def test_where_nothing_is_wrong_nothing_is_found_and_nothing_done(world: World) -> None:
     await world.submit(await world.define(steps={"a": {}}))
     assert await troubles(world.engine) == []
-    assert await repair(world.engine) == [("database", "every page was read, it is sound")]
+    assert await repair(world.engine) == []
     assert await troubles(world.engine) == []
 
 
@@ -53,7 +56,7 @@ async def test_a_run_that_nobody_would_move_is_named_and_put_right(broken: World
     said = [one for one in await examine(broken.engine, version="0") if one.check == "runs"]
     assert [(one.level, one.repair) for one in said] == [("error", trouble.repair)]
     assert "`windlass doctor --repair` puts it right" in said[0].message
-    assert [name for name, _ in await repair(broken.engine)] == ["database", "runs"]
+    assert [name for name, _ in await repair(broken.engine)] == ["runs"]
     assert await troubles(broken.engine) == []
     assert await (await broken.worker()).work() == ["a", "b"]
 
@@ -124,7 +127,13 @@ async def test_a_damaged_database_is_left_alone(broken: World) -> None:
     driver.execute("PRAGMA foreign_keys = OFF")
     dangling = "INSERT INTO revisions (job_id, number, digest, content, created_at) VALUES (x'00', 1, '', '', 1)"
     await change(broken, dangling)
-    ((name, text),) = await repair(broken.engine)
-    assert (name, "restore a backup" in text) == ("database", True)
+    with pytest.raises(CorruptStore, match="is damaged, and nothing was changed: restore a backup"):
+        await repair(broken.engine)
+    answer = await repair_store(
+        broken.engine, Request(method="POST", path="/api/v1/doctor/repair", principal=local_admin("me"))
+    )
+    assert isinstance(answer.body, dict)
+    assert answer.body["repaired"] == []
+    assert (answer.body["items"][0]["level"], answer.body["items"][0]["check"]) == ("error", "database")
     assert [one.check for one in await troubles(broken.engine)] == ["runs"]
     assert (await broken.run(run_id))["state"] == "queued"

@@ -14,6 +14,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.mending import suspects
 from windlass.engine.moving_files import artifacts_folder, remove_files
 from windlass.engine.services.reconciler import FIRST_RUN, RUNS, Reconciler
+from windlass.errors import CorruptStore
 from windlass.ids import id_text, parse_id
 from windlass.store import mending, upkeep, workers
 from windlass.store.check import check
@@ -53,16 +54,15 @@ async def troubles(engine: Engine) -> list[Trouble]:
 
 
 async def repair(engine: Engine) -> list[tuple[str, str]]:
-    """Put right what can be, and return what was done as `(check, sentence)`.
+    """Put right what can be, and return what was done as `(check, sentence)`; nothing where nothing was wrong.
 
-    Nothing is touched where the database is damaged: what stands in it could not be trusted.
+    Raises CorruptStore, and touches nothing, where the database is damaged: what stands in it could not be trusted.
     """
     sound = await check(engine.store)
     damaged = [problem for problem in sound.problems if not problem.startswith("The schema lacks: ")]
     if damaged:
-        text = "nothing was changed, for the database is damaged: restore a backup with `windlass db restore`"
-        return [("database", text)]
-    done = [("database", "every page was read, it is sound")]
+        raise CorruptStore("it is damaged, and nothing was changed: restore a backup with `windlass db restore`")
+    done: list[tuple[str, str]] = []
     made = await engine.store.run(upkeep.make_indexes)
     if made:
         done.append(("indexes", f"made {', '.join(made)}"))

@@ -8,10 +8,11 @@ from typing import Any, Final
 from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import ROOT
 from windlass.api.table import Route
-from windlass.engine.doctor import examine
+from windlass.engine.doctor import Diagnosis, examine
 from windlass.engine.engine import Engine
 from windlass.engine.health import health, ready
 from windlass.engine.repairing import as_json, repair
+from windlass.errors import CorruptStore
 from windlass.store.check import check
 from windlass.store.migrations import HEAD
 
@@ -49,8 +50,12 @@ async def get_diagnosis(engine: Engine, _: Request) -> Answer:
 
 async def repair_store(engine: Engine, _: Request) -> Answer:
     """Put right what can be, and say what is still wrong."""
-    done = await repair(engine)
-    found = await examine(engine, version=version("windlass"))
+    try:
+        done = await repair(engine)
+        database = Diagnosis("ok", "database", "every page was read, it is sound")
+    except CorruptStore as error:
+        done, database = [], Diagnosis("error", "database", str(error))
+    found = [database, *await examine(engine, version=version("windlass"))]
     return Answer(body={"repaired": as_json(done), "items": [one.to_json() for one in found]})
 
 
