@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,6 @@ from windlass.engine.recovery import settle_all
 from windlass.model.outcome import Failed, Skipped
 
 pytestmark = pytest.mark.promise("C19")
-
-
-@pytest.fixture
-async def world(make_world: MakeWorld) -> AsyncIterator[World]:
-    found = make_world()
-    yield found
-    await found.assert_sound()
-    await found.close()
 
 
 def limited(limit: int = 1, window: Any = "1m", *, resource: str = "api", **fields: Any) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.fixtures.world import MakeWorld
 from tests.oracle.world import World
 from windlass.clock import SECOND
 from windlass.engine.admission import admit_all
@@ -21,14 +19,6 @@ from windlass.model.outcome import Cancelled, Completed, Failed, Outcome
 from windlass.store.transaction import Transaction
 
 pytestmark = pytest.mark.promise("C19")
-
-
-@pytest.fixture
-async def world(make_world: MakeWorld) -> AsyncIterator[World]:
-    found = make_world()
-    yield found
-    await found.assert_sound()
-    await found.close()
 
 
 async def states(world: World, *run_ids: bytes) -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,21 +21,6 @@ from windlass.store.transaction import Transaction
 pytestmark = pytest.mark.promise("K06")
 DAY = 86_400.0
 REPORT, PLOT = b"the same report\n", b"\x00plot" * 1000
-
-
-@pytest.fixture(params=["database", "sqlite", "files", "parquet"])
-async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    """Give a world in a file, with each kind of archive."""
-    url = {
-        "database": "database:",
-        "sqlite": f"sqlite:///{tmp_path}/cold.db",
-        "files": f"file://{tmp_path}/cold",
-        "parquet": f"parquet://{tmp_path}/cold",
-    }
-    found = World(str(tmp_path / "windlass.db"), tmp_path, settings={"archive_url": url[request.param]})
-    request.node.user_properties.append(("store", "sqlite"))
-    yield found
-    await found.close()
 
 
 def digest(content: bytes) -> str:

@@ -32,21 +32,6 @@ EXIT = Failed("exit", "it ended with exit code 1", 1)
 Make = Callable[..., World]
 
 
-@pytest.fixture(params=["database", "sqlite", "files", "parquet"])
-async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    """Give a world in a file, with each kind of archive."""
-    url = {
-        "database": "database:",
-        "sqlite": f"sqlite:///{tmp_path}/cold.db",
-        "files": f"file://{tmp_path}/cold",
-        "parquet": f"parquet://{tmp_path}/cold",
-    }
-    found = World(str(tmp_path / "windlass.db"), tmp_path, settings={"archive_url": url[request.param]})
-    request.node.user_properties.append(("store", "sqlite"))
-    yield found
-    await found.close()
-
-
 @pytest.fixture
 async def plain(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """Give a world in a file with the archive in the database."""

@@ -113,6 +113,12 @@ RUNS: Final = (
         env={"GREETING": "swordfish-42"},
     ),
     Expected("wait.yaml", _all(_DONE, "switch", "settle", "check"), ("switched", "settled")),
+    Expected(
+        "limits.yaml",
+        _all(_DONE, "fetch[1]", "fetch[2]", "fetch[3]", "report"),
+        ("page 1 of us", "page 3 of us", "reported"),
+        arguments=("-p", "region=us"),
+    ),
     Expected("sla.yaml", _all(_DONE, "work")),
     Expected("cache.yaml", _all(_DONE, "extract", "count"), ("working for a while", "42 rows"), outputs={"rows": 42}),
     Expected("timeout.yaml", {"hang": "timeout", "after": _DONE}, ("cleaned up after timeout",), state="failed"),
@@ -137,7 +143,14 @@ RUNS: Final = (
         arguments=("-p", "region=us"),
     ),
 )
-_TRIED_ELSEWHERE: Final = {"artifacts.yaml", "two-jobs.yaml", "worker-lost.yaml", "code-atlas/atlas.yaml"}
+_TRIED_ELSEWHERE: Final = {
+    "artifacts.yaml",
+    "child-runs.yaml",
+    "code-atlas/atlas.yaml",
+    "event-wait.yaml",
+    "two-jobs.yaml",
+    "worker-lost.yaml",
+}
 
 
 def log_lines(windlass: Windlass, run: str) -> list[str]:
@@ -224,6 +237,26 @@ def test_what_an_example_keeps_can_be_fetched(windlass: Windlass) -> None:
     assert {file["name"] for file in kept} == {"tables/orders.csv", "artifacts.yaml"}
     fetched = windlass("run", "artifacts", run["id"], "tables/orders.csv", "--output", "-")
     assert fetched.stdout == "name,rows\norders,42\n"
+
+
+@pytest.mark.promise("K08")
+def test_an_example_starts_a_run_of_another_job(windlass: Windlass) -> None:
+    assert windlass("job", "apply", EXAMPLES / "child-runs.yaml").code == 0
+    serving(windlass)
+    run = windlass("run", "start", "child-runs", "--json").json()["id"]
+    assert windlass("run", "watch", run).code == 0
+    (child,) = windlass("run", "get", run, "--json").json()["children"]
+    assert windlass("run", "logs", child["id"]).stdout.splitlines()[0].endswith("looking at links")
+    assert log_lines(windlass, run) == ["2 mistakes"]
+
+
+def test_an_example_waits_for_an_event(windlass: Windlass) -> None:
+    assert windlass("job", "apply", EXAMPLES / "event-wait.yaml").code == 0
+    run = windlass("run", "start", "event-wait", "--json").json()["id"]
+    assert windlass("event", "send", "deploy.done", "--source", "ci", "-p", "version=7").code == 0
+    serving(windlass)
+    assert windlass("run", "watch", run).code == 0
+    assert log_lines(windlass, run) == ["version 7 is there"]
 
 
 @pytest.mark.promise("H07")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
 import shutil
 import signal
-import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.oracle.forks import doomed, forked
 from tests.oracle.world import World
 from windlass.engine.archiving import sweep
 from windlass.engine.moving_files import artifact_folder, depot_of
@@ -80,22 +79,7 @@ def keep_file(tx: Transaction, run_id: bytes) -> None:
 async def die(folder: Path, url: str, point: int) -> None:
     """Sweep, and bring one run back, but die at a point: before and after each unit of work and each file."""
     world = world_in(folder, url)
-    left = [point]
-
-    def step() -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    inner = world.engine.store.run
-
-    async def run(unit: Any, *args: Any, **more: Any) -> Any:
-        step()
-        found = await inner(unit, *args, **more)
-        step()
-        return found
-
-    world.engine.store.run = run  # type: ignore[method-assign]
+    step = doomed(world, point)
     for place, name in ((Path, "rename"), (os, "link"), (shutil, "rmtree")):
         setattr(place, name, watched(getattr(place, name), step))
     await sweep(world.engine)
@@ -149,21 +133,6 @@ async def check(folder: Path, url: str) -> None:
         assert len(documents) <= 2
         assert not [path for path in documents if path.name.endswith(".part")]
     await world.close()
-
-
-def forked(work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> int:
-    """Do work in a process of its own; return how that ended."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = 1
-    try:
-        asyncio.run(work(*args))
-        code = 0
-    except BaseException:  # noqa: BLE001 - a child of the test's own process must not go on
-        traceback.print_exc()
-    finally:
-        os._exit(code)
 
 
 @pytest.mark.parametrize(

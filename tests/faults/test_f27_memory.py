@@ -17,27 +17,7 @@ from tests.oracle.scene import Scene, step
 from windlass.supervisor import cgroup
 
 pytestmark = pytest.mark.fault("F27")
-_LIMIT: Final = 400 * 1024 * 1024
 _EATER: Final = f"""{sys.executable} -c 'print(len(b"x" * (1 << 30)))'"""
-
-
-@pytest.fixture
-def small_memory() -> Iterator[Path]:
-    """Give a control group whose processes together may hold little."""
-    folders = cgroup.folders_here()
-    for hierarchy, name in (("", "memory.max"), ("memory", "memory.limit_in_bytes")):
-        folder = Path(folders.get(hierarchy, "/nowhere")) / f"windlass-test-{os.getpid()}"
-        try:
-            folder.mkdir()
-        except OSError:
-            continue
-        if (folder / name).exists():
-            (folder / name).write_text(str(_LIMIT))
-            yield folder
-            folder.rmdir()
-            return
-        folder.rmdir()
-    pytest.fail("this test needs a memory control group that it may divide: run it as root, as `make test` does")
 
 
 @pytest.fixture

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.fake_worker import FakeWorker
-from windlass.supervisor import cgroup
 
 pytestmark = pytest.mark.fault("F27")
-_LIMIT = 200 * 1024 * 1024
 _EATER = "print(len(b'x' * (1 << 30)))"
-
-
-@pytest.fixture
-def small_memory() -> Iterator[Path]:
-    """Give a control group whose processes together may hold 200 MiB."""
-    folders = cgroup.folders_here()
-    for hierarchy, name in (("", "memory.max"), ("memory", "memory.limit_in_bytes")):
-        folder = Path(folders.get(hierarchy, "/nowhere")) / f"windlass-test-{os.getpid()}"
-        try:
-            folder.mkdir()
-        except OSError:
-            continue
-        if (folder / name).exists():
-            (folder / name).write_text(str(_LIMIT))
-            yield folder
-            folder.rmdir()
-            return
-        folder.rmdir()
-    pytest.fail("this test needs a memory control group that it may divide: run it as root, as `make test` does")
 
 
 @pytest.mark.parametrize("script", ["exec {} -c '{}'", "{} -c '{}'; exit $?"], ids=["itself", "below a shell"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
-import traceback
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.oracle.forks import doomed, forked
 from tests.oracle.world import World
 from windlass.engine.recovery import settle_all
 
@@ -65,22 +63,7 @@ async def die(folder: Path, point: int) -> None:
     """Work, but die at a point."""
     world = World(str(folder / "windlass.db"), folder)
     since = world.clock.now()
-    left = [point]
-
-    def step() -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    inner = world.engine.store.run
-
-    async def run(unit: Any, *args: Any, **more: Any) -> Any:
-        step()
-        found = await inner(unit, *args, **more)
-        step()
-        return found
-
-    world.engine.store.run = run  # type: ignore[method-assign]
+    doomed(world, point)
     await work(world, folder, since, "doomed")
     await world.close()
 
@@ -114,21 +97,6 @@ async def check(folder: Path) -> None:
 
 def _open(tx: Any) -> int:
     return int(tx.cursor.execute("SELECT count(*) FROM queue").fetchone()[0])
-
-
-def forked(job: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> int:
-    """Do something in a process of its own; return how that ended."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = 1
-    try:
-        asyncio.run(job(*args))
-        code = 0
-    except BaseException:  # noqa: BLE001 - a child of the test's own process must not go on
-        traceback.print_exc()
-    finally:
-        os._exit(code)
 
 
 @pytest.mark.parametrize("point", range(0, POINTS, 2))
