@@ -32,6 +32,17 @@ async def migrated() -> SqliteStore:
     return store
 
 
+def begun_at(folder: Path, revision: str) -> SqliteStore:
+    """Return a store with the schema of an earlier revision, in a transaction that has begun."""
+    store = SqliteStore(str(folder / "old.db"))
+    config = Config()
+    config.set_main_option("script_location", str(Path(windlass.store.migrations.__file__).parent))
+    config.attributes["connection"] = store.connection
+    store.connection.exec_driver_sql("BEGIN IMMEDIATE")
+    command.upgrade(config, revision)
+    return store
+
+
 async def test_making_the_schema_at_once_gives_what_the_migrations_give(migrated: SqliteStore) -> None:
     made = SqliteStore(":memory:")
     create_schema(made.connection)
@@ -186,12 +197,7 @@ async def test_an_upgrade_that_is_killed_at_any_statement_leaves_all_or_nothing(
 
 
 async def test_runs_from_before_relations_are_plain_ones(tmp_path: Path) -> None:
-    store = SqliteStore(str(tmp_path / "old.db"))
-    config = Config()
-    config.set_main_option("script_location", str(Path(windlass.store.migrations.__file__).parent))
-    config.attributes["connection"] = store.connection
-    store.connection.exec_driver_sql("BEGIN IMMEDIATE")
-    command.upgrade(config, "0003")
+    store = begun_at(tmp_path, "0003")
     store.connection.exec_driver_sql(
         "INSERT INTO runs (id, project, job_id, revision_id, state, priority, queue, parameters, created_at, deadline) "
         "VALUES (?, 'p', ?, 1, 'queued', 5, 'q', '{}', 1, 1)",
@@ -205,12 +211,7 @@ async def test_runs_from_before_relations_are_plain_ones(tmp_path: Path) -> None
 
 
 async def test_labels_of_runs_from_before_the_table_of_labels_are_found(tmp_path: Path) -> None:
-    store = SqliteStore(str(tmp_path / "old.db"))
-    config = Config()
-    config.set_main_option("script_location", str(Path(windlass.store.migrations.__file__).parent))
-    config.attributes["connection"] = store.connection
-    store.connection.exec_driver_sql("BEGIN IMMEDIATE")
-    command.upgrade(config, "0001")
+    store = begun_at(tmp_path, "0001")
     for run_id, labels in ((b"1" * 16, '{"team":"data","kind":"one"}'), (b"2" * 16, None), (b"3" * 16, "{}")):
         store.connection.exec_driver_sql(
             "INSERT INTO runs (id, project, job_id, revision_id, state, priority, queue, parameters, labels, "
@@ -225,12 +226,7 @@ async def test_labels_of_runs_from_before_the_table_of_labels_are_found(tmp_path
 
 
 async def test_limits_that_jobs_stated_before_they_were_in_force_hold_after_the_upgrade(tmp_path: Path) -> None:
-    store = SqliteStore(str(tmp_path / "old.db"))
-    config = Config()
-    config.set_main_option("script_location", str(Path(windlass.store.migrations.__file__).parent))
-    config.attributes["connection"] = store.connection
-    store.connection.exec_driver_sql("BEGIN IMMEDIATE")
-    command.upgrade(config, "0009")
+    store = begun_at(tmp_path, "0009")
     rates = [{"resource": "api", "limit": 10**30, "window": 60}, {"resource": "disk", "limit": 2, "window": 0.5}]
     for number, (deleted, content) in enumerate(
         [(None, {"rateLimits": rates}), (1, {"rateLimits": rates}), (None, {})]
