@@ -17,7 +17,7 @@ from windlass.engine.health import health
 from windlass.engine.queue import StoreQueue, WorkerFace
 from windlass.errors import NotFound
 from windlass.ids import id_text
-from windlass.model.outcome import Completed, Failed, Skipped, TimedOut, Waiting
+from windlass.model.outcome import Cancelled, Completed, Failed, Skipped, TimedOut, Waiting
 
 pytestmark = pytest.mark.promise("W03")
 
@@ -228,6 +228,27 @@ async def test_a_run_that_waits_for_runs_says_for_which_and_what_holds_those(wor
     ended = await why(world.engine, second)
     assert (ended["state"], ended["because"][0]["kind"]) == ("failed", "dependency_failed")
     assert id_text(first) in said(ended)
+
+
+async def test_a_run_whose_time_was_up_says_by_which_limit_and_when(world: World) -> None:
+    steps = {"a": {}, "end": {"dependsOn": "a", "triggerRule": "always"}}
+    run_id = await world.submit(await world.define("brief", steps=steps, timeout=2))
+    up = to_text(world.clock.now() + 2_000_000)
+    worker = await world.worker()
+    held = await worker.take_one()
+    await world.tick(7)
+    for state in ("running", "timeout"):
+        explained = await why(world.engine, run_id)
+        assert explained["state"] == state
+        first = explained["because"][0]
+        assert first["message"] == f"Its time was up at {up}: the timeout of its job gives it 2s."
+        assert (first["limit"], first["seconds"], first["deadline"]) == ("timeout", 2, up)
+        if state == "running":
+            await worker.end(held, Cancelled())
+            await worker.work(by_step())
+    step = await why(world.engine, run_id, "a")
+    assert [one["kind"] for one in step["because"]] == ["attempt", "run_deadline"]
+    assert step["because"][1]["message"] == first["message"]
 
 
 def ended_process() -> int:

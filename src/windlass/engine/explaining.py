@@ -18,6 +18,7 @@ from windlass.errors import NotFound
 from windlass.ids import id_text, parse_id
 from windlass.model.cause import SHOWN, Cause, waits_for
 from windlass.model.did_you_mean import suggestion
+from windlass.model.run_time import RunTime, run_time
 from windlass.model.state import RUN_FINAL
 from windlass.model.why import Place, RunFacts, TaskFacts, explain_run, explain_step
 from windlass.store import places
@@ -85,13 +86,24 @@ def _facts(tx: Transaction, engine: Engine, row: Any, job: CompiledJob, step: in
         reason=row.reason,
         message=error.get("message"),
         scheduled_at=row.scheduled_at,
-        deadline=row.deadline,
+        time=_time_of(tx, engine, row, job) if row.expired else None,
         cancelled_at=row.cancel_requested_at,
         cancelled_by=None if asked is None else orjson.loads(asked).get("by"),
         waits_for=_waits_for(tx, engine, row, depth) if row.state == "waiting" else (),
         sla={} if row.sla is None else orjson.loads(row.sla),
         graph=job.graph,
         tasks=tasks,
+    )
+
+
+def _time_of(tx: Transaction, engine: Engine, row: Any, job: CompiledJob) -> RunTime:
+    return run_time(
+        job.job.timeout,
+        engine.settings.run_deadline,
+        created_at=row.created_at,
+        scheduled_at=row.scheduled_at,
+        queued_at=row.queued_at,
+        seen_at=tx.now if row.finished_at is None else row.finished_at,
     )
 
 

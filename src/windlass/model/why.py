@@ -14,6 +14,7 @@ from windlass.clock import to_text
 from windlass.model.cause import SHOWN, Cause, cause, first_few
 from windlass.model.event_wait import EventPattern
 from windlass.model.graph import StepGraph
+from windlass.model.run_time import RunTime, time_was_up
 from windlass.model.state import RUN_FINAL, TASK_FINAL, joint_state
 
 #: Longest chain.
@@ -89,7 +90,8 @@ class RunFacts:
     reason: str | None = None
     message: str | None = None
     scheduled_at: int | None = None
-    deadline: int | None = None
+    #: The limit that it ran, or runs, into.
+    time: RunTime | None = None
     cancelled_at: int | None = None
     cancelled_by: str | None = None
     #: What a waiting run waits for: finished causes.
@@ -134,7 +136,8 @@ def _of_run(reader: _Reader) -> list[Cause]:
         at = run.scheduled_at if run.scheduled_at is not None else _earliest(run.tasks)
         return [cause("not_before", f"It is to start at {_time(at)}, not before.", at=_time(at))]
     if run.state not in RUN_FINAL:
-        asked = [_cancelled(run, "Somebody asked")] if run.cancelled_at is not None else []
+        asked = [] if run.time is None else [time_was_up(run.time, [])]
+        asked += [_cancelled(run, "Somebody asked")] if run.cancelled_at is not None else []
         return asked + reader.behind(task for task in run.tasks if task.state not in TASK_FINAL | {"pending"})
     return _of_end(reader)
 
@@ -158,10 +161,8 @@ def _of_end(reader: _Reader) -> list[Cause]:
     if run.state == "cancelled" and run.cancelled_at is not None:
         return [_cancelled(run, "It was cancelled because somebody asked")]
     bad = [task for task in run.tasks if task.state in {"failed", "timeout"}]
-    if run.state == "timeout":
-        stopped = [task for task in run.tasks if task.reason == "run_deadline"]
-        message = f"Its time was up at {_time(run.deadline)} or before: the run's own timeout, or that of all runs."
-        return [cause("run_deadline", message, reader.behind(stopped), deadline=_time(run.deadline))]
+    if run.state == "timeout" and run.time is not None:
+        return [time_was_up(run.time, reader.behind(task for task in run.tasks if task.reason == "run_deadline"))]
     if run.state != "completed":
         found = reader.behind(task for task in bad if not task.allowed)
         return found or [cause(run.reason or "failed", run.message or f"It {_IS[run.state]}: {run.reason}.")]
@@ -352,7 +353,7 @@ class _Reader:
     def _stopping(self) -> list[Cause]:
         if self.run.cancelled_at is not None:
             return [_cancelled(self.run, "Somebody asked")]
-        return [cause("run_deadline", "The run's time was up.", deadline=_time(self.run.deadline))]
+        return [] if self.run.time is None else [time_was_up(self.run.time, [])]
 
 
 def _nobody_takes(place: Place, facts: Mapping[str, Any]) -> Cause:
