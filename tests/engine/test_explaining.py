@@ -15,9 +15,11 @@ from windlass.engine.dispatching import drain_worker
 from windlass.engine.explaining import why
 from windlass.engine.health import health
 from windlass.engine.queue import StoreQueue, WorkerFace
+from windlass.engine.reading import list_runs
 from windlass.errors import NotFound
-from windlass.ids import id_text
-from windlass.model.outcome import Cancelled, Completed, Failed, Skipped, TimedOut, Waiting
+from windlass.ids import id_text, parse_id
+from windlass.model.outcome import Cancelled, ChildRun, Completed, Failed, Skipped, TimedOut, Waiting
+from windlass.store.runs import RunFilter
 
 pytestmark = pytest.mark.promise("W03")
 
@@ -249,6 +251,139 @@ async def test_a_run_whose_time_was_up_says_by_which_limit_and_when(world: World
     step = await why(world.engine, run_id, "a")
     assert [one["kind"] for one in step["because"]] == ["attempt", "run_deadline"]
     assert step["because"][1]["message"] == first["message"]
+
+
+async def test_what_failed_or_waits_with_a_child_is_followed_into_the_child(world: World) -> None:
+    await world.define("child", steps={"c": {}})
+    await world.define("middle", steps={"m": {"type": "job", "config": {"job": "child"}}})
+    top = await world.define(
+        "top", steps={"t": {"type": "job", "config": {"job": "middle"}}, "after": {"dependsOn": "t"}}
+    )
+    run_id = await world.submit(top)
+    worker = await world.worker()
+    await worker.end(await worker.take_one(), Waiting(0, "", child=ChildRun("middle")))
+    await worker.end(await worker.take_one(), Waiting(0, "", child=ChildRun("child")))
+    ways = ["step", "waiting", "run", "step", "waiting", "run", "step", "queued_behind"]
+    assert chain(await why(world.engine, run_id)) == ways
+    await worker.end(await worker.take_one(), Failed("exit", "no", 3))
+    await world.tick()
+    await world.tick()
+    explained = await why(world.engine, run_id)
+    assert chain(explained) == ["step", "attempt", "run", "step", "attempt", "run", "step", "attempt"]
+    assert said(explained).endswith('Step "c" failed.\nAttempt 1 of 1 failed: no.')
+    assert chain(await why(world.engine, run_id, "after"))[-3:] == ["run", "step", "attempt"]
+
+
+async def test_a_failed_run_is_behind_those_that_it_let_down_however_many_stand_between(world: World) -> None:
+    job = await world.define(steps={"a": {}})
+    runs = [await world.submit(job)]
+    for _ in range(3):
+        runs.append(await world.submit(job, depends_on=[Dependency(runs[-1])]))
+    await (await world.worker()).work(by_step(a=Failed("exit", "no", 1)))
+    for _ in range(3):
+        await world.tick()
+    ways = ["dependency_failed"] * 3 + ["step", "attempt"]
+    assert chain(await why(world.engine, runs[-1])) == ways
+    assert chain(await why(world.engine, runs[-1], "a")) == ways
+
+
+async def test_a_run_that_is_not_needed_says_for_which_case_it_was(world: World) -> None:
+    job = await world.define(steps={"a": {}})
+    first = await world.submit(job)
+    second = await world.submit(job, depends_on=[Dependency(first, "failure")])
+    await (await world.worker()).work()
+    await world.tick()
+    for step in (None, "a"):
+        explained = await why(world.engine, second, step)
+        assert chain(explained)[0] == "not_needed"
+        one = explained["because"][0]
+        assert one["message"] == f'It was to follow run {id_text(first)} of job "job" on failure, and that completed.'
+        assert (one["run"], one["condition"], one["state"]) == (id_text(first), "failure", "completed")
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+async def test_a_skipped_run_says_who_had_the_place(world: World, seconds: int) -> None:
+    job = await world.define(steps={"a": {}}, concurrency={"limit": 1, "strategy": "skip"})
+    holder = await world.submit(job)
+    skipped = await world.submit(job, scheduled_at=world.clock.now() + seconds * 1_000_000)
+    await world.tick(2)
+    for step in (None, "a"):
+        explained = await why(world.engine, skipped, step)
+        assert explained["state"] == "cancelled"
+        assert chain(explained) == ["concurrency_skip"]
+        assert explained["because"][0]["holders"] == [id_text(holder)]
+        assert "strategy: skip" in said(explained)
+
+
+async def test_a_replaced_run_says_by_which(world: World) -> None:
+    job = await world.define(steps={"a": {}}, concurrency={"limit": 1, "strategy": "replace"})
+    first, second = await world.submit(job), await world.submit(job)
+    explained = await why(world.engine, first)
+    assert (explained["state"], chain(explained)) == ("cancelled", ["replaced"])
+    assert explained["because"][0]["run"] == id_text(second)
+    assert said(explained).startswith(f"Run {id_text(second)} replaced it at ")
+
+
+async def test_a_run_that_was_stopped_with_its_parent_says_so_up_to_who_began(world: World) -> None:
+    await world.define("child", steps={"c": {}})
+    parent = await world.submit(await world.define("top", steps={"t": {"type": "job", "config": {"job": "child"}}}))
+    worker = await world.worker()
+    await worker.end(await worker.take_one(), Waiting(0, "", child=ChildRun("child")))
+    (found,) = (await list_runs(world.engine, RunFilter(parent_id=parent)))[0]
+    await world.cancel(parent)
+    explained = await why(world.engine, parse_id(found["id"]) or b"")
+    assert chain(explained) == ["parent_stopped", "cancel_requested"]
+    assert f'Run {id_text(parent)} of job "top", below which it was started, stopped it at ' in said(explained)
+    assert explained["because"][0]["because"][0]["by"] == "test"
+
+
+async def test_a_run_that_was_stopped_for_another_step_of_its_parent_says_for_which(world: World) -> None:
+    await world.define("child", steps={"c": {}})
+    steps = {"t": {"type": "job", "config": {"job": "child"}}, "u": {"dependsOn": []}}
+    parent = await world.submit(await world.define("top", steps=steps, failFast=True))
+    worker = await world.worker()
+    first, second = await worker.take_one(), await worker.take_one()
+    await worker.end(first, Waiting(0, "", child=ChildRun("child")))
+    (found,) = (await list_runs(world.engine, RunFilter(parent_id=parent)))[0]
+    await worker.end(second, Failed("exit", "no", 1))
+    await world.tick()
+    explained = await why(world.engine, parse_id(found["id"]) or b"")
+    assert chain(explained) == ["parent_stopped", "fail_fast", "step", "attempt"]
+
+
+async def test_tasks_that_others_of_their_run_hold_back_are_told(world: World) -> None:
+    job = await world.define(steps={"a": {"matrix": {"n": list(range(5))}}}, maxParallelTasks=2)
+    run_id = await world.submit(job)
+    worker = await world.worker()
+    await worker.take_one()
+    await worker.take_one()
+    sentence = "3 other tasks are held back: of its run no more than 2 tasks run at one time (maxParallelTasks)."
+    for step in (None, "a"):
+        last = (await why(world.engine, run_id, step))["because"][-1]
+        assert (last["kind"], last["message"], last["count"]) == ("held_back", sentence, 3)
+    one = await why(world.engine, run_id, "a", "4")
+    assert said(one) == "Of its run no more than 2 tasks run at one time (maxParallelTasks)."
+
+
+async def test_a_run_that_waits_for_a_run_and_a_time_says_both(world: World) -> None:
+    job = await world.define(steps={"a": {}})
+    first, at = await world.submit(job), world.clock.now() + 3_600_000_000
+    second = await world.submit(job, depends_on=[Dependency(first)], scheduled_at=at)
+    explained = await why(world.engine, second)
+    assert [one["kind"] for one in explained["because"]] == ["dependency", "not_before"]
+    assert explained["because"][1]["at"] == to_text(at)
+
+
+async def test_causes_are_followed_through_a_bounded_number_of_runs(world: World) -> None:
+    job = await world.define(steps={"a": {}})
+    runs = [await world.submit(job)]
+    for _ in range(30):
+        runs.append(await world.submit(job, depends_on=[Dependency(runs[-1])]))
+    explained = await why(world.engine, runs[-1])
+    kinds = chain(explained)
+    assert kinds[-1] == "elsewhere"
+    assert 10 < len(kinds) < 30
+    assert "`windlass run why " in said(explained)
 
 
 def ended_process() -> int:

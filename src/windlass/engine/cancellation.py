@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from windlass.clock import micros
 from windlass.engine.book import Book, open_book, to_json
@@ -35,8 +35,13 @@ async def cancel(engine: Engine, run_id: bytes, *, by: str | None = None) -> boo
     return await engine.store.run(cancel_run, engine, run_id, by)
 
 
-def cancel_run(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> bool:
-    """Cancel one run within a unit of work; see `cancel`."""
+def cancel_run(
+    tx: Transaction, engine: Engine, run_id: bytes, by: str | None, for_run: Mapping[str, str] | None = None
+) -> bool:
+    """Cancel one run within a unit of work; see `cancel`.
+
+    `for_run` is what the event says of another run that made this necessary: `{parent}` or `{replacedBy}`.
+    """
     flags = hot.run_flags(tx, run_id)
     revision = revision_of(tx, run_id)
     if flags is None or revision is None:
@@ -52,7 +57,7 @@ def cancel_run(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -
 
     def stop() -> None:
         book = open_book(tx, engine, run_id, revision)
-        _stop(book, "run.cancel_requested", {"by": by, "again": again}, spare=not again)
+        _stop(book, "run.cancel_requested", {"by": by, "again": again, **(for_run or {})}, spare=not again)
 
     failure = apart(tx, stop)
     if failure is not None:
@@ -61,19 +66,24 @@ def cancel_run(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -
     return again
 
 
-def cancel_runs(tx: Transaction, engine: Engine, run_ids: Iterable[bytes], *, again: bool = False) -> None:
-    """Cancel those of some runs that are not final; those that are asked to stop already only where it is `again`."""
+def cancel_runs(
+    tx: Transaction, engine: Engine, run_ids: Iterable[bytes], *, parent: bytes, again: bool = False
+) -> None:
+    """Cancel those of some runs that are not final, because of `parent`, which they were started below.
+
+    Those that are asked to stop already are asked again only where it is `again`.
+    """
     for run_id in run_ids:
         flags = hot.run_flags(tx, run_id)
         if flags is not None and flags.state not in RUN_FINAL and (again or not flags.cancels):
-            cancel_run(tx, engine, run_id, None)
+            cancel_run(tx, engine, run_id, None, {"parent": id_text(parent)})
 
 
 def _cancel_children(tx: Transaction, engine: Engine, run_id: bytes, *, again: bool) -> None:
     children = relations.live_children(tx, run_id)
-    cancel_runs(tx, engine, [child for child, _ in children], again=again)
+    cancel_runs(tx, engine, [child for child, _ in children], parent=run_id, again=again)
     if again:  # what nobody had asked to stop yet was started by clean-up, and gets none of its own
-        cancel_runs(tx, engine, [child for child, cancels in children if not cancels], again=True)
+        cancel_runs(tx, engine, [child for child, cancels in children if not cancels], parent=run_id, again=True)
 
 
 def expire(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> None:

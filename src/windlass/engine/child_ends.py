@@ -59,7 +59,7 @@ def end_child_wait(tx: Transaction, engine: Engine, row: Held) -> bool:
         return True
     grace = tx.now + micros(2 * engine.settings.cleanup_grace)
     hot.wait(tx, row.id, until=grace, reason=_STOPPING, detail=to_json(detail | {_TIMED_OUT: seconds}))
-    cancel_runs(tx, engine, [child])
+    cancel_runs(tx, engine, [child], parent=row.run_id)
     return True
 
 

@@ -224,7 +224,7 @@ def record_final(book: Book, engine: Engine, row: Held, report: Report, ending: 
     failed = ending.state in {"failed", "timeout"} and not ending.allowed
     if failed and book.job.job.fail_fast and not book.stopping:
         stop_rest(book, "fail_fast", consequences, ended=step)
-        cancel_runs(tx, engine, consequences.children)
+        cancel_runs(tx, engine, consequences.children, parent=row.run_id)
     elif not hot.any_open(tx, row.run_id, *book.span(step)):
         follow(book, [step], consequences)
     else:

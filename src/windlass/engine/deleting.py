@@ -63,7 +63,7 @@ def _mark(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> Non
     if flags.state not in RUN_FINAL and not flags.cancels:
         cancel_run(tx, engine, run_id, by)
     family = relations.family_of(tx, run_id)
-    cancel_runs(tx, engine, family[1:])
+    cancel_runs(tx, engine, family[1:], parent=run_id)
     relations.mark_deleting(tx, family)
     wake_due(tx, engine)
 

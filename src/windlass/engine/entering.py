@@ -35,6 +35,8 @@ from windlass.store.transaction import Transaction
 
 #: Most runs that are looked at to name one that has a place.
 _NAMED = 1
+#: Most runs that are told to have the places.
+_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def entered(tx: Transaction, run: NewRun, tasks: int, entry: Entry) -> NewFact |
     if waits:
         return NewFact("run.created,run.waiting", run.id, None, tx.now, _waiting_data(entry.told, entry.reason))
     if entry.verdict == "skip":
-        data = _end_unstarted(tx, run.id, tasks, "cancelled", SKIPPED, None)
+        data = _end_unstarted(tx, run.id, tasks, "cancelled", SKIPPED, None) | _who_has_it(tx, entry.key, run.id)
         return NewFact("run.created,run.cancelled", run.id, None, tx.now, to_json(data))
     return None
 
@@ -126,7 +128,7 @@ def arrive(tx: Transaction, engine: Engine, run_id: bytes, job: CompiledJob) -> 
     if verdict == "fail":
         state, reason = "failed", FAILED
         error = to_json({"reason": FAILED, "message": _no_place(tx, engine, job, key, run_id)})
-    data = _end_unstarted(tx, run_id, tasks, state, reason, error)
+    data = _end_unstarted(tx, run_id, tasks, state, reason, error) | _who_has_it(tx, key, run_id)
     hot.insert_facts(tx, [NewFact(f"run.{state}", run_id, None, tx.now, to_json(data))])
     return False
 
@@ -167,7 +169,7 @@ def _ask(tx: Transaction, engine: Engine, job: CompiledJob, key: str, run_id: by
     others = [one for one in run_limits.under(tx, key) if one.id != run_id]
     # Those that wait go first: none of them must get the place that another one leaves.
     for one in sorted(to_replace(others, limit), key=lambda other: other.state != "waiting"):
-        cancel_run(tx, engine, one.id, f"run {id_text(run_id)}")
+        cancel_run(tx, engine, one.id, f"run {id_text(run_id)}", {"replacedBy": id_text(run_id)})
     return "enter" if _decide(tx, concurrency, key, limit, own) == "enter" else "wait"
 
 
@@ -198,6 +200,12 @@ def _end_unstarted(
         tx, run_id, state=state, reason=reason, counts=counts, allowed_failures=0, error=error, outputs=None
     )  # fmt: skip
     return {"reason": reason, "cancelled": [[0, tasks - 1, reason]]}
+
+
+def _who_has_it(tx: Transaction, key: str | None, run_id: bytes) -> dict[str, Any]:
+    """Return the runs that have the places which a run would have needed, as its event tells of them."""
+    found = [] if key is None else run_limits.holders(tx, key, _TOLD + 1)
+    return {"holders": [id_text(one) for one in found if one != run_id][:_TOLD]}
 
 
 def _no_place(tx: Transaction, engine: Engine, job: CompiledJob, key: str, run_id: bytes | None = None) -> str:

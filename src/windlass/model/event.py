@@ -10,12 +10,12 @@ stands for `task.completed` and `run.completed`. `expand` gives readers the even
 | `run.waiting` | it waits for something beside a time, such as the end of another run | `reason`, `waitingFor` |
 | `run.queued` | its first tasks may be taken | |
 | `run.started` | its first attempt was started | |
-| `run.cancel_requested` | somebody asked to stop it | `by`, `again` |
+| `run.cancel_requested` | somebody asked to stop it | `by`, `again`, `parent`, `replacedBy` |
 | `run.progress` | a step reported how far it is | `percent`, `message` |
 | `run.retried` | a final run was run again as another one | `run`, `by` |
 | `run.sla_missed` | it did not end when its job's `sla` promises; nothing is stopped | `sla`, `due` |
 | `run.repaired` | something of it that nobody would have moved was put right | `repairs` |
-| `run.completed` `run.failed` `run.cancelled` `run.timeout` | it ended | `reason` |
+| `run.completed` `run.failed` `run.cancelled` `run.timeout` | it ended | `reason`, `holders` |
 | `task.queued` | its predecessors are final, it may be taken | |
 | `task.started` | an attempt was started | `attempt`, `worker` |
 | `task.progress` | the attempt reported how far it is | `percent`, `message` |

@@ -16,6 +16,7 @@ from windlass.model.event_wait import EventPattern
 from windlass.model.graph import StepGraph
 from windlass.model.run_time import RunTime, time_was_up
 from windlass.model.state import RUN_FINAL, TASK_FINAL, joint_state
+from windlass.model.why_others import STANDS
 
 #: Longest chain.
 _DEEPEST: Final = 50
@@ -74,6 +75,10 @@ class TaskFacts:
     #: How the attempt before ended, of a task that is to be tried again.
     last_outcome: str | None = None
     place: Place | None = None
+    #: The run that it started and waits for, or failed with: a finished cause.
+    child: Cause | None = None
+    #: The event that ended its wait: a finished cause.
+    came: Cause | None = None
     #: The run whose result it took.
     kept_from: str | None = None
     #: Why it took none from the step cache: `{missed, ...}`.
@@ -92,14 +97,23 @@ class RunFacts:
     scheduled_at: int | None = None
     #: The limit that it ran, or runs, into.
     time: RunTime | None = None
-    cancelled_at: int | None = None
-    cancelled_by: str | None = None
+    #: Who or what asked it to stop: a finished cause.
+    asked: Cause | None = None
+    #: What else ended it, of what lies outside of it: finished causes.
+    beyond: Sequence[Cause] = ()
     #: What a waiting run waits for: finished causes.
     waits_for: Sequence[Cause] = ()
     #: By when it should have ended (`model.sla`).
     sla: Mapping[str, Any] = field(default_factory=dict)
+    #: How many of its tasks go on at one time; None where that is not limited.
+    most: int | None = None
     graph: StepGraph
     tasks: Sequence[TaskFacts]
+
+    @property
+    def waits_for_runs(self) -> bool:
+        """Whether other runs are among what it waits for."""
+        return any(one["kind"] == "dependency" for one in self.waits_for)
 
 
 def explain_run(run: RunFacts) -> dict[str, Any]:
@@ -122,7 +136,8 @@ def explain_step(run: RunFacts, step: int, key: str | None = None) -> dict[str, 
     if len(tasks) > 1:
         state = joint_state({task.state for task in tasks})
         alike = [task for task in tasks if task.state == state]
-        return {"subject": subject, "state": state, "reason": None, "because": reader.behind(alike)}
+        held = [] if state == "pending" else reader.held_back(tasks)
+        return {"subject": subject, "state": state, "reason": None, "because": [*reader.behind(alike), *held]}
     (task,) = tasks
     subject |= {"key": task.key, "task": f"{run.id}.{task.task}"}
     return {"subject": subject, "state": task.state, "reason": task.reason, "because": reader.causes(task)}
@@ -131,14 +146,16 @@ def explain_step(run: RunFacts, step: int, key: str | None = None) -> dict[str, 
 def _of_run(reader: _Reader) -> list[Cause]:
     run = reader.run
     if run.state == "waiting":
-        return list(run.waits_for) or [cause("waiting", "It waits.")]
+        later = [_not_before(run.scheduled_at)] if run.scheduled_at is not None and run.waits_for_runs else []
+        return [*run.waits_for, *later] or [cause("waiting", "It waits.")]
     if run.state == "scheduled":
         at = run.scheduled_at if run.scheduled_at is not None else _earliest(run.tasks)
-        return [cause("not_before", f"It is to start at {_time(at)}, not before.", at=_time(at))]
+        return [_not_before(at)]
     if run.state not in RUN_FINAL:
         asked = [] if run.time is None else [time_was_up(run.time, [])]
-        asked += [_cancelled(run, "Somebody asked")] if run.cancelled_at is not None else []
-        return asked + reader.behind(task for task in run.tasks if task.state not in TASK_FINAL | {"pending"})
+        asked += [] if run.asked is None else [run.asked]
+        going = reader.behind(task for task in run.tasks if task.state not in TASK_FINAL | {"pending"})
+        return [*asked, *going, *reader.held_back(run.tasks)]
     return _of_end(reader)
 
 
@@ -158,23 +175,23 @@ def _late(run: RunFacts) -> list[Cause]:
 
 def _of_end(reader: _Reader) -> list[Cause]:
     run = reader.run
-    if run.state == "cancelled" and run.cancelled_at is not None:
-        return [_cancelled(run, "It was cancelled because somebody asked")]
+    if run.state == "cancelled" and run.asked is not None:
+        return [run.asked]
+    if run.beyond:
+        return list(run.beyond)
     bad = [task for task in run.tasks if task.state in {"failed", "timeout"}]
     if run.state == "timeout" and run.time is not None:
         return [time_was_up(run.time, reader.behind(task for task in run.tasks if task.reason == "run_deadline"))]
     if run.state != "completed":
         found = reader.behind(task for task in bad if not task.allowed)
-        return found or [cause(run.reason or "failed", run.message or f"It {_IS[run.state]}: {run.reason}.")]
+        return found or [cause(run.reason or "failed", run.message or f"It {STANDS[run.state]}: {run.reason}.")]
     allowed = reader.behind(task for task in bad if task.allowed)
     skipped = reader.behind(task for task in run.tasks if task.state == "skipped")
     return [cause("completed", "All its tasks have ended, and none failed that may not.", [*allowed, *skipped])]
 
 
-def _cancelled(run: RunFacts, beginning: str) -> Cause:
-    by = f" ({run.cancelled_by})" if run.cancelled_by else ""
-    message = f"{beginning} to stop it{by}, at {_time(run.cancelled_at)}."
-    return cause("cancel_requested", message, by=run.cancelled_by, at=_time(run.cancelled_at))
+def _not_before(at: int | None) -> Cause:
+    return cause("not_before", f"It is to start at {_time(at)}, not before.", at=_time(at))
 
 
 class _Reader:
@@ -217,7 +234,7 @@ class _Reader:
     def _task(self, task: TaskFacts) -> Cause:
         step = self.run.graph.names[task.step]
         key = f" [{task.key}]" if task.key else ""
-        message = f'Step "{step}"{key} {_IS[task.state]}'
+        message = f'Step "{step}"{key} {STANDS[task.state]}'
         return cause(
             "step",
             f"{message}{', which is allowed' if task.allowed else ''}.",
@@ -238,12 +255,28 @@ class _Reader:
             return self.behind(still)
         if self.run.state == "waiting":
             return list(self.run.waits_for)
-        return [cause("held_back", "The steps before it have ended; its run does not let more tasks run at one time.")]
+        runs = "1 task runs" if self.run.most == 1 else f"{self.run.most or 'so many'} tasks run"
+        message = f"Of its run no more than {runs} at one time (maxParallelTasks)."
+        return [cause("held_back", message, maxParallelTasks=self.run.most)]
+
+    def held_back(self, tasks: Iterable[TaskFacts]) -> list[Cause]:
+        """Return how many of some tasks wait for no step, only for others of their run."""
+        if self.run.most is None or self.run.state in RUN_FINAL | {"waiting", "scheduled"}:
+            return []
+        open_steps = {task.step for task in self.run.tasks if task.state not in TASK_FINAL}
+        free = {step for step, before in enumerate(self.run.graph.predecessors) if not open_steps.intersection(before)}
+        count = sum(task.state == "pending" and task.step in free for task in tasks)
+        if not count:
+            return []
+        one = f"{count} other tasks are" if count > 1 else "1 other task is"
+        runs = "1 task runs" if self.run.most == 1 else f"{self.run.most} tasks run"
+        message = f"{one} held back: of its run no more than {runs} at one time (maxParallelTasks)."
+        return [cause("held_back", message, count=count, maxParallelTasks=self.run.most)]
 
     def scheduled(self, task: TaskFacts) -> list[Cause]:
         at = _time(task.wake_at)
         if not task.attempt:
-            return [cause("not_before", f"It is to start at {at}, not before.", at=at)]
+            return [_not_before(task.wake_at)]
         how = task.last_outcome or "ended"
         message = f"Attempt {task.attempt} of {task.max_attempts} {_WAS.get(how, how)}; the next one is due at {at}."
         facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "outcome": task.last_outcome}
@@ -283,7 +316,8 @@ class _Reader:
             wanted = f"It waits for an event {EventPattern.read(task.event)}, until {until} at the latest."
             return [cause("event", wanted, event=dict(task.event), until=until)]
         what = f" ({task.reason})" if task.reason else ""
-        return [cause("waiting", f"It gave its slot back and waits{what}, until {until} at the latest.", until=until)]
+        message = f"It gave its slot back and waits{what}, until {until} at the latest."
+        return [cause("waiting", message, [] if task.child is None else [task.child], until=until)]
 
     def completed(self, task: TaskFacts) -> list[Cause]:
         if task.branches is not None:
@@ -296,9 +330,11 @@ class _Reader:
             return [cause(task.reason or "kept", "It was not run: its result was there already.")]
         message = f"Attempt {task.attempt} of {task.max_attempts} completed."
         facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "exitCode": task.exit_code}
-        return [cause("attempt", message, **facts), *self._ran(task)]
+        return [cause("attempt", message, [] if task.came is None else [task.came], **facts), *self._ran(task)]
 
     def skipped(self, task: TaskFacts) -> list[Cause]:
+        if self.run.beyond and task.reason == self.run.reason:
+            return list(self.run.beyond)
         reason = task.reason or "skipped"
         names = _QUOTED.findall(reason)
         message = f"{reason[:1].upper()}{reason[1:]}."
@@ -326,7 +362,8 @@ class _Reader:
             return [cause(task.reason or "failed", f"It failed before it was started{said}", **facts)]
         how = "ran out of time" if task.state == "timeout" else "failed"
         message = f"Attempt {task.attempt} of {task.max_attempts} {how}{said}"
-        return [cause("attempt", message, **facts), *self._no_other(task)]
+        behind = [] if task.child is None else [task.child]
+        return [cause("attempt", message, behind, **facts), *self._no_other(task)]
 
     def _no_other(self, task: TaskFacts) -> list[Cause]:
         """Say why no other attempt followed one that failed."""
@@ -346,13 +383,15 @@ class _Reader:
         if task.reason == "fail_fast":
             bad = [one for one in self.run.tasks if one.state in {"failed", "timeout"} and not one.allowed]
             return [cause("fail_fast", "Its job stops at the first failure (failFast).", self.behind(bad))]
+        if self.run.beyond and task.reason == self.run.reason:
+            return list(self.run.beyond)
         if task.reason in {"cancelled", "run_deadline"}:
             return self._stopping()
         return [cause(task.reason or "cancelled", f"It was stopped: {task.reason or 'cancelled'}.")]
 
     def _stopping(self) -> list[Cause]:
-        if self.run.cancelled_at is not None:
-            return [_cancelled(self.run, "Somebody asked")]
+        if self.run.asked is not None:
+            return [self.run.asked]
         return [] if self.run.time is None else [time_was_up(self.run.time, [])]
 
 
@@ -367,18 +406,6 @@ def _nobody_takes(place: Place, facts: Mapping[str, Any]) -> Cause:
     return cause("no_worker", f"No worker that lives serves it ({needs}).", **facts)
 
 
-_IS: Final = {
-    "pending": "waits for steps before it",
-    "scheduled": "waits for its time",
-    "queued": "is in the queue",
-    "running": "is running",
-    "waiting": "waits",
-    "completed": "completed",
-    "failed": "failed",
-    "skipped": "was skipped",
-    "cancelled": "was cancelled",
-    "timeout": "ran out of time",
-}
 #: Why no earlier result was taken, and what the parts of a key are called.
 _MISSED: Final = {
     "nothing_kept": "No earlier result of the step was kept",

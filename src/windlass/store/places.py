@@ -60,11 +60,11 @@ def holding_runs(tx: Transaction, routes: Sequence[int], limit: int) -> list[byt
     return list(found)
 
 
-def cancel_request(tx: Transaction, run_id: bytes) -> str | None:
-    """Return the data of the event that tells who first asked a run to stop, as JSON text."""
+def first_told(tx: Transaction, run_id: bytes, event_type: str) -> str | None:
+    """Return the data of the first event of a type of a run, as JSON text; None where it has none, or none is kept."""
     row = tx.cursor.execute(
-        "SELECT data FROM events WHERE run_id = ? AND types LIKE '%run.cancel_requested%' ORDER BY seq LIMIT 1",
-        (run_id,),
+        "SELECT data FROM events WHERE run_id = ? AND types LIKE ? ORDER BY seq LIMIT 1",
+        (run_id, f"%{event_type}%"),
     ).fetchone()
     return None if row is None or row[0] is None else str(row[0])
 

@@ -101,6 +101,21 @@ def open_dependencies(tx: Transaction, run_id: bytes) -> list[Row[Any]]:
     return list(tx.connection.execute(found))
 
 
+def ended_dependencies(tx: Transaction, run_id: bytes) -> list[Row[Any]]:
+    """Return `(id, job, state, condition)` of the runs that a run waited for and that have ended; the oldest first."""
+    table = run_dependencies
+    joined = table.join(runs, runs.c.id == table.c.on_id).join(jobs, jobs.c.id == runs.c.job_id)
+    found: Select[Any] = select(table.c.on_id.label("id"), jobs.c.alias.label("job"), runs.c.state, table.c.condition)
+    found = found.select_from(joined).where(table.c.run_id == run_id, runs.c.finished_at.is_not(None))
+    return list(tx.connection.execute(found.order_by(table.c.on_id)))
+
+
+def last_children(tx: Transaction, run_id: bytes) -> dict[int, bytes]:
+    """Return the newest run that each task of a run started and waits, or waited, for."""
+    found = select(runs.c.parent_task, runs.c.id).where(runs.c.parent_id == run_id, runs.c.parent_task.is_not(None))
+    return {row.parent_task: row.id for row in tx.connection.execute(found.order_by(runs.c.id))}
+
+
 def held_run(tx: Transaction, run_id: bytes) -> Row[Any] | None:
     """Return `(revision_id, scheduled_at)` of a run that waits and is not asked to stop; None where it does not."""
     found: Select[Any] = select(runs.c.revision_id, runs.c.scheduled_at).where(
