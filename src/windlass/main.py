@@ -386,7 +386,7 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
         async with _node(engine, opened, types, version, grace=settings.drain_grace) as node:
             said = await opened.store.read(maintenance)
             if said["on"]:
-                logging.getLogger(__name__).warning("%s", maintenance_sentence(said).capitalize())
+                logging.getLogger(__name__).warning("%s", maintenance_sentence(said))
             ready(f"unix://{opened.ownership.note.socket}")
             await asked.wait()
             if node.worker.busy:

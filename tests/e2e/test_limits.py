@@ -86,13 +86,14 @@ def test_an_operator_pauses_limits_drains_and_keeps_maintenance(windlass: Windla
     assert "drains" in windlass("worker", "list").stdout
     assert windlass("worker", "drain", "nobody").code == 2
     assert windlass("worker", "slots", worker, "1").code == 0
-    assert windlass("maintenance", "on", "--why", "new disks").code == 0
+    assert windlass("maintenance", "on", "--why", "Move of DB to host2").code == 0
     waiting = accepted(windlass, "quick")
     doctor = windlass("doctor").stdout
     assert "maintenance is on since" in doctor
-    assert "new disks" in doctor
+    assert "Move of DB to host2" in doctor
     refused = windlass("exec", "job.yaml")
-    assert (refused.code, "Maintenance is on" in refused.stderr) == (2, True)
+    assert (refused.code, "Maintenance is on since 20" in refused.stderr) == (2, True)
+    assert "(Move of DB to host2): nothing" in refused.stderr, "the words of the operator stay as they are"
     kill(server)
     serve(windlass, 2)
     assert windlass("--json", "run", "get", waiting).json()["state"] == "queued", "it outlives the server"
@@ -165,7 +166,7 @@ def test_why_names_a_pause_maintenance_and_who_fills_a_queue(windlass: Windlass)
     paused = cause()
     assert (paused["kind"], paused["why"]) == ("queue_paused", "disk")
     assert "is paused since" in windlass("run", "why", second).stdout
-    assert windlass("maintenance", "on", "--why", "new disks").code == 0
+    assert windlass("maintenance", "on", "--why", "Move of DB to host2").code == 0
     on = cause()
     assert (on["kind"], on["why"]) == ("maintenance", "new disks")
     for run in (first, second):

@@ -82,7 +82,7 @@ async def set_maintenance(engine: Engine, *, on: bool, by: str, why: str | None 
 def maintenance_sentence(said: dict[str, Any]) -> str:
     """Return what there is to know while maintenance is on."""
     why = f" ({said['why']})" if said["why"] else ""
-    return f"maintenance is on since {said['since']}, by {said['by']}{why}: nothing is started until it is off"
+    return f"Maintenance is on since {said['since']}, by {said['by']}{why}: nothing is started until it is off"
 
 
 async def set_slots(engine: Engine, name: str, slots: int) -> None:

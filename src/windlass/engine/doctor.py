@@ -99,7 +99,8 @@ def _said(tx: Transaction, engine: Engine) -> list[Diagnosis]:
     """Tell what somebody stopped on purpose."""
     said = maintenance(tx)
     hint = "`windlass maintenance off` ends it"
-    found = [Diagnosis("warning", "maintenance", f"{maintenance_sentence(said)}; {hint}")] if said["on"] else []
+    told = maintenance_sentence(said)
+    found = [Diagnosis("warning", "maintenance", f"{told[:1].lower()}{told[1:]}; {hint}")] if said["on"] else []
     for queue in list_queues(tx, engine):
         if queue["paused"] is not None:
             paused, name = queue["paused"], queue["name"]

@@ -65,7 +65,7 @@ def _prepare(tx: Transaction, engine: Engine, located: Located, project: str, by
     """Keep the manifest; its tasks go to whoever owns the store, whatever workers the job requires."""
     said = maintenance(tx)
     if said["on"]:
-        raise Conflict(f"{maintenance_sentence(said).capitalize()}; `windlass maintenance off` ends it.")
+        raise Conflict(f"{maintenance_sentence(said)}; `windlass maintenance off` ends it.")
     job = unlisted(tx, engine, located.document, project=project, author=by)
     return routed(tx, job, engine.settings.pool, {}, QUEUE)
 
