@@ -386,6 +386,36 @@ async def test_causes_are_followed_through_a_bounded_number_of_runs(world: World
     assert "`windlass run why " in said(explained)
 
 
+async def test_a_task_whose_worker_is_gone_says_so_and_what_comes_next(world: World) -> None:
+    steps = {"a": {}, "b": {"dependsOn": [], "onWorkerLost": "retry"}}
+    run_id = await world.submit(await world.define(steps=steps))
+    await StoreQueue.join(world.engine, WorkerFace(name="there", host=socket.gethostname(), pid=os.getpid(), slots=1))
+    worker = await world.worker("gone")
+    await worker.take_one()
+    await worker.take_one()
+    world.clock.advance(100)
+    explained = await why(world.engine, run_id)
+    assert explained["state"] == "running"
+    assert [chain({"because": [one]}) for one in explained["because"]] == [["step", "worker_gone"]] * 2
+    assert 'Worker "gone" is gone. Attempt 1 of 1 was on it; the server, or the next `windlass up`' in said(explained)
+    assert "it is ended as failed (onWorkerLost: fail)." in said(explained)
+    assert "it is tried again (onWorkerLost: retry)." in said(explained)
+
+
+async def test_a_name_that_is_not_there_gets_a_sentence_that_leads_on(world: World) -> None:
+    steps = {"load": {"matrix": {"n": [1, 2]}}, "tell": {}}
+    run_id = await world.submit(await world.define(steps=steps))
+    for step, key, end in (
+        ("zz", None, 'has no step "zz"; it has load, tell.'),
+        ("loda", None, 'has no step "loda"; did you mean "load"?'),
+        ("load", "9", 'has no task "9"; it has 1, 2.'),
+        ("tell", "9", 'has no task "9".'),
+    ):
+        with pytest.raises(NotFound) as told:
+            await why(world.engine, run_id, step, key)
+        assert str(told.value).endswith(end)
+
+
 def ended_process() -> int:
     """Return the number of a process that has ended."""
     number = os.fork()

@@ -13,6 +13,7 @@ from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.dependencies import FAILED, NOT_NEEDED
 from windlass.engine.engine import Engine
 from windlass.engine.event_waits import OUTPUT
+from windlass.engine.fan import Fan
 from windlass.engine.holding_back import limits_now
 from windlass.engine.present import served_by, working
 from windlass.engine.reading import read_run
@@ -23,6 +24,7 @@ from windlass.model.concurrency import SKIPPED
 from windlass.model.definition import Step
 from windlass.model.dependency import judge
 from windlass.model.did_you_mean import suggestion
+from windlass.model.printable import printable
 from windlass.model.run_time import RunTime, run_time, time_was_up
 from windlass.model.state import RUN_FINAL
 from windlass.model.why import Place, RunFacts, TaskFacts, explain_run, explain_step
@@ -43,6 +45,8 @@ _PLACES: Final = 10
 _DEEPEST: Final = 20
 _MOST_RUNS: Final = 40
 _MOST_TASKS: Final = 20_000
+#: Characters of a name that is repeated.
+_LONGEST_NAME: Final = 80
 _BAD: Final = frozenset({"failed", "timeout"})
 
 
@@ -64,12 +68,29 @@ def _why(tx: Transaction, engine: Engine, run_id: bytes, step: str | None, key: 
     if step is None:
         return explain_run(trail.facts(row, job, None, _DEEPEST))
     if step not in job.graph.names:
-        raise NotFound(f'Run {id_text(run_id)} has no step "{step}"{suggestion(step, job.graph.names)}')
+        raise NotFound(f"Run {id_text(run_id)} has no step {_unknown(step, job.graph.names)}")
     number = job.graph.names.index(step)
     found = explain_step(trail.facts(row, job, number, _DEEPEST, key), number, key)
     if found is None:
-        raise NotFound(f'Step "{step}" of run {id_text(run_id)} has no task "{key}".')
+        keys = [] if row.expansion is None else _keys(engine.fans.get(tx, row.id), number)
+        raise NotFound(f'Step "{step}" of run {id_text(run_id)} has no task {_unknown(key or "", keys)}')
     return found
+
+
+def _keys(fan: Fan, step: int) -> list[str]:
+    """Return the keys of the tasks of a step."""
+    cells = [fan.cell(task) for task in range(fan.layout.first[step], fan.layout.first[step + 1])]
+    return [cell.key for cell in cells if cell is not None]
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    """Return the end of a sentence that there is nothing of a name: what was likely meant, or what there is."""
+    said = f'"{printable(name[:_LONGEST_NAME])}"'
+    near = suggestion(name, known)
+    if near:
+        return said + near
+    few = ", ".join(known[:SHOWN]) + (f" and {len(known) - SHOWN} more" if len(known) > SHOWN else "")
+    return f"{said}; it has {few}." if any(known) else f"{said}."
 
 
 @dataclass(slots=True)
@@ -109,16 +130,21 @@ class _Trail:
         span = (0, layout.size - 1) if step is None else (layout.first[step], layout.first[step + 1] - 1)
         live = row.state not in RUN_FINAL
         found = _places(tx, engine, row.id, (0, layout.size - 1), span) if live else {}
+        rows = tasks_of(tx, row.id)
         last = places.last_outcomes(tx, row.id)
         waits = waits_of(tx, row.id) if live else {}
         cached = any(one.cache is not None for one in job.job.steps)
         missed = dict(misses(tx, row.id)) if cached else {}
+        held = {one.task for one in rows if one.worker is not None and one.state in {"queued", "running"}}
+        there = {worker.name for worker in working(tx, engine)} if held else set()
         tasks = []
-        for one in tasks_of(tx, row.id):
+        for one in rows:
             number = one.task if fan is None else fan.step_number(one.task)
             cell = None if fan is None else fan.cell(one.task)
             name, place = "" if cell is None else cell.key, found.get(one.task)
             facts = _task(one, number, name, job, last, place, waits.get(one.task))
+            if one.task in held and one.worker not in there:
+                facts = replace(facts, worker_gone=True)
             tasks.append(replace(facts, cache=missed[one.task]) if missed.get(one.task) else facts)
         error = {} if row.error is None else orjson.loads(row.error)
         return RunFacts(

@@ -65,6 +65,8 @@ class TaskFacts:
     wake_at: int | None = None
     started_at: int | None = None
     worker: str | None = None
+    #: Whether its worker is there no more, and nobody has settled that yet.
+    worker_gone: bool = False
     #: Why the running attempt is asked to stop.
     stop: str | None = None
     on_worker_lost: str = "fail"
@@ -283,6 +285,8 @@ class _Reader:
         return [cause("retry_delay", message, at=at, **facts)]
 
     def queued(self, task: TaskFacts) -> list[Cause]:
+        if task.worker is not None and task.worker_gone:
+            return [_orphaned(task)]
         if task.worker is not None:
             return [
                 cause("claimed", f'Worker "{task.worker}" has taken it and is about to start it.', worker=task.worker)
@@ -297,11 +301,17 @@ class _Reader:
         text = f"more than {place.ahead}" if place.more else str(position)
         found = [cause("queued_behind", f"Its place in the queue is {text}.", position=position, **facts)]
         if place.busy >= place.slots:
-            full = f"All {place.slots} slots of the workers that serve it are taken."
+            full = (
+                "The only slot of the workers that serve it is taken."
+                if place.slots == 1
+                else f"All {place.slots} slots of the workers that serve it are taken."
+            )
             found.append(cause("slots_busy", full, workers=place.workers, slots=place.slots, busy=place.busy))
         return found
 
     def running(self, task: TaskFacts) -> list[Cause]:
+        if task.worker_gone:
+            return [_orphaned(task)]
         message = f'Attempt {task.attempt} of {task.max_attempts} runs on worker "{task.worker}".'
         facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "startedAt": _time(task.started_at)}
         found = [cause("attempt", message, worker=task.worker, **facts)]
@@ -393,6 +403,20 @@ class _Reader:
         if self.run.asked is not None:
             return [self.run.asked]
         return [] if self.run.time is None else [time_was_up(self.run.time, [])]
+
+
+def _orphaned(task: TaskFacts) -> Cause:
+    """Return the cause of a task whose worker is gone, which a server has yet to settle."""
+    begun = task.state == "running"
+    again = task.on_worker_lost == "retry" or not begun
+    then = "given to another worker" if not begun else "tried again" if again else "ended as failed"
+    said = f" (onWorkerLost: {task.on_worker_lost})" if begun else ""
+    what = f"Attempt {task.attempt} of {task.max_attempts} was on it" if begun else "It had taken this task"
+    message = (
+        f'Worker "{task.worker}" is gone. {what}; the server, or the next `windlass up`, settles that: it is {then}'
+    )
+    facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "onWorkerLost": task.on_worker_lost}
+    return cause("worker_gone", f"{message}{said}.", worker=task.worker, startedAt=_time(task.started_at), **facts)
 
 
 def _nobody_takes(place: Place, facts: Mapping[str, Any]) -> Cause:
