@@ -235,6 +235,18 @@ async def test_warnings_come_with_their_place(engine: Engine) -> None:
     assert "not yet in force: http triggers" in answer.warnings[0]
 
 
+async def test_a_step_that_runs_a_job_nobody_has_is_warned_of(engine: Engine) -> None:
+    def uses(alias: str, *jobs: str) -> str:
+        steps = "".join(f"\n- {{name: s{number}, uses: {{job: {job}}}}}" for number, job in enumerate(jobs))
+        return f"apiVersion: v1\nkind: Job\nmetadata: {{alias: {alias}}}\nsteps:{steps}"
+
+    await applied(engine, manifest("stored"))
+    answer = await applied(engine, uses("top", "stored", "beside", "nobody"), manifest("beside"))
+    assert len(answer.warnings) == 1
+    assert answer.warnings[0].endswith('warning: step "s2" runs job "nobody", which project default does not have')
+    assert answer.created == ("top", "beside")
+
+
 async def test_applying_nothing_is_refused_even_with_prune(engine: Engine) -> None:
     await applied(engine, manifest("a"))
     with pytest.raises(UserError, match="There is no job to apply"):

@@ -13,6 +13,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.manifests import Located, LocatedOther, Manifests, ManifestText
 from windlass.engine.templates import read_manifests
 from windlass.errors import Conflict, InvalidDocument, UserError
+from windlass.ids import parse_id
 from windlass.model.apply_plan import PROTECTED_LABEL, ApplyPlan, Provenance, Standing, Wanted, plan_apply
 from windlass.model.manifest.load import Document
 from windlass.model.rates import other_limit, stated_in
@@ -167,7 +168,8 @@ def _planned(tx: Transaction, manifests: Manifests, options: ApplyOptions) -> tu
         raise Conflict(
             "\n".join(f'job "{alias}" is there with other content: take it over with --overwrite' for alias in there)
         )
-    plan = replace(plan, warnings=(*plan.warnings, *_other_limits(tx, manifests, options.project)))
+    found = (*_other_limits(tx, manifests, options.project), *_unknown_children(tx, manifests, options.project))
+    plan = replace(plan, warnings=(*plan.warnings, *found))
     if plan.prune and (plan.conflicts or manifests.errors):
         warning = "nothing was pruned, because documents were held back"
         plan = replace(plan, prune=(), warnings=(*plan.warnings, warning))
@@ -185,6 +187,24 @@ def _other_limits(tx: Transaction, manifests: Manifests, project: str) -> list[s
             if differing is not None:
                 found.append(f"{located.place}: warning: {other_limit(name, rate, *differing)}")
     return found
+
+
+def _unknown_children(tx: Transaction, manifests: Manifests, project: str) -> list[str]:
+    """Return warnings about steps that run a job which neither this call nor the store has."""
+    here = {located.document.alias for located in manifests.documents}
+    wanted: dict[str, list[tuple[Located, str]]] = {}
+    for located in manifests.documents:
+        for step in located.document.canonical["steps"]:
+            name = str(step.get("config", {}).get("job", "")).partition("@")[0] if step["type"] == "job" else ""
+            if name and "${{" not in name and name not in here and parse_id(name) is None:
+                wanted.setdefault(name, []).append((located, step["name"]))
+    stored = live_jobs_named(tx, project, list(wanted)) if wanted else {}
+    return [
+        f'{located.place}: warning: step "{step}" runs job "{name}", which project {project} does not have'
+        for name, places in wanted.items()
+        if name not in stored
+        for located, step in places
+    ]
 
 
 def _standing(job: StoredJob) -> Standing:

@@ -15,14 +15,13 @@ from typing import Any, Final
 from windlass.errors import ExpressionError
 from windlass.model.definition import Step
 from windlass.model.rendering import Named, References, references_of
+from windlass.model.steptypes.control import NEVER_CACHED
 from windlass.model.template import Hole, Piece, as_text, split
 
 #: Changes with the meaning of keys: what was kept under an older one is not found any more.
 FORMAT: Final = 1
 #: Seconds that a result is kept where the step says nothing.
 TTL: Final = 86_400.0
-#: Types whose end is not that of an attempt: what they wait for is no content.
-_NEVER: Final = frozenset({"approval", "job", "wait"})
 _DIGITS: Final = 16
 #: Why no result was taken although nobody looked for one.
 UNASKED: Final = frozenset({"secret", "not_asked"})
@@ -57,7 +56,7 @@ class KeyTexts:
 
 def is_cached(step: Step) -> bool:
     """Say whether the results of a step are kept, and taken instead of working for them again."""
-    return step.cache is not None and step.type not in _NEVER
+    return step.cache is not None and step.type not in NEVER_CACHED
 
 
 def ttl_of(step: Step) -> float:

@@ -19,6 +19,7 @@ from windlass.model.manifest.words import (
     LABELS,
     LONG_TEXT,
     MAPPING,
+    RESOURCE,
     TEXT,
     UNITS,
     Priority,
@@ -36,7 +37,7 @@ CONCURRENCY = Record(
 RATE_LIMIT = Record(
     "a rate limit",
     {
-        "resource": Field(TEXT, "name of the limited resource"),
+        "resource": Field(RESOURCE, "name of the limited resource"),
         "limit": Field(UNITS, "units in one window"),
         "window": Field(DURATION, "length of the window"),
     },

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from windlass.model.manifest.draft import Draft, Findings, Found
 from windlass.model.manifest.problem import Notes
 from windlass.model.manifest.rules import (
+    children,
     expressions,
     graph,
     in_force,
@@ -16,6 +17,7 @@ from windlass.model.manifest.rules import (
     secrets,
     steps,
     triggers,
+    waits,
 )
 
 Rule = Callable[[Draft], Findings]
@@ -25,6 +27,8 @@ RULES: Sequence[Rule] = (
     *names.RULES,
     *graph.RULES,
     *steps.RULES,
+    *children.RULES,
+    *waits.RULES,
     *rates.RULES,
     *triggers.RULES,
     *parameters.RULES,

@@ -41,6 +41,7 @@ def normalise(
         return None
     metadata = job.pop("metadata", {})
     _lift(job, metadata, notes)
+    _say_idle(document, notes)
     steps, numbers = _steps(job, metadata, document, catalog, limits, notes)
     _triggers(job, notes)
     _without_defaults(job)
@@ -50,6 +51,18 @@ def normalise(
     canonical: dict[str, Any] = {"apiVersion": "v1", "kind": "Job", "metadata": labelled, **job}
     canonical["steps"] = steps
     return canonical, numbers
+
+
+def _say_idle(document: Mapping[str, Any], notes: Notes) -> None:
+    """Tell of what stands there and means nothing."""
+    written = document.get("metadata")
+    places: tuple[tuple[Path, Any], ...] = (((), document), (("metadata",), written if type(written) is dict else {}))
+    for path, fields in places:
+        if fields.get("maxParallelTasks") == 0 and type(fields["maxParallelTasks"]) is not bool:
+            notes.warning((*path, "maxParallelTasks"), "maxParallelTasks 0 is no limit; leave it out, or say how many")
+        sla = fields.get("sla")
+        if type(sla) is dict and all(value is None for value in sla.values()):
+            notes.error((*path, "sla"), "sla needs duration or completedBy", "key")
 
 
 def _without_defaults(job: dict[str, Any]) -> None:

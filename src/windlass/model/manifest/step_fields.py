@@ -29,6 +29,7 @@ from windlass.model.manifest.words import (
     LABELS,
     MAPPING,
     MOST_UNITS,
+    RESOURCE,
     STEP_NAME,
     STEP_NAMES,
     TEXT,
@@ -118,7 +119,7 @@ _VOLUME_MOUNT = Record(
 _RATE_LIMIT = Record(
     "rateLimit",
     {
-        "resource": Field(TEXT, "name of the limited resource"),
+        "resource": Field(RESOURCE, "name of the limited resource"),
         "units": Field(Whole(0, MOST_UNITS), "how much of it one task takes", default=1),
     },
     required=("resource",),
@@ -126,7 +127,7 @@ _RATE_LIMIT = Record(
 _STEP_RATE_LIMIT = Record(
     "a rate limit of the step",
     {
-        "resource": Field(TEXT, "name of the limited resource"),
+        "resource": Field(RESOURCE, "name of the limited resource"),
         "limit": Field(UNITS, "units in one window, where the job does not say it"),
         "window": Field(DURATION, "length of the window"),
         "units": Field(Whole(0, MOST_UNITS), "how much of it one task takes", default=1),

@@ -13,6 +13,7 @@ from windlass.model.manifest.config import SHORT, ConfigChecker
 from windlass.model.manifest.problem import Notes, Path
 from windlass.model.manifest.retry_fields import take_retry, without_defaults
 from windlass.model.manifest.volumes import Volumes
+from windlass.model.steptypes.control import NEVER_CACHED
 
 #: Fields of which a step needs one.
 _DOING = ("run", "command", "image", "engine", "uses", "type")
@@ -44,6 +45,7 @@ def shape_step(fields: dict[str, Any], context: StepContext, notes: Notes, path:
     step = {"name": fields.pop("name")} if "name" in fields else {}
     _type_and_config(step, fields, context, notes, path)
     _failure(fields, notes, path)
+    _say_uncached(fields, step.get("type"), notes, path)
     _policies(fields, step.get("type"), context, notes, path)
     step.update(fields)
     return step
@@ -167,6 +169,12 @@ def _failure(fields: dict[str, Any], notes: Notes, path: Path) -> None:
         notes.error((*path, list(said)[-1]), f"{names} say the same thing differently; keep one", "key")
     elif any(said.values()):
         fields["allowFailure"] = True
+
+
+def _say_uncached(fields: Mapping[str, Any], step_type: str | None, notes: Notes, path: Path) -> None:
+    """Warn of `cache` that is written on a step which has no result of its own."""
+    if step_type in NEVER_CACHED and fields.get("cache", False) is not False:
+        notes.warning((*path, "cache"), f"the result of a step of type {step_type} is never cached", "key")
 
 
 def _policies(fields: dict[str, Any], step_type: str | None, context: StepContext, notes: Notes, path: Path) -> None:

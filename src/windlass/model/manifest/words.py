@@ -28,6 +28,10 @@ ALIAS_PATTERN = r"[a-z0-9][a-z0-9_-]{0,62}"
 ALIAS = Text(
     "1 to 63 small letters, digits, - or _, the first a letter or digit (such as nightly-etl)", pattern=ALIAS_PATTERN
 )
+RESOURCE = Text(
+    "1 to 128 letters, digits, _, ., :, / or -, the first a letter or digit (such as orders-api)",
+    pattern=r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}",
+)
 STEP_NAME = Text(
     "1 to 63 letters, digits, -, _ or ., the first a letter or digit (such as load-eu)",
     pattern=r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from windlass.model.steptype import StepSpec
 from windlass.model.steptypes import fragment as f
 from windlass.model.steptypes.local import SHELL
+
+#: Types whose end is not that of an attempt: what they wait for is no content, and no result is kept.
+NEVER_CACHED: Final = frozenset({"approval", "job", "wait"})
 
 BRANCH = StepSpec(
     name="branch",

@@ -66,6 +66,21 @@ def no_secret_in_a_matrix(draft: Draft) -> Findings:
                 yield Found(("steps", number, "matrix", axis), message)
 
 
+def cached_without_secrets(draft: Draft) -> Findings:
+    """Warn of steps with `cache` that are given a secret: where it comes by its value, no result is kept."""
+    secret = {name for name, schema in draft.canonical.get("parameters", {}).items() if schema.get("secret") is True}
+    for number, step in enumerate(draft.steps) if secret else ():
+        if step.get("cache") is None:
+            continue
+        named = secret & {name for _, text in texts(step) for name in _parameters_in(text)}
+        if named:
+            message = (
+                f"results of a step that is given a secret ({', '.join(sorted(named))}) by its value are never cached; "
+                "only where the run is given a secret:// reference they are"
+            )
+            yield Found(("steps", number, "cache"), message, "warning", "key")
+
+
 def _parameters_in(written: Any) -> set[str]:
     """Return the parameters that the expression of a text names."""
     if not isinstance(written, str) or _EXPRESSION not in written:
@@ -78,4 +93,4 @@ def _parameters_in(written: Any) -> set[str]:
     return {str(keys[1]) for keys in paths if keys[:1] == ("parameters",) and len(keys) > 1}
 
 
-RULES = (references_are_valid, no_literal_secrets, no_secret_in_a_matrix)
+RULES = (references_are_valid, no_literal_secrets, no_secret_in_a_matrix, cached_without_secrets)
