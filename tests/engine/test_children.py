@@ -390,3 +390,19 @@ async def test_clean_up_begins_once_the_child_has_really_ended(world: World) -> 
     assert await worker.work() == ["sweep"]
     assert await world.states(run_id) == {"p": "cancelled", "q": "cancelled", "sweep": "completed"}
     assert (await world.run(run_id))["state"] == "cancelled"
+
+
+async def test_a_step_that_waits_for_its_child_keeps_its_room_in_the_run(world: World) -> None:
+    await world.define("child", steps={"c": {}})
+    job = await world.define(steps={"m": {"matrix": {"n": [1, 2, 3]}}}, maxParallelTasks=1)
+    run_id = await world.submit(job)
+    worker = await world.worker()
+
+    def script(claim: Claim) -> Outcome:
+        return child() if claim.step.name == "m" else Completed()
+
+    for _ in range(3):
+        assert await worker.work(script) == ["m", "c"], "the next one of m waits for the child of this one"
+        await world.assert_sound()
+        await world.tick()
+    assert (await world.run(run_id))["state"] == "completed"

@@ -106,7 +106,12 @@ def _held(run: RunPicture, snapshot: Snapshot) -> bool:
 def _held_back(run: RunPicture) -> bool:
     """Say whether tasks of a run may stay out of the queue although they wait for no step."""
     most = run.job.job.max_parallel_tasks
-    active = [row for row in run.live.values() if row.state in {"queued", "running", "scheduled"}]
+    active = [
+        row
+        for row in run.live.values()
+        if row.state in {"queued", "running", "scheduled"}
+        or (row.state == "waiting" and '"child":' in (row.detail or ""))
+    ]
     return bool(most) and len(active) >= most
 
 

@@ -201,7 +201,7 @@ def _of_project(tx: Transaction) -> tuple[int, int]:
     """Count the runs that go on, and those that wait although only so many do."""
     return (
         len(project_limits.who_goes_on(tx, "default", 1000)),
-        len(project_limits.first_waiting(tx, "default", 1000)),
+        len(project_limits.LINE.first(tx, "default", 1000)),
     )
 
 

@@ -289,5 +289,12 @@ def _steps_of(layout: TaskLayout) -> list[int]:
 def _open(row: QueueRow, *, child_ended: bool) -> OpenTask:
     holder: Holder = "nobody" if row.worker_id is None else "alive" if row.alive else "gone"
     return OpenTask(
-        row.state, row.outstanding, bool(row.wakes), holder, row.stop is not None, row.attempt > 0, child_ended
+        row.state,
+        row.outstanding,
+        bool(row.wakes),
+        holder,
+        row.stop is not None,
+        row.attempt > 0,
+        child_ended,
+        bool(row.of_child),
     )

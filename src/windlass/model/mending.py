@@ -57,6 +57,8 @@ class OpenTask:
     begun: bool = False
     #: True where it waits for a run that has ended, and nobody is to tell it.
     child_ended: bool = False
+    #: True where it waits for a run that it began.
+    of_child: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,8 @@ class RunPicture:
     @property
     def full(self) -> bool:
         """Say whether as many tasks go on as may: others wait although nothing is open before them."""
-        return 0 < self.most <= sum(row.state in {"queued", "running", "scheduled"} for row in self.open.values())
+        active = {"queued", "running", "scheduled"}
+        return 0 < self.most <= sum(row.state in active or row.of_child for row in self.open.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from windlass.ids import id_text
+from windlass.store.run_limits import WAITS_FOR_CHILD
 from windlass.store.transaction import Transaction
 
 #: Ids in one statement: databases take a limited number of values.
@@ -39,6 +40,8 @@ class QueueRow(NamedTuple):
     worker_id: int | None
     #: 1 where its worker has neither left nor been found gone; 0 where there is none.
     alive: int
+    #: 1 where it waits for a run that it began.
+    of_child: int
 
 
 _RUNS = "SELECT id, revision_id, state, deadline, expansion IS NOT NULL, cancels > 0 OR expired > 0 FROM runs"
@@ -65,7 +68,7 @@ def queue_rows(tx: Transaction, run_ids: Sequence[bytes]) -> list[QueueRow]:
     for part, marks in _in_parts(run_ids):
         rows = tx.cursor.execute(
             "SELECT q.id, q.run_id, q.task, q.state, q.outstanding, q.wake_at IS NOT NULL, q.attempt, q.stop, "  # noqa: S608 - marks only
-            "q.worker_id, w.id IS NOT NULL AND w.ended_at IS NULL FROM queue q "
+            f"q.worker_id, w.id IS NOT NULL AND w.ended_at IS NULL, coalesce({WAITS_FOR_CHILD}, 0) FROM queue q "
             "LEFT JOIN workers w ON w.id = q.worker_id "
             f"WHERE q.run_id IN ({marks}) ORDER BY q.run_id, q.task",
             part,

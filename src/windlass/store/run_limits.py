@@ -12,6 +12,8 @@ _HOLDING = (
     "limit_key = ? AND finished_at IS NULL "
     "AND (state = 'queued' OR state = 'running' OR (state = 'waiting' AND reason = 'max_runs'))"
 )
+#: A task that waits for a run that it began, as `engine.completion` notes it.
+WAITS_FOR_CHILD: Final = """(state = 'waiting' AND detail LIKE '%"child":"%')"""
 #: The runs that wait for a place under a key.
 LINE: Final = Line("limit_key = ? AND finished_at IS NULL AND state = 'waiting' AND reason = 'concurrency'")
 
@@ -138,10 +140,10 @@ def held_back(tx: Transaction, run_id: bytes, most: int | None) -> list[int]:
 
 
 def active(tx: Transaction, run_id: bytes) -> int:
-    """Count the tasks of a run that run, may be taken, or come again after a delay."""
+    """Count the tasks of a run that run, may be taken, come again after a delay, or wait for a run that they began."""
     found = tx.cursor.execute(
-        "SELECT count(*) FROM queue WHERE run_id = ? "
-        "AND (state = 'queued' OR state = 'running' OR state = 'scheduled')",
+        "SELECT count(*) FROM queue WHERE run_id = ? "  # noqa: S608 - constants only
+        f"AND (state = 'queued' OR state = 'running' OR state = 'scheduled' OR {WAITS_FOR_CHILD})",
         (run_id,),
     )
     return int(found.fetchone()[0])
