@@ -32,11 +32,14 @@ def test_a_run_is_archived_listed_and_restored(windlass: Windlass) -> None:
     (row,) = windlass("--json", "archive", "list").json()
     assert (row["id"], row["job"], row["restoredAt"]) == (run, "note", None)
     assert windlass("archive", "restore", run[:13]).stdout == f"Restored {run} of job note.\n"
+    again = windlass("archive", "restore", run, run[:13])
+    assert (again.code, again.stdout.startswith(f"Run {run} of job note is back already, since ")) == (0, True)
+    assert again.stdout.count("\n") == 1
     assert log(windlass, run) == ["say | hello"]
     assert windlass("--json", "run", "get", run).json()["restoredAt"]
     assert windlass("run", "artifacts", run, "kept.txt", "-o", "out.txt").code == 0
     assert (windlass.folder / "out.txt").read_text() == "data\n"
-    unknown = windlass("archive", "restore", "0123456789")
+    unknown = windlass("archive", "restore", run, "0123456789")
     assert (unknown.code, unknown.stderr.count("\n")) == (2, 1)
 
 
@@ -57,7 +60,8 @@ def test_a_server_lets_runs_leave_by_itself(windlass: Windlass, api: Socket, tmp
     until(lambda: bool(api("GET", "archive")["items"]), "the archive")
     items = api("GET", "archive")["items"]
     assert [(one["id"], one["rule"], one["archive"]) for one in items] == [(run, "retention of job note", url)]
-    assert api("POST", f"archive/{run}/restore")["id"] == run
+    assert api("GET", f"archive/{run}")["restoredAt"] is None
+    assert [api("POST", f"archive/{run}/restore")["restored"] for _ in range(2)] == [True, False]
     assert api("GET", f"runs/{run}")["restoredAt"]
     assert len(list((tmp_path / "cold").rglob("*.jsonl.gz"))) == 1
 

@@ -27,6 +27,12 @@ async def list_archive(engine: Engine, filters: ArchiveFilter) -> tuple[list[dic
     return [_shape(row) for row in rows], id_text(rows[-1].run_id) if more else None
 
 
+async def get_archived(engine: Engine, reference: str) -> dict[str, Any]:
+    """Return what the archive has of a run, by its id or the beginning of it; raises as `restore` does."""
+    entry, _ = await engine.store.read(_state, await engine.store.read(_find, reference))
+    return _shape(entry)
+
+
 async def archive_figures(engine: Engine) -> dict[str, Any]:
     """Return how much the archive holds."""
     found = await engine.store.read(catalogue.figures)

@@ -10,7 +10,7 @@ from windlass.api.routes.shared import LIST_PROJECT, PAGE, ROOT, id_cursor, list
 from windlass.api.table import Body, Route, closed
 from windlass.engine.archiving import preview_sweep, sweep
 from windlass.engine.engine import Engine
-from windlass.engine.restoring import archive_figures, list_archive, restore
+from windlass.engine.restoring import archive_figures, get_archived, list_archive, restore
 from windlass.model.state import RUN_FINAL
 from windlass.store.archive.catalogue import ArchiveFilter
 
@@ -45,8 +45,13 @@ async def run_archiver(engine: Engine, request: Request) -> Answer:
 
 async def restore_one(engine: Engine, request: Request) -> Answer:
     """Bring a run back."""
-    run, _ = await restore(engine, request.params["run"])
-    return Answer(body=run)
+    run, restored = await restore(engine, request.params["run"])
+    return Answer(body=run | {"restored": restored})
+
+
+async def get_one(engine: Engine, request: Request) -> Answer:
+    """Return what the archive has of a run."""
+    return Answer(body=await get_archived(engine, request.params["run"]))
 
 
 ROUTES: Final = (
@@ -81,10 +86,17 @@ ROUTES: Final = (
         ),
     ),
     Route(
+        method="GET",
+        path=f"{ROOT}/archive/{{run}}",
+        permission="view",
+        handler=get_one,
+        summary="Return what the archive has of a run.",
+    ),
+    Route(
         method="POST",
         path=f"{ROOT}/archive/{{run}}/restore",
         permission="operate",
         handler=restore_one,
-        summary="Bring a run back from the archive, which keeps its copy.",
+        summary="Bring a run back from the archive, which keeps its copy; `restored` is false where it was back.",
     ),
 )
