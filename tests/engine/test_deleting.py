@@ -148,10 +148,11 @@ async def test_children_go_with_it_but_for_those_that_go_on(world: World) -> Non
     child = await world.define("child", steps={"c": {}})
     run_id = await world.submit(await world.define(steps=ONE))
     worker = await world.worker()
+    loose = await world.submit(child, parent_id=run_id, root_id=run_id, cascade=False, delay=60.0)
+    tied = await world.submit(child, parent_id=run_id, root_id=run_id, delay=60.0)
     await worker.work(by_step(a=Waiting(0, "", child=ChildRun("child"))))
     await world.tick()
-    loose = await world.submit(child, parent_id=run_id, root_id=run_id, cascade=False)
-    tied = await world.submit(child, parent_id=run_id, root_id=run_id)
+    assert (await world.run(run_id))["state"] == "completed"
     await gone(world, run_id)
     world.accepted.remove(tied)
     assert (await world.run(loose))["parentId"] is None

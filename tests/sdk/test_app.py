@@ -455,6 +455,10 @@ async def test_parents_start_list_and_visit_children(sdk: Windlass) -> None:
         "completed", "scheduled", "cancelled", "cancelled",
     ]  # fmt: skip
     await second.cancel()
+    for over, kind in ((parent, give), (parent, "give"), (first, give)):
+        with pytest.raises(Conflict, match=r"has ended \((cancelled|completed)\) and starts no more runs"):
+            await over.start_child(kind, 6 if kind is give else {"number": 6}, cascade=False)
+    assert len(await parent.children()) == 3
     with pytest.raises(NotFound):
         await Run(sdk._family(), "01900000-0000-7000-8000-000000000000", "give", int).start_child(give, 1)
 

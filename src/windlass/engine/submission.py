@@ -23,6 +23,7 @@ from windlass.model.durations import LONGEST
 from windlass.model.fanout import Expansion, expand_job, fans_out
 from windlass.model.fanout_axes import axis_values
 from windlass.model.graph import TaskLayout
+from windlass.model.state import RUN_FINAL
 from windlass.store import hot_sqlite as hot
 from windlass.store.labels import keep_run_labels
 from windlass.store.relations import let_loose
@@ -96,11 +97,35 @@ class Prepared:
 async def submit(engine: Engine, prepared: Prepared, submissions: Sequence[Submission]) -> list[Accepted]:
     """Accept runs of one job, all or none; return what became of each, in order.
 
-    Raises UserError where an idempotency key was used for something else, or a fan-out is wrong; NoRoom where the disk
+    Raises UserError where an idempotency key was used for something else, or a fan-out is wrong; Conflict where a
+    parent has ended or is asked to stop; NoRoom where the disk
     has too little room for what is not part of a run already.
     """
     expanded = [expansion_of(engine, prepared.job, submission) for submission in submissions]
-    return await engine.store.run(accept, engine, prepared, submissions, expanded)
+    return await engine.store.run(_accept_asked, engine, prepared, submissions, expanded)
+
+
+def _accept_asked(
+    tx: Transaction,
+    engine: Engine,
+    prepared: Prepared,
+    submissions: Sequence[Submission],
+    expanded: Sequence[Expansion | None],
+) -> list[Accepted]:
+    _require_live_parents(tx, prepared.job, submissions)
+    return accept(tx, engine, prepared, submissions, expanded)
+
+
+def _require_live_parents(tx: Transaction, job: CompiledJob, submissions: Sequence[Submission]) -> None:
+    """Check that the runs that are to be parents go on; what an idempotency key stands for already is not started."""
+    new = [one for one in submissions if one.parent_id is not None and _under_key(tx, job, one) is None]
+    for parent_id in {one.parent_id for one in new if one.parent_id is not None}:
+        flags = hot.run_flags(tx, parent_id)
+        if flags is None:
+            raise NotFound(f"There is no run {id_text(parent_id)}.")
+        if flags.state in RUN_FINAL or flags.cancels:
+            why = f"has ended ({flags.state})" if flags.state in RUN_FINAL else "is asked to stop"
+            raise Conflict(f"Run {id_text(parent_id)} {why} and starts no more runs; start this one without a parent.")
 
 
 async def submit_known(
@@ -125,6 +150,7 @@ def _accept_known(
     told: bool,
 ) -> list[Accepted]:
     require_startable(tx, prepared.job, submissions)
+    _require_live_parents(tx, prepared.job, submissions)
     accepted = accept(tx, engine, prepared, submissions, expanded)
     if told:
         tx.hints.discard("ready")

@@ -93,7 +93,8 @@ class Run(Generic[Res]):
         """Accept a run that belongs to this one; it is durable when this returns.
 
         It is cancelled when this one is, unless `cascade` is False. The other arguments are those of `submit`.
-        Raises as `submit` does, and LimitExceeded where the chain of parents would get too long.
+        Raises as `submit` does, Conflict where this one has ended or is asked to stop, and LimitExceeded where the
+        chain of parents would get too long.
         """
         from windlass.sdk.app import options_of  # noqa: PLC0415 - applications hold runs, not the other way round
 
