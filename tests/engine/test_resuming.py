@@ -129,6 +129,30 @@ async def test_of_a_matrix_all_tasks_or_only_the_failed_ones(world: World, only_
     assert (await world.task(new, "m[1]"))["outputs"] == {"key": "1"}
 
 
+async def test_of_a_step_in_the_middle_only_the_tasks_that_are_done_again_are_told_to_be_queued(world: World) -> None:
+    steps: dict[str, Any] = {"first": {}, "m": {"matrix": {"n": [1, 2, 3]}, "dependsOn": "first"}}
+    run_id = await world.submit(await world.define(steps=steps))
+    worker = await world.worker()
+    await worker.work(lambda claim: EXIT if claim.key == "2" else Completed())
+    new = await resume(world, run_id, only_failed=True)
+    kept = ["task.kept 0", "task.kept 1", "task.kept 3"]
+    assert await world.told(new) == ["run.created", "run.queued", *kept, "task.queued 2"]
+    assert await worker.work() == ["m"]
+
+
+async def test_a_resumed_run_that_its_job_has_no_place_for_ends_with_all_its_tasks(world: World) -> None:
+    steps: dict[str, Any] = {"first": {}, "m": {"matrix": {"n": [1, 2, 3]}, "dependsOn": "first"}}
+    job = await world.define(steps=steps, concurrency={"limit": 1, "strategy": "skip"})
+    run_id = await world.submit(job)
+    worker = await world.worker()
+    await worker.work(lambda claim: EXIT if claim.key == "2" else Completed())
+    await world.submit(job)
+    new = await resume(world, run_id, only_failed=True)
+    run = await world.run(new)
+    assert (run["state"], run["reason"], run["counts"]) == ("cancelled", "concurrency_skip", {"cancelled": 4})
+    assert await worker.work() == ["first", "m", "m", "m"]
+
+
 async def test_branches_that_were_chosen_stay_chosen(world: World) -> None:
     steps: dict[str, Any] = {
         "pick": {"branch": True, "next": ["a", "b"]},

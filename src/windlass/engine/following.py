@@ -10,6 +10,7 @@ import orjson
 
 from windlass.engine.admission import admit, admit_of_project, queue_held_back
 from windlass.engine.book import Book, tally_of, to_json
+from windlass.model.concurrency import as_ranges
 from windlass.model.ending import Stop
 from windlass.model.progress import RunFacts, advance, decide_end
 from windlass.model.state import RunState
@@ -44,9 +45,7 @@ def follow(book: Book, final: Iterable[int], into: Consequences) -> None:
     held_back = bool(book.job.job.max_parallel_tasks)
     waits = book.flags.state == "waiting"  # what is ready is queued once the run may begin
     for step in result.ready if not (held_back or waits) else ():
-        first, last = book.span(step)
-        if hot.queue_range(book.tx, book.run_id, first, last):
-            into.ready.append([first, last])
+        into.ready.extend(as_ranges(hot.queue_range(book.tx, book.run_id, *book.span(step))))
     for step, reason in result.skipped:
         skip_step(book, step, reason, into)
     for step in result.cancelled:
@@ -72,18 +71,16 @@ def stopped_steps(book: Book) -> dict[int, Stop]:
 
 def skip_step(book: Book, step: int, reason: str, into: Consequences) -> None:
     """Make the pending tasks of a step final, as skipped."""
-    first, last = book.span(step)
-    hot.remove_range(book.tx, book.run_id, first, last)
-    hot.insert_ends(book.tx, [unstarted(book, task, "skipped", reason) for task in range(first, last + 1)])
-    into.skipped.append([first, last, reason])
+    removed = hot.remove_range(book.tx, book.run_id, *book.span(step))  # not those whose results were kept
+    hot.insert_ends(book.tx, [unstarted(book, task, "skipped", reason) for task in removed])
+    into.skipped.extend([*span, reason] for span in as_ranges(removed))
 
 
 def cancel_step(book: Book, step: int, reason: str, into: Consequences) -> None:
     """Make the pending tasks of a step final, as cancelled."""
-    first, last = book.span(step)
-    hot.remove_range(book.tx, book.run_id, first, last)
-    hot.insert_ends(book.tx, [unstarted(book, task, "cancelled", reason) for task in range(first, last + 1)])
-    into.cancelled.append([first, last, reason])
+    removed = hot.remove_range(book.tx, book.run_id, *book.span(step))  # not those whose results were kept
+    hot.insert_ends(book.tx, [unstarted(book, task, "cancelled", reason) for task in removed])
+    into.cancelled.extend([*span, reason] for span in as_ranges(removed))
 
 
 def unstarted(book: Book, task: int, state: str, reason: str, queued_at: int | None = None) -> TaskEnd:

@@ -29,6 +29,7 @@ from windlass.engine.following import (
 from windlass.engine.recovery import lose
 from windlass.engine.setting_aside import REASON, set_aside
 from windlass.ids import id_text
+from windlass.model.concurrency import as_ranges
 from windlass.model.graph import TaskLayout
 from windlass.model.mending import FOUND, Holder, Mending, OpenTask, RunPicture, Wait, decide_mending, wait_of
 from windlass.model.progress import decide_join
@@ -209,9 +210,7 @@ def _join(book: Book, into: Consequences) -> None:
         elif join.runs and book.job.job.max_parallel_tasks:
             continue  # `fill` queues as many of them as may run
         elif join.runs:
-            first, last = book.span(step)
-            if hot.queue_range(book.tx, book.run_id, first, last):
-                into.ready.append([first, last])
+            into.ready.extend(as_ranges(hot.queue_range(book.tx, book.run_id, *book.span(step))))
         else:
             skip_step(book, step, join.reason or "skipped", into)
             follow(book, [step], into)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from windlass.clock import SECOND, micros
@@ -221,15 +221,16 @@ def _accept(
         accepted.append(Accepted(run_id))
         run = _run(tx, engine, prepared, submission, expansion, run_id)
         run, entry = _placed(tx, engine, prepared.job, run, submission)
+        begun = _begun(submission, entry)
         runs.append(run)
         layout = plain_layout(len(prepared.job.rules)) if expansion is None else expansion.layout()
         first = len(tasks)
-        _add_tasks(engine, prepared, run, layout, tasks, submission.kept)
+        _add_tasks(engine, prepared, run, layout, tasks, begun.kept)
         facts.append(_created(run, tasks[first:]))
         if submission.labels:
             labels.extend((name, str(value), run_id) for name, value in submission.labels.items())
-        if submission.depends_on or not submission.cascade or submission.kept:
-            tied.append((run_id, submission))
+        if begun.depends_on or not begun.cascade or begun.kept:
+            tied.append((run_id, begun))
     hot.insert_runs(tx, runs)
     if labels:
         keep_run_labels(tx, labels)
@@ -324,6 +325,13 @@ def _placed(
         deadline = run.created_at + micros(waiting_time(engine, job))
         run = run._replace(state="waiting", queued_at=None, deadline=deadline)
     return run, entry
+
+
+def _begun(submission: Submission, entry: Entry | None) -> Submission:
+    """Return what becomes of a submission: a run that does not even begin takes no results over."""
+    if entry is None or entry.verdict != "skip":
+        return submission
+    return replace(submission, kept=frozenset(), kept_from=None)
 
 
 def _add_tasks(

@@ -188,15 +188,15 @@ def release(tx: Transaction, queue_id: int) -> None:
     tx.hints.add("ready")
 
 
-def queue_range(tx: Transaction, run_id: bytes, first: int, last: int) -> int:
-    """Let the pending tasks `first` to `last` of a run be taken; return how many those are."""
-    tx.cursor.execute(
+def queue_range(tx: Transaction, run_id: bytes, first: int, last: int) -> list[int]:
+    """Let the pending tasks `first` to `last` of a run be taken; return which ones those are, in order."""
+    rows = tx.cursor.execute(
         "UPDATE queue SET state = 'queued', queued_at = ? "
-        "WHERE run_id = ? AND task BETWEEN ? AND ? AND state = 'pending'",
+        "WHERE run_id = ? AND task BETWEEN ? AND ? AND state = 'pending' RETURNING task",
         (tx.now, run_id, first, last),
-    )
+    ).fetchall()
     tx.hints.add("ready")
-    return tx.cursor.rowcount
+    return sorted(row[0] for row in rows)
 
 
 def settle_range(tx: Transaction, run_id: bytes, first: int, last: int) -> int:
@@ -213,12 +213,13 @@ def settle_range(tx: Transaction, run_id: bytes, first: int, last: int) -> int:
     return rows[0][0] if rows else -1
 
 
-def remove_range(tx: Transaction, run_id: bytes, first: int, last: int) -> int:
-    """Remove the pending tasks `first` to `last`; return how many those were."""
-    tx.cursor.execute(
-        "DELETE FROM queue WHERE run_id = ? AND task BETWEEN ? AND ? AND state = 'pending'", (run_id, first, last)
-    )
-    return tx.cursor.rowcount
+def remove_range(tx: Transaction, run_id: bytes, first: int, last: int) -> list[int]:
+    """Remove the pending tasks `first` to `last`; return which ones those were, in order."""
+    rows = tx.cursor.execute(
+        "DELETE FROM queue WHERE run_id = ? AND task BETWEEN ? AND ? AND state = 'pending' RETURNING task",
+        (run_id, first, last),
+    ).fetchall()
+    return sorted(row[0] for row in rows)
 
 
 def any_open(tx: Transaction, run_id: bytes, first: int, last: int) -> bool:
