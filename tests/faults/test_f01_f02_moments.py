@@ -95,7 +95,7 @@ def test_f01_f02_death_at_every_moment_loses_and_doubles_nothing(victim: Victim,
     crowd.finish(client)
     until(lambda: not open_runs(client), "the end of all runs", patience=120, pace=0.1)
     assert victim.stop() == 0
-    assert victim.problems(crowd.accepted, at_rest=True) == []
+    assert victim.problems(crowd.told, at_rest=True) == []
 
 
 @pytest.mark.slow
@@ -137,5 +137,5 @@ def die(victim: Victim, crowd: Crowd, moments: list[str]) -> None:
             if client is not None:
                 live(victim, crowd, client)
         assert not victim.ledger.living(), moment
-        found = victim.problems(crowd.accepted)
+        found = victim.problems(crowd.told)
         assert not found, f"{moment}:\n" + "\n".join(found)

@@ -15,9 +15,11 @@ from typing import Final
 
 import pytest
 
+from tests.oracle.backups import Backup
 from tests.oracle.crash import Victim, open_runs, until
 from tests.oracle.ledger import Ledger
 from tests.oracle.load import ENDLESS, JOBS, Crowd, apply_load
+from tests.oracle.seen import Seen
 from windlass.client.client import Client
 from windlass.errors import Unavailable
 from windlass.ids import id_text
@@ -40,15 +42,36 @@ MOMENTS: Final = (
     "accept", "cancel_run", "exchange+claims", "exchange+reports", "exchange+reports+claims", "append_chunks",
     "wake_due", "settle_all", "retry_within", "renew",
 )  # fmt: skip
+#: The same of services that look after what is there: runs that are deleted, leave and come back, alerts, dead letters.
+UPKEEP: Final = (
+    "mark", "let_go", "left", "remove_rest", "set_removed", "insert_rows", "complete", "raise_alerts", "requeue_all",
+    "resume_within", "tidied",
+)  # fmt: skip
 WHEN: Final = ("written", "committed")
 BETWEEN: Final = ("before the spawn", "after the spawn", "end of the process", "end of the log", "after the artifacts")
+AROUND: Final = ("copy of runs", "copy of files", "removal of files", "tidying of files", "return of files")
+LATE: Final = frozenset(
+    [f"{name} {when}" for name in UPKEEP for when in WHEN]
+    + [f"{when} the {name}" for name in AROUND for when in ("before", "after")]
+)
+#: Where the archive is: mostly in the database itself.
+ARCHIVES: Final = (
+    "database:", "database:", "file://{0}/cold", "database:", "sqlite:///{0}/cold.db", "parquet://{0}/cold",
+)  # fmt: skip
 
 
 @pytest.fixture
-def victim(tmp_path: Path) -> Iterator[Victim]:
+def victim(tmp_path: Path, number: int) -> Iterator[Victim]:
     """Give an owner of a store with all jobs in it."""
     found = Victim(
-        tmp_path, Ledger(tmp_path / "ledger"), worker_slots="6", drain_grace="5s", cleanup_grace="20s", heartbeat="1s"
+        tmp_path,
+        Ledger(tmp_path / "ledger"),
+        worker_slots="6",
+        drain_grace="5s",
+        cleanup_grace="20s",
+        heartbeat="1s",
+        cleanup_interval="1s",
+        archive_url=_archive(number).format(tmp_path),
     )
     apply_load(found, tmp_path)
     yield found
@@ -56,15 +79,23 @@ def victim(tmp_path: Path) -> Iterator[Victim]:
     print(found.log())  # noqa: T201 - shown where the test fails
 
 
+def _archive(number: int) -> str:
+    return ARCHIVES[(SEED + number) % len(ARCHIVES)]
+
+
 class Game:
     """Rounds with one store; everything that is chosen is chosen by the seed."""
 
-    def __init__(self, victim: Victim, seed: int) -> None:
-        """Begin with nothing started."""
+    def __init__(self, victim: Victim, folder: Path, seed: int, *, in_database: bool) -> None:
+        """Begin with nothing started; an archive outside of the database is in no backup."""
         self.victim = victim
+        self.folder = folder
+        self.in_database = in_database
         self.dice = random.Random(seed)  # noqa: S311 - a game that can be played again
         self.crowd = Crowd(self.dice)
         self.survivors: dict[tuple[int, int], str] = {}
+        self.seen = Seen()
+        self.backup: Backup | None = None
 
     def round(self, number: int) -> None:
         """Start an owner, let it work, let it die, and ask the oracle."""
@@ -72,26 +103,47 @@ class Game:
         client = self.victim.start() if doom is None else self.victim.start_doomed(DOOM=doom)
         how = "was dead before it was ready" if client is None else self._work_and_kill(client, number, doom)
         self.victim.wait()
+        backup = self._backed_up()
         print(f"round {number}: {doom}, {how}, {len(self.crowd.accepted)} runs")  # noqa: T201 - shown where it fails
         gone = {"guard", "supervisor"} <= set(how.split())
         if self.dice.random() < 0.3:
             self._command()
         self.survivors = self.victim.ledger.living()
         assert gone or not self.survivors, f"round {number}, {doom}, {how}: {list(self.survivors.values())} outlived it"
-        found = self.victim.problems(self.crowd.accepted)
+        found = backup + self.victim.problems(self.crowd.told, seen=self.seen)
         assert not found, f"round {number}, {doom}, {how}:\n" + "\n".join(found)
+
+    def _backed_up(self) -> list[str]:
+        """Return what is wrong with the backup of this round."""
+        backup, self.backup = self.backup, None
+        return [] if backup is None else backup.problems()
 
     def _command(self) -> None:
         """Let a command do something while nobody owns the store: it owns the store for a moment, and may die too."""
-        arguments = ["run", "start", self.dice.choice(sorted(JOBS))]
-        if self.crowd.accepted and self.dice.random() < 0.5:
-            arguments = ["run", "cancel", id_text(self.dice.choice(self.crowd.accepted))]
+        run_id = self.dice.choice(self.crowd.accepted or [b""])
+        arguments = self._arguments(run_id)
         doom = self.dice.choice(
-            ["", "accept written", "accept committed", "cancel_run written", "cancel_run committed"]
-        )
+            ["", "accept written", "accept committed", "cancel_run written", "cancel_run committed", "left written",
+             "left committed", "mark committed", "let_go committed", "after the removal of files", "complete written"]
+        )  # fmt: skip
         code = self.victim.run_doomed(*arguments, DOOM=doom)
-        print(f"then {arguments[:2]}, {doom or 'not doomed'}, ended with {code}")  # noqa: T201 - shown where it fails
-        assert code in {0, 2, -signal.SIGKILL}
+        print(f"then {arguments}, {doom or 'not doomed'}, ended with {code}")  # noqa: T201 - shown where it fails
+        some = {1} if arguments[:2] == ["queue", "requeue"] else set()  # not all of them could be
+        assert code in {0, 2, -signal.SIGKILL} | some
+        if arguments[1] == "delete" and code == 0:
+            self.crowd.told.promised.add(run_id)
+
+    def _arguments(self, run_id: bytes) -> list[str]:
+        what = self.dice.choice(["start", "start", "cancel", "delete", "archive", "restore", "requeue"])
+        if what == "archive":
+            return ["archive", "run"]
+        if what == "requeue":
+            return ["queue", "requeue", "--all"]
+        if not run_id or what == "start":
+            return ["run", "start", self.dice.choice(sorted(JOBS))]
+        if what == "delete":
+            self.crowd.told.wished.add(run_id)
+        return ["archive" if what == "restore" else "run", what, id_text(run_id)]
 
     def _doom(self) -> str | None:
         if self.dice.random() < 0.5:
@@ -99,14 +151,22 @@ class Game:
         times = self.dice.choice([1, 1, 1, 2, 3])
         if self.dice.random() < 0.3:
             return f"{self.dice.choice(BETWEEN)}#{times}"
+        if self.dice.random() < 0.5:
+            return f"{self.dice.choice(sorted(LATE))}#{times}"
         return f"{self.dice.choice(MOMENTS)} {self.dice.choice(WHEN)}#{times}"
 
     def _work_and_kill(self, client: Client, number: int, doom: str | None) -> str:
         victim, dice = self.victim, self.dice
         left = self.survivors.keys() & victim.ledger.living().keys()
         assert not left, f"round {number}: it is ready while {[self.survivors[one] for one in left]} still live"
-        for _ in range(dice.randrange(8)):
-            self.crowd.act(client)
+        backs_up = self.in_database and dice.random() < 0.3
+        tidies = 0.8 if doom is not None and doom.split("#")[0] in LATE else 0.3
+        for act in range(dice.randrange(12)):
+            self.crowd.act(client, tidies)
+            if act == 3 and backs_up:
+                self.backup = Backup(victim, self.folder, self.crowd.told, self.seen)
+        if self.backup is not None and dice.random() < 0.2:
+            self.backup.kill()
         aim = victim.ledger.size() + dice.choice([0, 1, 200, 900, 2500] if doom is None else [900, 2500, 5000])
         if self.crowd.accepted and aim > victim.ledger.size():
             self._work_until(client, aim)
@@ -148,10 +208,18 @@ class Game:
         client = self.victim.start()
         self.crowd.finish(client)
         until(lambda: not self._left(client), "the end of all runs", patience=120, pace=0.1)
+        until(lambda: not self._marked(client), "the end of what is to be deleted", pace=0.1)
+        client.post("archive", "run", body={})
+        print(f"in the end: {self.crowd.told.figures()}, {client.get('archive', 'figures')}")  # noqa: T201 - as above
         assert self.victim.stop() == 0
         assert not self.victim.ledger.living()
-        assert self.victim.problems(self.crowd.accepted, at_rest=True) == []
+        found = self.victim.problems(self.crowd.told, at_rest=True, seen=self.seen)
+        assert not found, "\n".join(found)
         assert "Traceback" not in self.victim.log()
+
+    @staticmethod
+    def _marked(client: Client) -> list[str]:
+        return [run["id"] for run in client.pages("runs") if run["deleting"]]
 
     def _left(self, client: Client) -> list[str]:
         left = open_runs(client)
@@ -166,12 +234,12 @@ class Game:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("number", range(-(-ROUNDS // GAME)))
 def test_f03_owners_that_die_at_any_moment_lose_and_double_nothing(
-    victim: Victim, number: int, request: pytest.FixtureRequest
+    victim: Victim, tmp_path: Path, number: int, request: pytest.FixtureRequest
 ) -> None:
     request.node.user_properties.append(("store", "sqlite"))
     rounds = min(GAME, ROUNDS - number * GAME)
     print(f"to play it again: make faults ROUNDS={rounds} SEED={SEED + number}")  # noqa: T201 - shown where it fails
-    game = Game(victim, SEED + number)
+    game = Game(victim, tmp_path, SEED + number, in_database=_archive(number) == "database:")
     for one in range(rounds):
         game.round(one)
     game.end()

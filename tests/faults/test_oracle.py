@@ -45,7 +45,7 @@ async def found(world: World, statement: str = "SELECT 1") -> list[str]:
 
     def unit(tx: Transaction) -> list[str]:
         tx.cursor.execute(statement)
-        return [*torn_logs(tx), *double_keys(tx), *lost_files(tx, world.home), *overspent(tx)]
+        return [*torn_logs(tx), *double_keys(tx), *lost_files(tx, world.home, {}), *overspent(tx)]
 
     return await world.engine.store.run(unit)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -78,12 +78,12 @@ def overspent(tx: Transaction) -> list[str]:
     return found
 
 
-def lost_files(tx: Transaction, home: Path) -> list[str]:
-    """Return which artifacts are not on the disk as their rows say."""
+def lost_files(tx: Transaction, home: Path, away: Mapping[bytes, Path]) -> list[str]:
+    """Return which artifacts are not on the disk as their rows say; those of runs `away` are in their archive."""
     return [
         f"O1 run {run_id.hex()[-8:]}: its artifact {name} is not there whole"
         for run_id, name, digest, path in tx.cursor.execute("SELECT run_id, name, sha256, path FROM artifacts")
-        if _digest(home / "artifacts" / path) != digest
+        if _digest(away[run_id] / digest if run_id in away else home / "artifacts" / path) != digest
     ]
 
 

@@ -16,21 +16,15 @@ from pathlib import Path
 from typing import Final
 
 from tests.fixtures.program import PROGRAM, program_environment
-from tests.oracle.beside import check_folders, double_keys, lost_files, overspent, torn_logs
-from tests.oracle.history import check_history
+from tests.oracle.beside import check_folders
+from tests.oracle.examination import examine
 from tests.oracle.ledger import Ledger
+from tests.oracle.seen import Seen
+from tests.oracle.told import Told
 from windlass.client.client import Client
 from windlass.client.unix import UnixTransport
-from windlass.engine.compiled import JobCache
-from windlass.engine.engine import Engine
-from windlass.ids import Uuid7Source
-from windlass.model.catalog import StepCatalog
-from windlass.model.manifest.canonical import to_job
 from windlass.model.state import RUN_FINAL, RUN_MOVES
-from windlass.settings import Settings
-from windlass.store.check import check_now
 from windlass.store.lockfile import find_owner, steps_lock_path
-from windlass.store.sqlite import SqliteStore
 from windlass.supervisor.holding import is_held
 from windlass.supervisor.procfs import processes
 
@@ -89,9 +83,9 @@ class Victim:
     def run_doomed(self, *arguments: str | Path, **more: str) -> int:
         """Run another command with the variables of `tests.oracle.doomed`; return its exit code."""
         command = [sys.executable, DOOMED, *arguments]
-        env, silent = self._env | more, subprocess.DEVNULL
+        env, said = self._env | more, self._stderr
         done = subprocess.run(
-            command, env=env, cwd=self._folder, stdout=silent, stderr=self._stderr, timeout=PATIENCE, check=False
+            command, env=env, cwd=self._folder, stdout=said, stderr=said, timeout=PATIENCE, check=False
         )
         until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
         return done.returncode
@@ -114,8 +108,29 @@ class Victim:
 
     def apply(self, *manifests: Path) -> None:
         """Store jobs by the command line."""
-        command = [PROGRAM, "job", "apply", *manifests]
-        subprocess.run(command, env=self._env, cwd=self._folder, check=True, timeout=PATIENCE, capture_output=True)
+        self.run("job", "apply", *manifests)
+
+    def run(self, *arguments: str | Path, home: Path | None = None) -> str:
+        """Run a command that has to end well, in another home if one is named; return what it says."""
+        env = self._env if home is None else self._env | {"WINDLASS_HOME": str(home)}
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            env=env,
+            cwd=self._folder,
+            timeout=PATIENCE,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = f"windlass {' '.join(map(str, arguments))} ended with {done.returncode}:"
+        assert done.returncode == 0, f"{told}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def begin(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Begin a command beside the owner; whoever waits for it gets all that it says on its standard output."""
+        out, err = subprocess.PIPE, subprocess.STDOUT
+        env = {name: value for name, value in self._env.items() if name != "LEDGER"}  # it is no step
+        return subprocess.Popen([PROGRAM, *arguments], env=env, cwd=self._folder, stdout=out, stderr=err, text=True)
 
     def pids(self) -> dict[str, int]:
         """Return the pids of the owner, its supervisor and the guard between them, as far as they live."""
@@ -168,18 +183,32 @@ class Victim:
         """Return the end of what all owners wrote to standard error."""
         return (self._folder / "stderr").read_text()[-100_000:]
 
-    def problems(self, accepted: list[bytes], *, at_rest: bool = False) -> list[str]:
-        """Return what the oracle finds in a copy of the store; nobody may own the store meanwhile."""
-        with self._copy() as path:
-            found = asyncio.run(_examine(path, self.home, accepted, self.ledger, at_rest=at_rest))
-        return [*found, *self.ledger.problems(), *check_folders(self.home, at_rest=at_rest)]
+    def problems(
+        self,
+        accepted: list[bytes] | Told,
+        *,
+        at_rest: bool = False,
+        seen: Seen | None = None,
+        home: Path | None = None,
+        until: int | None = None,
+    ) -> list[str]:
+        """Return what the oracle finds in a copy of the store; nobody may own the store meanwhile.
+
+        `seen` is what was found earlier; `home` is where another store is that is looked at instead, and `until` how
+        many lines of the ledger that one can know of.
+        """
+        home, told = home or self.home, accepted if isinstance(accepted, Told) else Told(accepted)
+        with self._copy(home) as path:
+            examined = examine(path, home, told, self.ledger, seen=seen or Seen(), at_rest=at_rest, until=until)
+            found = asyncio.run(examined)
+        return [*found, *self.ledger.problems(), *check_folders(home, at_rest=at_rest)]
 
     @contextmanager
-    def _copy(self) -> Iterator[Path]:
-        """Give a copy of the database as it lies there: looking at it must not mend it."""
+    def _copy(self, home: Path) -> Iterator[Path]:
+        """Give a copy of a database as it lies there: looking at it must not mend it."""
         copy = self._folder / "copy"
         copy.mkdir()
-        for file in self.home.glob("windlass.db*"):
+        for file in home.glob("windlass.db*"):
             if file.suffix in {".db", ".db-wal"}:
                 shutil.copy(file, copy)
         yield copy / "windlass.db"
@@ -197,22 +226,6 @@ def _runs_supervisor(pid: int) -> bool:
         return b"supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-
-
-async def _examine(path: Path, home: Path, accepted: list[bytes], ledger: Ledger, *, at_rest: bool) -> list[str]:
-    store = SqliteStore(str(path))
-    settings = Settings(home=path.parent)
-    engine = Engine(store=store, ids=Uuid7Source(), settings=settings, jobs=JobCache(to_job), catalog=StepCatalog())
-    effects = {(one.run_id, one.task, one.attempt) for one in ledger.read()}
-    try:
-        found = list((await store.read(check_now)).problems)
-        found += await store.read(torn_logs)
-        found += await store.read(double_keys)
-        found += await store.read(overspent)
-        found += await store.read(lost_files, home)
-        return found + await check_history(engine, accepted=accepted, effects=effects, at_rest=at_rest)
-    finally:
-        await store.close()
 
 
 def open_runs(client: Client) -> list[str]:

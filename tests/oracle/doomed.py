@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from windlass.api import asgi
 from windlass.clock import SystemClock, micros
-from windlass.engine import attempt
+from windlass.engine import archiving, attempt, restoring
 from windlass.engine.claim import Exchange
 from windlass.main import main
 from windlass.store.sqlite import SqliteStore
@@ -100,6 +100,15 @@ def watch_attempts(moments: Moments) -> None:
     _around(attempt.Attempt, "remove", moments, "folder removal")
 
 
+def watch_upkeep(moments: Moments) -> None:
+    """Let what leaves and comes back give its moments: around the copies of files, their removal and their return."""
+    _around(archiving, "_copied", moments, "copy of runs")
+    _around(archiving, "copy_files", moments, "copy of files")
+    _around(archiving, "drop_moved", moments, "removal of files")
+    _around(archiving, "tidy_files", moments, "tidying of files")
+    _around(restoring, "bring_files_back", moments, "return of files")
+
+
 def watch_requests(moments: Moments) -> None:
     """Let requests that change something give their moments: read, and answered but for the sending."""
     respond = asgi.respond
@@ -159,6 +168,7 @@ if __name__ == "__main__":
     found = Moments(os.environ.pop("DOOM", ""), os.environ.pop("BOOK", ""))
     watch_commits(found)
     watch_attempts(found)
+    watch_upkeep(found)
     watch_requests(found)
     if ahead := os.environ.pop("AHEAD", ""):
         shift_clock(Path(ahead))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from tests.oracle.conservation import crowded, forgotten, losses, overfull
 from tests.oracle.moves import illegal_moves
+from tests.oracle.results import wrong_alerts
 from tests.oracle.snapshot import Snapshot, take_snapshot
 from tests.oracle.starts import wrong_starts
 from windlass.engine.engine import Engine
@@ -45,7 +46,7 @@ def problems(
             found += [*forgotten(run, snapshot), *illegal_moves(run), *wrong_starts(run)]
         if at_rest and run.row.state not in RUN_FINAL:
             found.append(f"O1 {run.name} is still {run.row.state}")
-    found += [*crowded(snapshot), *overfull(snapshot)]
+    found += [*crowded(snapshot), *overfull(snapshot), *wrong_alerts(snapshot, at_rest=at_rest)]
     found += _ghosts(snapshot, effects)
     return found
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.oracle.crash import Victim
+from tests.oracle.results import CACHED
+from tests.oracle.told import Told
 from windlass.client.client import Client
 from windlass.errors import Conflict, NotFound, Unavailable, UserError
 from windlass.ids import id_text, parse_id
@@ -87,6 +89,27 @@ JOBS: Final[dict[str, dict[str, Fields]]] = {
         "call": {"type": "python", "config": {"function": "json:loads", "arguments": {"s": "7"}}},
         "then": step(":", triggerRule="all_done"),
     },
+    CACHED: {
+        "make": step(
+            'echo "$WINDLASS_TASK_ID $WINDLASS_ATTEMPT" > made.txt; '
+            'printf \'##windlass::output {"who": "%s", "attempt": %s, "key": "%s"}\\n\' '
+            '"$WINDLASS_TASK_ID" "$WINDLASS_ATTEMPT" "${{ parameters.key }}"',
+            artifacts=["*.txt"],
+            cache={"key": ["${{ parameters.key }}"], "ttl": "5s"},
+            onWorkerLost="retry",
+        ),
+        "use": step(":", env={"WHO": "${{ steps.make.outputs.who }}"}),
+    },
+    "late": {"a": step("sleep 0.2", onWorkerLost="retry"), "b": step("sleep 0.2", onWorkerLost="retry")},
+    "dead": {
+        "a": step("echo kept > a.txt", artifacts=["*.txt"], onWorkerLost="retry"),
+        "b": step('[ "$WINDLASS_KEY" = 1 ] || { say end; exit 3; }', matrix={"n": [1, 2, 3]}),
+        "sweep": step(":", triggerRule="always"),
+    },
+    "passing": {
+        "a": step("echo a > a.txt; echo b > b.txt", artifacts=["*.txt"], onWorkerLost="retry"),
+        "b": step("echo b"),
+    },
 }
 #: What else the manifests of some jobs say.
 _MORE: Final[dict[str, Fields]] = {
@@ -94,6 +117,13 @@ _MORE: Final[dict[str, Fields]] = {
     "newest": {"concurrency": {"limit": 1, "strategy": "replace"}},
     "paired": {"concurrency": {"limit": 2}, "maxParallelTasks": 2},
     "metered": {"rateLimits": [{"resource": "calls", "limit": 3, "window": "1s"}]},
+    CACHED: {"parameters": {"key": {"type": "string", "default": "a"}}},
+    "late": {"sla": {"duration": "600ms"}},
+}
+#: The jobs whose runs do not stay, by what their policy does with them.
+LEAVING: Final[dict[str, tuple[str, ...]]] = {
+    "archive": ("chain", "fan", "files", "family", "talk", "flaky", CACHED, "late", "dead", "alone", "fragile"),
+    "delete": ("passing",),
 }
 
 
@@ -111,6 +141,11 @@ def apply_load(victim: Victim, folder: Path) -> None:
         }
         files.append(folder / f"{alias}.yaml")
         files[-1].write_text(json.dumps(manifest))
+    for to, jobs in LEAVING.items():
+        spec = {"jobs": list(jobs), "minAge": "1s", "to": to}
+        policy = {"apiVersion": "v1", "kind": "RetentionPolicy", "metadata": {"name": to}, "spec": spec}
+        files.append(folder / f"policy-{to}.yaml")
+        files[-1].write_text(json.dumps(policy))
     victim.apply(*files)
 
 
@@ -122,23 +157,26 @@ class Crowd:
         self._dice = dice
         self._unanswered: list[tuple[tuple[str, ...], str, Fields]] = []
         self._keys = 0
-        #: Runs that were answered for.
-        self.accepted: list[bytes] = []
+        self.told = Told(passing=frozenset(LEAVING["delete"]))
 
-    def act(self, client: Client) -> None:
-        """Do one thing; an owner that is gone meanwhile is no surprise."""
+    @property
+    def accepted(self) -> list[bytes]:
+        """Runs that were answered for."""
+        return self.told.accepted
+
+    def act(self, client: Client, tidies: float = 0.3) -> None:
+        """Do one thing, with the chance `tidies` about runs that end or leave; an owner that is gone is no surprise."""
         try:
             if self._unanswered:
                 self._ask(client)
+            elif self.accepted and self._dice.random() < tidies:
+                self._tidy(client)
             elif self.accepted and self._dice.random() < 0.25:
                 self._meddle(client)
             else:
                 self.start(client, self._dice.choice(sorted(JOBS)), **self._when())
-        except (Unavailable, OSError):
+        except (Unavailable, OSError, UserError):
             return
-        except UserError as error:
-            if isinstance(error, NotFound):  # whatever it acts on was answered for
-                raise
 
     def look(self, client: Client) -> None:
         """Ask for something, as often as not in vain."""
@@ -146,25 +184,48 @@ class Crowd:
             client.get("runs", limit=1)
 
     def start(self, client: Client, job: str, **body: Any) -> None:
-        """Start a run of a job."""
-        self._wish(client, ("jobs", job, "run"), body)
+        """Start a run of a job; those of jobs whose runs leave are as often as not without a key, which holds them."""
+        if job == CACHED:
+            body["parameters"] = {"key": self._dice.choice("aab")}
+        free = job in LEAVING["delete"] or (job in LEAVING["archive"] and self._dice.random() < 0.6)
+        if free:
+            self._accept(client.post("jobs", job, "run", body=body))
+        else:
+            self._wish(client, ("jobs", job, "run"), body)
 
     def _when(self) -> Fields:
         """Return when a run is to begin: mostly at once."""
         chance = self._dice.random()
         if chance < 0.2:
             return {"delay": self._dice.choice([0.2, 0.7])}
-        if chance < 0.4 and self.accepted:
-            others = self._dice.sample(self.accepted, min(2, len(self.accepted)))
+        there = self._there()
+        if chance < 0.4 and there:
+            others = self._dice.sample(there, min(2, len(there)))
             return {"dependsOn": [f"{id_text(other)}:{self._dice.choice(_CONDITIONS)}" for other in others]}
         return {}
 
+    def _there(self) -> list[bytes]:
+        """Return the runs that nobody was told to be deleted."""
+        return [run_id for run_id in self.accepted if run_id not in self.told.gone]
+
     def _meddle(self, client: Client) -> None:
         """Do something to a run that is there."""
-        run = id_text(self._dice.choice(self.accepted))
-        what = self._dice.choice(["cancel", "cancel", "cancel", "retry", "resume", "note", "pause", "event"])
+        run_id = self._dice.choice(self._there() or self.accepted)
+        what = self._dice.choice(["cancel", "cancel", "cancel", "retry", "resume", "from", "note", "pause", "event"])
+        try:
+            self._do(client, run_id, what)
+        except NotFound:
+            # Whatever it acts on was answered for; where it has left, the oracle asks whether it is in the archive.
+            if not self.told.may_be_gone(run_id) and self.told.jobs[run_id] not in LEAVING["archive"]:
+                raise AssertionError(f"{what}: run {id_text(run_id)} was accepted and is gone") from None
+
+    def _do(self, client: Client, run_id: bytes, what: str) -> None:
+        run = id_text(run_id)
         if what in {"retry", "resume"}:
             self._wish(client, ("runs", run, what), {})
+        elif what == "from":
+            steps = sorted(JOBS[self.told.jobs[run_id]])
+            self._wish(client, ("runs", run, "retry"), {"from": self._dice.choice(steps)})
         elif what == "pause":
             client.post("queues", "default", "pause", body={"why": "a pause"})
             client.post("queues", "default", "resume")
@@ -174,6 +235,59 @@ class Crowd:
             client.call("PUT", ("runs", run, "note"), body={"note": "seen"})
         else:
             client.post("runs", run, what)
+
+    def _tidy(self, client: Client) -> None:
+        """Delete a run, let runs leave, bring one back, or queue again what failed for good."""
+        run_id = self._dice.choice(self._there() or self.accepted)
+        what = self._dice.choice(["delete", "delete", "sweep", "restore", "restore", "requeue", "requeue"])
+        if what == "sweep":
+            client.post("archive", "run", body={})
+        elif what == "restore":
+            away = client.get("archive", limit=20)["items"]
+            if away:
+                client.post("archive", self._dice.choice(away)["id"], "restore")
+        elif what == "delete":
+            self.delete(client, run_id)
+        else:
+            self._requeue(client, run_id)
+
+    def delete(self, client: Client, run_id: bytes) -> None:
+        """Ask for a run to be deleted, and keep in mind what was answered."""
+        self.told.wished.add(run_id)
+        try:
+            answer = client.delete("runs", id_text(run_id))
+        except UserError:  # another run needs it, or it is in the archive
+            self.told.wished -= {run_id} - self.told.promised
+            raise
+        self.told.promised.add(run_id)
+        if answer is None:
+            self.told.gone.add(run_id)
+
+    def _requeue(self, client: Client, run_id: bytes) -> None:
+        """Queue again what is dead of a run: an old one that was queued again before gives the same answer."""
+        before = sorted(self.told.requeued.keys() - self.told.wished)
+        dead = client.get("dead-letters", limit=20)["items"]
+        letter = self._dice.choice(dead) if dead else {"runId": id_text(run_id), "job": self.told.jobs[run_id]}
+        run, job = letter["runId"], letter["job"]
+        if before and self._dice.random() < 0.3:
+            old = self._dice.choice(before)
+            run, job = id_text(old), self.told.jobs.get(old, job)
+        (one,) = client.post("dead-letters", "requeue", body={"items": [run]})["items"]
+        old, new = parse_id(one["runId"]), parse_id(one["newRunId"])
+        assert old is not None
+        assert new is not None
+        earlier = self.told.requeued.setdefault(old, new)
+        assert earlier == new, f"{run} was queued again as {id_text(earlier)}, and as {one}"
+        if new not in self.accepted:
+            self.told.accepted.append(new)
+            self.told.jobs[new] = job
+
+    def _accept(self, run: Fields) -> None:
+        run_id = parse_id(run["id"])
+        assert run_id is not None
+        if run_id not in self.told.jobs:
+            self.told.accepted.append(run_id)
+            self.told.jobs[run_id] = run["job"]
 
     def _wish(self, client: Client, path: tuple[str, ...], body: Fields) -> None:
         self._keys += 1
@@ -187,10 +301,7 @@ class Crowd:
         except UserError:  # such as to resume what is not final
             self._unanswered.pop()
             raise
-        run_id = parse_id(run["id"])
-        assert run_id is not None
-        if run_id not in self.accepted:
-            self.accepted.append(run_id)
+        self._accept(run)
         self._unanswered.pop()
 
     def again(self, client: Client) -> None:
@@ -204,7 +315,7 @@ class Crowd:
         states = sorted(set(RUN_MOVES) - RUN_FINAL)
         for run in list(client.pages("runs", state=states)):
             if run["job"] in jobs:
-                with suppress(Conflict):  # it has ended meanwhile
+                with suppress(Conflict, NotFound):  # it has ended meanwhile, and was to be deleted then
                     client.post("runs", run["id"], "cancel")
 
     def finish(self, client: Client) -> None:
