@@ -73,7 +73,7 @@ def victim(tmp_path: Path, number: int) -> Iterator[Victim]:
         cleanup_interval="1s",
         archive_url=_archive(number).format(tmp_path),
     )
-    apply_load(found, tmp_path)
+    apply_load(found, tmp_path, leave=True)
     yield found
     found.close()
     print(found.log())  # noqa: T201 - shown where the test fails

@@ -127,8 +127,8 @@ LEAVING: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def apply_load(victim: Victim, folder: Path) -> None:
-    """Store all jobs of the load, by the command line."""
+def apply_load(victim: Victim, folder: Path, *, leave: bool = False) -> None:
+    """Store all jobs of the load by the command line, and where runs are to `leave` the policies that say so."""
     files = []
     for alias, steps in JOBS.items():
         manifest = {
@@ -141,7 +141,7 @@ def apply_load(victim: Victim, folder: Path) -> None:
         }
         files.append(folder / f"{alias}.yaml")
         files[-1].write_text(json.dumps(manifest))
-    for to, jobs in LEAVING.items():
+    for to, jobs in LEAVING.items() if leave else ():
         spec = {"jobs": list(jobs), "minAge": "1s", "to": to}
         policy = {"apiVersion": "v1", "kind": "RetentionPolicy", "metadata": {"name": to}, "spec": spec}
         files.append(folder / f"policy-{to}.yaml")
