@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 
 from tests.oracle.world import World
+from windlass.engine.applying import ApplyOptions, apply
 from windlass.engine.archiving import sweep
+from windlass.engine.deleting import delete_run
+from windlass.engine.manifests import ManifestText
 from windlass.engine.moving_files import artifact_folder, depot_of
-from windlass.engine.reading import list_artifacts
-from windlass.engine.restoring import archive_figures, restore
-from windlass.errors import CorruptStore, Unavailable
+from windlass.engine.reading import find_run, list_artifacts
+from windlass.engine.restoring import archive_figures, list_archive, restore
+from windlass.errors import CorruptStore, NotFound, Unavailable
 from windlass.ids import id_text
+from windlass.store.archive.catalogue import ArchiveFilter
 from windlass.store.archive.depot import Depot
 from windlass.store.transaction import Transaction
 
@@ -99,6 +103,47 @@ async def test_files_leave_the_archive_with_the_last_run_that_has_them(kept: Wor
     kept.clock.advance(10 * DAY)
     assert (await sweep(kept.engine)).ended == 1
     assert not held.folder.exists()
+
+
+@pytest.mark.parametrize("by_policy", [False, True])
+async def test_a_run_that_came_back_and_is_deleted_leaves_the_archive_too(kept: World, *, by_policy: bool) -> None:
+    job = await kept.define(steps={"a": {}})
+    first = await with_files(kept, job, report=REPORT)
+    second = await with_files(kept, job, plot=PLOT)
+    kept.clock.advance(31 * DAY)
+    assert (await sweep(kept.engine)).archived == 2
+    await restore(kept.engine, id_text(first))
+    if by_policy:
+        text = '{"apiVersion": "v1", "kind": "RetentionPolicy", "metadata": {"name": "p"}, "spec": %s}'
+        spec = text % '{"minAge": "1h", "to": "delete"}'
+        await apply(kept.engine, [ManifestText("p.yaml", spec.encode())], ApplyOptions())
+        kept.clock.advance(DAY)
+        assert (await sweep(kept.engine)).deleted == 1
+    else:
+        assert await delete_run(kept.engine, first)
+    kept.accepted.clear()
+    assert [one["id"] for one in (await list_archive(kept.engine, ArchiveFilter()))[0]] == [id_text(second)]
+    with pytest.raises(NotFound, match="There is no run"):
+        await find_run(kept.engine, id_text(first))
+    assert (await depot(kept)).names() == [digest(PLOT)]
+    await restore(kept.engine, id_text(second))
+    kept.accepted.append(second)
+
+
+async def test_files_of_a_lost_attempt_go_with_their_run(kept: World) -> None:
+    job = await kept.define(steps={"a": {}})
+    for _ in range(2):
+        await kept.submit(job)
+    await (await kept.worker()).work()
+    folders = [artifact_folder(kept.engine, run_id) for run_id in kept.accepted]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / digest(REPORT)).write_bytes(REPORT)  # kept, and its owner died before the end was told
+    assert await delete_run(kept.engine, kept.accepted.pop(0))
+    kept.clock.advance(31 * DAY)
+    assert (await sweep(kept.engine)).archived == 1
+    kept.accepted.clear()
+    assert [folder for folder in folders if folder.exists()] == []
 
 
 async def test_a_damaged_file_keeps_its_run_here_and_one_that_is_gone_does_not(kept: World) -> None:

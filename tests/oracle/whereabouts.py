@@ -27,8 +27,8 @@ async def bring_together(store: SqliteStore, home: Path) -> tuple[list[str], dic
     """
     found = await store.read(torn_apart)
     away: dict[bytes, Path] = {}
-    for run_id, url, place, digest, hot in await store.read(_entries):
-        if url:
+    for run_id, url, place, digest, hot, doomed in await store.read(_entries):
+        if url and not doomed:
             archive = await open_archive(url, store)
             try:
                 document = b"".join([data async for data in archive.read(run_id, place)])
@@ -47,10 +47,11 @@ async def bring_together(store: SqliteStore, home: Path) -> tuple[list[str], dic
     return found, away
 
 
-def _entries(tx: Transaction) -> list[tuple[bytes, str, str, str, int]]:
+def _entries(tx: Transaction) -> list[tuple[bytes, str, str, str, int, int]]:
+    """Return what the archive has; of runs that are there too and about to be deleted it may have lost its copy."""
     return tx.cursor.execute(
-        "SELECT a.run_id, a.archive, a.place, a.digest, EXISTS (SELECT 1 FROM runs r WHERE r.id = a.run_id) "
-        "FROM archived_runs a"
+        "SELECT a.run_id, a.archive, a.place, a.digest, r.id IS NOT NULL, coalesce(r.deleting, 0) "
+        "FROM archived_runs a LEFT JOIN runs r ON r.id = a.run_id"
     ).fetchall()
 
 

@@ -14,7 +14,7 @@ from windlass.clock import micros
 from windlass.engine.cache_upkeep import tidy_cache
 from windlass.engine.engine import Engine
 from windlass.engine.listening import settle_all
-from windlass.engine.moving_files import copy_files, drop_moved, remove_files, tidy_files
+from windlass.engine.moving_files import copy_files, drop_moved, remove_files, remove_strays, tidy_files
 from windlass.engine.retaining import DAY, leaving_runs, rules_of
 from windlass.engine.swept import Swept
 from windlass.errors import CorruptStore
@@ -216,6 +216,7 @@ async def _digest_of(archive: Archive, run_id: bytes, place: str) -> str | None:
 
 
 async def _delete(engine: Engine, rule: RetentionRule, runs: Sequence[FinalRun], swept: Swept) -> None:
+    await _drop_copies(engine, [run.id for run in runs])
     marks = await engine.store.read(_marks, runs)
     ready = [Leaving(NewEntry(run.id, rule.name, "", "", 0, ""), mark) for run, mark in zip(runs, marks, strict=True)]
     swept.deleted += await _leave(engine, ready, swept)
@@ -223,9 +224,34 @@ async def _delete(engine: Engine, rule: RetentionRule, runs: Sequence[FinalRun],
 
 async def remove_runs(engine: Engine, run_ids: Sequence[bytes]) -> int:
     """Delete final runs for good, without a copy, with logs and files; return how many nothing held back."""
+    if await engine.store.read(_copies, run_ids):
+        async with engine.archiving:
+            await _drop_copies(engine, run_ids)
     marks = await engine.store.read(_marks_of, run_ids)
     ready = [Leaving(NewEntry(run_id, leaving.DELETE, "", "", 0, ""), mark) for run_id, mark in marks]
     return await _leave(engine, ready, Swept())
+
+
+async def _drop_copies(engine: Engine, run_ids: Sequence[bytes]) -> None:
+    """Remove what the archive keeps of runs that came back from it and are to be deleted: the store has all of them.
+
+    Where this is cut off, the catalogue still names what was removed, and the next one to delete the run goes on here.
+    """
+    copies = await engine.store.read(_copies, run_ids)
+    for url, runs in copies.items():
+        await (await open_archive(url, engine.store)).remove(runs)
+        await engine.store.run(catalogue.drop, [run_id for run_id, _ in runs])
+        await tidy_files(engine, url)
+
+
+def _copies(tx: Transaction, run_ids: Sequence[bytes]) -> dict[str, list[tuple[bytes, str]]]:
+    """Return `(id, place)` of runs that are here and in an archive too, by its address."""
+    found: dict[str, list[tuple[bytes, str]]] = {}
+    for run_id in run_ids:
+        entry = catalogue.entry(tx, run_id)
+        if entry is not None and mark_of(tx, run_id) is not None:
+            found.setdefault(entry.archive, []).append((run_id, entry.place))
+    return found
 
 
 def _marks_of(tx: Transaction, run_ids: Sequence[bytes]) -> list[tuple[bytes, Mark]]:
@@ -241,6 +267,7 @@ async def _leave(engine: Engine, ready: Sequence[Leaving], swept: Swept) -> int:
     gone = 0
     for start in range(0, len(ready), _TOGETHER):
         part = ready[start : start + _TOGETHER]
+        await remove_strays(engine, [one.entry.run_id for one in part])
         begun = time.monotonic()
         left = await engine.store.run(_left, engine, part)
         gone += len(left)

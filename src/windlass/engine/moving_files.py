@@ -46,6 +46,18 @@ async def remove_files(engine: Engine, run_id: bytes) -> bool:
     return gone
 
 
+async def remove_strays(engine: Engine, run_ids: Sequence[bytes]) -> None:
+    """Remove the files of final runs that have none by their rows: left by attempts that were lost before their end."""
+    kept = await engine.store.read(files_to_move, run_ids)
+    folders = [artifact_folder(engine, run_id) for run_id in run_ids if run_id not in kept]
+
+    def remove() -> None:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    await asyncio.to_thread(remove)
+
+
 async def depot_of(engine: Engine, url: str) -> Depot:
     """Return where the archive with this address keeps files."""
     return await open_depot(url, engine.store, artifacts_folder(engine))
