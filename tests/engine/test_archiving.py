@@ -341,6 +341,20 @@ async def test_a_run_with_a_dead_letter_stays_until_somebody_decides(plain: Worl
 
 
 @pytest.mark.promise("H05", part="dead letters")
+async def test_what_failed_below_a_dead_letter_stays_with_it(plain: World) -> None:
+    await plain.define("leaf", steps={"x": {}})
+    top = await plain.submit(await plain.define("top", steps={"c": {}}))
+    worker = await plain.worker()
+    await worker.work(by_step(c=Waiting(0, "", child=ChildRun("leaf")), x=EXIT))
+    await plain.tick()
+    plain.accepted.remove(top)
+    plain.clock.advance(31 * DAY)
+    assert (await sweep(plain.engine)).archived == 0
+    await requeue(plain.engine, [id_text(top)], by=None)
+    assert (await sweep(plain.engine)).archived == 2
+
+
+@pytest.mark.promise("H05", part="dead letters")
 async def test_what_failed_below_a_step_that_waited_for_it_leaves_as_ever(plain: World) -> None:
     await plain.define("leaf", steps={"x": {}})
     top = await plain.submit(await plain.define("top", steps={"c": {"allowFailure": True}}))

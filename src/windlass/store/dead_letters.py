@@ -28,11 +28,11 @@ _ON_ITS_OWN: Final[ColumnElement[bool]] = or_(
         _waiting.c.ended_at < runs.c.finished_at,
     ),
 )
-#: The same of a run `r` with dead letters, for statements by hand.
+#: Whether a run `r` must stay for whoever decides about dead letters: it has one, or what failed in it made one.
 UNDECIDED_RUN: Final = (
     f"EXISTS (SELECT 1 FROM tasks WHERE run_id = r.id AND {DEAD}) "  # noqa: S608 - a constant of the schema
     "AND (r.parent_task IS NULL OR EXISTS (SELECT 1 FROM tasks w WHERE w.run_id = r.parent_id "
-    "AND w.task = r.parent_task AND w.ended_at < r.finished_at))"
+    f"AND w.task = r.parent_task AND (w.ended_at < r.finished_at OR {DEAD})))"
 )
 
 

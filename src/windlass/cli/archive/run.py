@@ -30,6 +30,8 @@ windlass archive run
 def command(session: Session, *, dry_run: bool) -> int:
     """Let every run leave now whose retention is over; a server does so every WINDLASS_CLEANUP_INTERVAL.
 
+    Runs with dead letters stay until somebody has decided about those: `windlass queue dead` lists them.
+
     Exit status 1: the archive did not give back what it was given of some runs; they stay where they are.
     """
     with session.connect() as client:
