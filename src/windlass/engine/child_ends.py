@@ -13,6 +13,7 @@ from windlass.engine.completion import end_attempt
 from windlass.engine.engine import Engine
 from windlass.engine.report import report_of
 from windlass.ids import id_text, parse_id
+from windlass.model.child_failure import child_failure
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, TimedOut
 from windlass.model.state import RUN_FINAL
 from windlass.store import hot_sqlite as hot
@@ -24,7 +25,6 @@ from windlass.store.transaction import Transaction
 #: What a task says whose child is being stopped, and where the row says for how long it had run then.
 _STOPPING: Final = "its run is past the timeout of the step and is being stopped"
 _TIMED_OUT: Final = "timedOut"
-_WORDS: Final = {"failed": "failed", "cancelled": "was cancelled", "timeout": "ran out of time"}
 
 
 def settle_parent(tx: Transaction, engine: Engine, child: relations.Awaited) -> None:
@@ -75,10 +75,9 @@ def _outcome(child: relations.Awaited, end: RunEnd, *, stop: str | None) -> Outc
         return Cancelled()
     error = orjson.loads(end.error) if end.error else {}
     why = error.get("message") or error.get("reason")
-    sentence = f'Run {id_text(child.id)} of job "{child.job}" {_WORDS[end.state]}'
     return Failed(
         "error",
-        f"{sentence}: {why}" if why else f"{sentence}.",
+        child_failure(id_text(child.id), child.job, end.state, why),
         reason=f"child_{end.state}",
         may_retry=end.state != "cancelled",
     )
