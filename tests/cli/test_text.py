@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from datetime import UTC, datetime
 
@@ -9,7 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.cli.text import ago, between, clean, duration, fitted, one_line, plain, size, width_of
+from windlass.cli.text import (
+    ago,
+    between,
+    clean,
+    counted,
+    duration,
+    fitted,
+    local_times,
+    one_line,
+    plain,
+    size,
+    width_of,
+)
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -96,3 +109,18 @@ def test_sizes_and_values() -> None:
     ]
     assert plain({"a": 1, "b": [True, None, "x\ny"]}) == "a=1 b=true, , x y"
     assert one_line(" a\n\x1b[1mb\t c ") == "a b c"
+
+
+def test_times_within_a_sentence_are_shown_as_all_others_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert local_times("It is due at 2026-01-31T12:00:00.123456Z.") == "It is due at 2026-01-31 21:00:00+09:00."
+        assert local_times("since 2026-01-31T23:30:00Z, v2026") == "since 2026-02-01 08:30:00+09:00, v2026"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_what_is_counted_is_one_or_many() -> None:
+    assert [counted(count, "run") for count in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]

@@ -25,7 +25,7 @@ def test_a_run_is_archived_listed_and_restored(windlass: Windlass) -> None:
     assert planned == [{"rule": "WINDLASS_RETENTION", "to": "archive", "runs": 1}]
     done = windlass("archive", "run", env=now)
     assert done.code == 0, done.stderr
-    assert done.stdout.startswith("1 runs went to the archive (")
+    assert done.stdout.startswith("1 run went to the archive (")
     gone = windlass("run", "get", run)
     assert (gone.code, gone.stdout) == (2, "")
     assert f"Run {run} is in the archive; `windlass archive restore {run}` brings it back." in gone.stderr

@@ -13,7 +13,7 @@ from windlass.cli.command import make
 from windlass.cli.session import Session
 from windlass.cli.states import paint
 from windlass.cli.table import Column, table_lines
-from windlass.cli.text import size
+from windlass.cli.text import local_times, size
 from windlass.errors import WindlassError
 
 #: Free bytes below which a disk is nearly full.
@@ -27,7 +27,7 @@ _COLOURS: Final = {"✓": "green", "!": "yellow", "✗": "red"}
 _COLUMNS: Final = (
     Column("", lambda row: _SIGNS[row["level"]], paint=lambda text, cell: paint(text, _COLOURS[cell])),
     Column("CHECK", lambda row: row["check"]),
-    Column("FINDING", lambda row: row["message"]),
+    Column("FINDING", lambda row: local_times(row["message"])),
 )
 
 
@@ -53,7 +53,7 @@ def command(session: Session, *, repair: bool) -> int:
 
 
 def _lines(done: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], *, colours: bool) -> list[str]:
-    told = [f"repaired  {one['check']}: {one['message']}" for one in done]
+    told = [f"repaired  {one['check']}: {local_times(one['message'])}" for one in done]
     return told + table_lines(_COLUMNS, found, width=None, colours=colours)[1:]
 
 

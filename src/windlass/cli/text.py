@@ -20,6 +20,7 @@ _HOUR: Final = 3600
 _DAY: Final = 86400
 _FEW_SECONDS: Final = 10
 _KIB: Final = 1024
+_UTC_TIME: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z")
 _SHORT: Final = len("01a20241-74c1-70fd")
 
 
@@ -128,6 +129,16 @@ def size(count: float | None) -> str:
     units = ("KiB", "MiB", "GiB", "TiB")
     power = next((power for power in range(1, len(units)) if count < _KIB ** (power + 1)), len(units))
     return f"{count / _KIB**power:.1f} {units[power - 1]}"
+
+
+def counted(count: int, what: str) -> str:
+    """Return how many there are of something that `what` names in the singular: `1 run`, `1,200 runs`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def local_times(text: str) -> str:
+    """Return a sentence with the times in it, of RFC 3339 in UTC, as `local_time` writes them."""
+    return _UTC_TIME.sub(lambda found: local_time(found[0]), text)
 
 
 def percent(share: float | None) -> str:

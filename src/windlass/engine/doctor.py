@@ -143,6 +143,7 @@ def _routes(tx: Transaction, there: Sequence[Any]) -> list[Diagnosis]:
             continue
         need = Need(queue, pool, orjson.loads(labels))
         hint = f"start {'it again as ' if there else ''}`{need.command}`"
-        message = f"{count} tasks wait since {to_text(oldest)} and nobody takes them ({need}); {hint}"
+        tasks = "1 task waits" if count == 1 else f"{count} tasks wait"
+        message = f"{tasks} since {to_text(oldest)} and nobody takes {'it' if count == 1 else 'them'} ({need}); {hint}"
         found.append(Diagnosis("warning", "queue", message))
     return found

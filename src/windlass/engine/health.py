@@ -82,7 +82,7 @@ def _in_store(tx: Transaction, engine: Engine) -> list[Part]:
     alive = working(tx, engine)
     slots, busy = sum(row.slots for row in alive), sum(row.busy for row in alive)
     if alive:
-        at_work = Part("workers", "ok", f"{len(alive)} with {busy} of {slots} slots busy")
+        at_work = Part("workers", "ok", f"{len(alive)} with {busy} of {slots} {'slot' if slots == 1 else 'slots'} busy")
     else:
         at_work = Part("workers", "down", "nobody works on runs: `windlass up` does")
     late = stuck.overdue_tasks(tx, tx.now - LATE * SECOND, 1)

@@ -68,7 +68,13 @@ async def repair(engine: Engine) -> list[tuple[str, str]]:
         done.append(("indexes", f"made {', '.join(made)}"))
     mended = await Reconciler(engine).whole()
     if mended:
-        done.append(("runs", f"{mended} runs were put right; `windlass event list --type run.repaired` tells how"))
+        runs = "1 run was" if mended == 1 else f"{mended} runs were"
+        done.append(
+            (
+                "runs",
+                f"{runs} put right; `windlass event list --type run.repaired` tells how",
+            )
+        )
     done += await _remove_folders(engine)
     done += await _shrink(engine)
     removed = await asyncio.to_thread(_remove_groups, await engine.store.read(upkeep.store_identity))

@@ -37,11 +37,12 @@ def waits_for(
         facts = {"run": run["id"], "job": run["job"], "state": run["state"], "condition": run["condition"]}
         found.append(cause("dependency", message, (behind or {}).get(run["id"], ()), **facts))
     if told.get("limit") is not None:
-        key = f" for {told['key']!r}" if told.get("key") is not None else ""
+        key = f' for "{told["key"]}"' if told.get("key") is not None else ""
         holders = ", ".join(told.get("holders", ()))
         held = f", held by {holders}" if holders else ""
-        ahead = f"; {told['ahead']} wait before it" if told.get("ahead") else ""
-        message = f"It waits for one of {told.get('allowed')} places ({told['limit']}{key}){held}{ahead}."
+        ahead = f"; {told['ahead']} {'waits' if told['ahead'] == 1 else 'wait'} before it" if told.get("ahead") else ""
+        places = "the only place" if told.get("allowed") == 1 else f"one of {told.get('allowed')} places"
+        message = f"It waits for {places} ({told['limit']}{key}){held}{ahead}."
         if told["limit"] == ONE_TOO_MANY:
             runs = "1 run goes" if told.get("allowed") == 1 else f"{told.get('allowed')} runs go"
             message = f"No more than {runs} on in its project at one time (WINDLASS_MAX_RUNS){held}{ahead}."

@@ -200,7 +200,7 @@ def outside_type(name: str) -> str | None:
         allowed = f"1 to {LONGEST_NAME} letters, digits and _ . / : -, with a letter or digit first"
         return f'"{name[:80]}" is no type of an event: it has {allowed}'
     if name.startswith(_OWN_BEGINNINGS):
-        return f'"{name[:80]}" is a type of Windlass\'s own: events from outside do not begin with run. or task.'
+        return f'"{name[:80]}" is a type of Windlass\'s own: events from outside do not begin with "run." or "task."'
     return None
 
 

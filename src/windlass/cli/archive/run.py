@@ -10,7 +10,7 @@ import click
 from windlass.cli.command import make
 from windlass.cli.session import Session
 from windlass.cli.table import Column
-from windlass.cli.text import plain, size
+from windlass.cli.text import counted, plain, size
 
 _COLUMNS = (
     Column("RULE", lambda row: row["rule"]),
@@ -47,16 +47,17 @@ def command(session: Session, *, dry_run: bool) -> int:
             total = {name: swept[name] + (0 if name in _STAY else total[name]) for name in _COUNTS}
             more = swept["more"]
             if more:
-                session.out.note(f"{total['archived'] + total['deleted']:,} runs have left so far")
+                session.out.note(f"{counted(total['archived'] + total['deleted'], 'run')} left so far")
     session.out.value(total, lambda: _told(total))
     return 1 if total["failed"] else 0
 
 
 def _told(total: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{total['archived']:,} runs went to the archive ({size(total['size'])}), {total['deleted']:,} were deleted."
+    went, gone = counted(total["archived"], "run"), total["deleted"]
+    yield f"{went} went to the archive ({size(total['size'])}), {gone:,} {'was' if gone == 1 else 'were'} deleted."
     if total["ended"]:
-        yield f"{total['ended']:,} runs left the archive for good."
+        yield f"{counted(total['ended'], 'run')} left the archive for good."
     if total["held"]:
-        yield f"{total['held']:,} runs stay, because something still holds them."
+        yield f"{counted(total['held'], 'run')} cannot leave: something still needs that."
     if total["failed"]:
-        yield f"{total['failed']:,} runs stay, because the archive did not give back what it was given."
+        yield f"{counted(total['failed'], 'run')} cannot leave: the archive did not give back what it was given."

@@ -12,7 +12,7 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import FILE
 from windlass.cli.session import Session
-from windlass.cli.text import duration, size
+from windlass.cli.text import counted, duration, size
 
 _EXAMPLES = """
 windlass db backup /backups/windlass-monday
@@ -38,6 +38,6 @@ def command(session: Session, *, target: str, without_files: bool) -> None:
 
 
 def _told(note: Mapping[str, Any], took: float) -> Iterator[str]:
-    files = "" if note["files"] is None else f", and {note['files']:,} files of {size(note['files_size'])}"
-    yield f"Backed up {note['rows']['runs']:,} runs, {size(note['size'])}{files}, in {duration(took)}."
+    files = "" if note["files"] is None else f", and {counted(note['files'], 'file')} of {size(note['files_size'])}"
+    yield f"Backed up {counted(note['rows']['runs'], 'run')}, {size(note['size'])}{files}, in {duration(took)}."
     yield f"`windlass db restore {note['path']}` brings it back."

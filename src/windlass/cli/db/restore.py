@@ -11,6 +11,7 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import FILE
 from windlass.cli.session import Session
+from windlass.cli.text import counted, local_time
 
 _EXAMPLES = """
 windlass db restore /backups/windlass-monday
@@ -30,9 +31,9 @@ def command(session: Session, *, source: str) -> None:
 
 
 def _told(done: Mapping[str, Any]) -> Iterator[str]:
-    of = f" of {done['created']}" if done["created"] else ""
-    yield f"Restored the backup{of}: {done['runs']:,} runs, {done['files']:,} files that were missing."
+    of = f" of {local_time(done['created'])}" if done["created"] else ""
+    yield f"Restored the backup{of}: {counted(done['runs'], 'run')}, {counted(done['files'], 'missing file')}."
     if done["liveRuns"]:
-        yield f"{done['liveRuns']:,} runs had not ended then: the next `windlass up` goes on with them."
+        yield f"{counted(done['liveRuns'], 'run')} had not ended then: the next `windlass up` goes on from there."
     if done["aside"]:
         yield f"The database of before is {done['aside']}; remove it when you do not need it any more."

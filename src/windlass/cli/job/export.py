@@ -11,6 +11,7 @@ from windlass.cli.command import make
 from windlass.cli.options import JOB
 from windlass.cli.output import to_yaml
 from windlass.cli.session import Session
+from windlass.cli.text import counted
 
 _EXAMPLES = """
 windlass job export > jobs.yaml
@@ -40,7 +41,7 @@ def command(
         )
     session.out.value(bundle, lambda: _documents(bundle))
     if session.out.format == "table":
-        session.out.note(f"{len(bundle['jobs'])} jobs")
+        session.out.note(counted(len(bundle["jobs"]), "job"))
 
 
 def _documents(bundle: Mapping[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
 from windlass.cli.states import paint_signed, signed
-from windlass.cli.text import one_line, short_id
+from windlass.cli.text import local_times, one_line, short_id
 
 _EXAMPLES = """
 windlass run why 01a20241-74c1
@@ -42,5 +42,5 @@ def _lines(found: Mapping[str, Any], *, colours: bool) -> Iterator[str]:
 
 def _behind(causes: Sequence[Mapping[str, Any]], indent: str) -> Iterator[str]:
     for cause in causes:
-        yield indent + one_line(cause["message"])
+        yield indent + local_times(one_line(cause["message"]))
         yield from _behind(cause.get("because", ()), f"{indent}  ")

@@ -15,6 +15,6 @@ def command(session: Session, *, worker: str, number: int) -> None:
     """Let a worker run N attempts at one time, until it ends. More than that go on to their end; a drain is over."""
     with session.connect() as client:
         found = client.call("PUT", ("workers", worker, "slots"), body={"slots": number})
-    session.out.done(f"Worker {worker} has {number} slots; it runs {found['busy']}.")
+    session.out.done(f"Worker {worker} has {number} {'slot' if number == 1 else 'slots'}; it runs {found['busy']}.")
     if session.out.format != "table":
         session.out.value(found, tuple)
