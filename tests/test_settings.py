@@ -132,6 +132,7 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path) -> None
         ("database_url", "mysql://h"),
         ("database_url", "sqlite://"),
         ("project", "../x"),
+        ("worker_slots", "1000000"),
         ("debug", "maybe"),
         ("labels", "a"),
         ("step_uids", "5-1"),

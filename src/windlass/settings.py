@@ -26,6 +26,8 @@ _OF_STEPS_PREFIXES: Final = ("PARAM_", "OUTPUT_", "EXPR_")
 _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SIZES: Final = {"": 1, "KiB": 1024, "MiB": MIB, "GiB": 1024 * MIB, "TiB": 1024 * 1024 * MIB}
 _LONGEST_NUMBER: Final = 15
+#: Attempts that one worker may run at one time, however it is said.
+MOST_SLOTS: Final = 10_000
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_UID: Final = 2**32 - 2
 
@@ -161,6 +163,7 @@ _TOKEN = Kind("a token", str, lambda _: "***")
 _DURATION = Kind("a duration such as 30s, 15m or 1h30m", _read_duration, _show_duration)
 _SIZE = Kind("a size such as 1048576 or 64MiB", _read_size, _show_size)
 _COUNT = Kind("a whole number from 1", _read_count)
+_SLOTS = Kind(f"a whole number from 1 to {MOST_SLOTS}", lambda text: _read_count(text, 1, MOST_SLOTS))
 _PORT = Kind("a port from 0 to 65535", lambda text: _read_count(text, 0, _HIGHEST_PORT))
 _FLAG = Kind("true or false", _read_flag, lambda value: "true" if value else "false")
 _NAMES = Kind("names with commas between them", _read_names, ",".join)
@@ -205,7 +208,7 @@ class Settings:
     port: int = _setting(_PORT, "port that the server listens on; 0 takes a free one", "8420")
     tls_cert: Path | None = _setting(_PATH, "certificate chain of the server, PEM")  # noqa: RUF009 - declares a field
     tls_key: Path | None = _setting(_PATH, "private key of that certificate, PEM")  # noqa: RUF009 - declares a field
-    worker_slots: int = _setting(_COUNT, "attempts that a worker runs at one time", len(os.sched_getaffinity(0)) * 4)
+    worker_slots: int = _setting(_SLOTS, "attempts that a worker runs at one time", len(os.sched_getaffinity(0)) * 4)
     queues: tuple[str, ...] | None = _setting(_NAMES, "queues that a worker takes from; all where not set")
     pool: str = _setting(_TEXT, "pool that a worker belongs to", "default")
     labels: Mapping[str, str] = field(

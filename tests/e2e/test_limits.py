@@ -148,6 +148,41 @@ def test_so_many_runs_of_a_project(windlass: Windlass) -> None:
 
 
 @pytest.mark.promise("H12")
+def test_a_pause_of_a_queue_that_nobody_uses_is_done_and_told(windlass: Windlass) -> None:
+    apply(windlass, (HEAD % "side") + 'queue: side\nsteps: [{name: say, run: "true"}]\n')
+    paused = windlass("queue", "pause", "nosuch")
+    assert (paused.code, "No job or task uses a queue nosuch yet." in paused.stderr) == (0, True)
+    assert [queue["name"] for queue in windlass("--json", "queue", "list").json()] == ["nosuch"]
+    assert "uses a queue" not in windlass("queue", "pause", "side").stderr
+    assert "uses a queue" not in windlass("queue", "pause", "default").stderr
+    for queue in ("nosuch", "side", "default"):
+        assert "is not paused" not in windlass("queue", "resume", queue).stderr
+    again = windlass("queue", "resume", "nosuch")
+    assert (again.code, "Queue nosuch is not paused." in again.stderr, "Resumed" in again.stdout) == (0, True, False)
+    assert windlass("--json", "queue", "list").json() == []
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (["queue", "limit", "side", "-1"], "A number below 0 makes no sense here."),
+        (["worker", "slots", "w", "-12"], "A number below 0 makes no sense here."),
+        (["worker", "slots", "w", "1000000"], "1000000 is not in the range 1<=x<=10000."),
+        (["queue", "requeue", "--job", "x"], "--job goes with --all."),
+        (["queue", "requeue", "--queue", "x", "one"], "--queue goes with --all."),
+        (["queue", "requeue"], "Name tasks or runs to queue again, or give --all, and not both."),
+    ],
+)
+def test_what_makes_no_sense_to_an_operator_is_one_sentence(
+    windlass: Windlass, command: list[str], sentence: str
+) -> None:
+    said = windlass(*command)
+    assert (said.code, said.stdout) == (2, "")
+    assert sentence in said.stderr
+    assert len(said.stderr.splitlines()) == 1
+
+
+@pytest.mark.promise("H12")
 @pytest.mark.promise("W03")
 def test_why_names_a_pause_maintenance_and_who_fills_a_queue(windlass: Windlass) -> None:
     apply(windlass, (HEAD % "slow") + "steps: [{name: work, run: exec sleep 1000}]\n")

@@ -97,6 +97,8 @@ def _finding(finding: Finding) -> str:
 
 def _usage(error: click.UsageError) -> str:
     text = error.format_message().rstrip(".").replace("a valid integer range", "a whole number")
+    if isinstance(error, click.NoSuchOption) and error.option_name[1:2].isdecimal():
+        text = "A number below 0 makes no sense here"
     text = _DID_YOU_MEAN.sub(r" Did you mean \1?", text)
     extra = _EXTRA.search(text)
     if extra and "=" in extra[1]:

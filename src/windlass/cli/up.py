@@ -6,6 +6,7 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.session import Session
+from windlass.settings import MOST_SLOTS
 
 _EXAMPLES = """
 windlass up
@@ -16,7 +17,9 @@ WINDLASS_HOME=/srv/windlass windlass up
 
 
 @make(name="up", examples=_EXAMPLES)
-@click.option("--slots", type=click.IntRange(1), help="Attempts that run at one time.  [default: cores x 4]")
+@click.option(
+    "--slots", type=click.IntRange(1, MOST_SLOTS), help="Attempts that run at one time.  [default: cores x 4]"
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="How log records are written.  [default: text]")
 def command(session: Session, *, slots: int | None, log_format: str | None) -> None:
     """Own the store, serve it and run jobs, until stopped.

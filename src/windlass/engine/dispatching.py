@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from windlass.clock import to_text
 from windlass.engine.engine import Engine
@@ -12,16 +12,20 @@ from windlass.model.did_you_mean import suggestion
 from windlass.model.printable import printable
 from windlass.model.queue_name import queue_name
 from windlass.store import dispatch, workers
+from windlass.store.jobs import is_queue_used
 from windlass.store.transaction import Transaction
+
+#: The queue of jobs that name none.
+_USUAL: Final = "default"
 
 
 async def pause_queue(engine: Engine, name: str, *, by: str, why: str | None = None) -> dict[str, Any]:
-    """Hand out nothing of a queue; what runs goes on. Return the queue."""
+    """Hand out nothing of a queue; what runs goes on. Return the queue, with `warnings`."""
     return await engine.store.run(_said, engine, queue_name(name), dispatch.pause_queue, by, why)
 
 
 async def resume_queue(engine: Engine, name: str) -> dict[str, Any]:
-    """Hand out tasks of a queue again. Return the queue."""
+    """Hand out tasks of a queue again. Return the queue, with `warnings`."""
     return await engine.store.run(_said, engine, queue_name(name), dispatch.resume_queue)
 
 
@@ -31,8 +35,27 @@ async def limit_queue(engine: Engine, name: str, slots: int | None) -> dict[str,
 
 
 def _said(tx: Transaction, engine: Engine, name: str, change: Any, *more: Any) -> dict[str, Any]:
+    before = _queue(tx, engine, name)
     change(tx, name, *more)
-    return next(queue for queue in list_queues(tx, engine) if queue["name"] == name)
+    warnings = []
+    if change is dispatch.resume_queue and before["paused"] is None:
+        warnings.append(f"Queue {name} is not paused.")
+    if change is not dispatch.limit_queue and name != _USUAL and not is_queue_used(tx, name):
+        warnings.append(f"No job or task uses a queue {name} yet.")
+    return _queue(tx, engine, name) | {"warnings": warnings}
+
+
+def _queue(tx: Transaction, engine: Engine, name: str) -> dict[str, Any]:
+    """Return a queue, also one of which nobody has said anything."""
+    return next((queue for queue in list_queues(tx, engine) if queue["name"] == name), None) or {
+        **_unused(engine, name),
+        "rateLimits": limits_now(tx, engine).rates_of_queue(name),
+    }
+
+
+def _unused(engine: Engine, name: str) -> dict[str, Any]:
+    limit = engine.settings.queue_limits.get(name)
+    return {"name": name, "counts": {}, "oldestDueAt": None, "limit": limit, "paused": None}
 
 
 def list_queues(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
@@ -40,9 +63,7 @@ def list_queues(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
     queues: dict[str, dict[str, Any]] = {}
 
     def queue(name: str) -> dict[str, Any]:
-        limit = engine.settings.queue_limits.get(name)
-        new: dict[str, Any] = {"name": name, "counts": {}, "oldestDueAt": None, "limit": limit, "paused": None}
-        return queues.setdefault(name, new)
+        return queues.setdefault(name, _unused(engine, name))
 
     for row in workers.queue_depths(tx):
         found = queue(row.queue)

@@ -21,7 +21,7 @@ from windlass.sdk.opening import open_backend, read_settings
 from windlass.sdk.registry import Registry
 from windlass.sdk.run import Family, Run
 from windlass.sdk.subscription import Subscription
-from windlass.settings import PROJECT_NAME, is_project
+from windlass.settings import MOST_SLOTS, PROJECT_NAME, is_project
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,7 +38,6 @@ When = datetime | timedelta | float
 
 #: Runs that `submit_many` accepts in one transaction.
 BATCH: Final = 1000
-_MOST_SLOTS: Final = 1_000_000
 
 
 class Windlass:
@@ -267,8 +266,8 @@ class Windlass:
 
 def _slots(count: Any) -> int:
     """Return how many attempts run at one time. Raises UserError where that is no such number."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MOST_SLOTS:
-        raise UserError(f"workers is how many attempts run at one time, from 0; it is {count!r}.")
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST_SLOTS:
+        raise UserError(f"workers is how many attempts run at one time, from 0 to {MOST_SLOTS}; it is {count!r}.")
     return count
 
 

@@ -71,7 +71,9 @@ def pause_queue(tx: Transaction, name: str, by: str | None, why: str | None) -> 
 
 def resume_queue(tx: Transaction, name: str) -> None:
     """Hand out tasks of a queue again."""
-    _say(tx, name, paused_at=None, paused_by=None, paused_why=None)
+    row = said_of_queues(tx).get(name)
+    if row is not None and row.paused_at is not None:
+        _say(tx, name, paused_at=None, paused_by=None, paused_why=None)
 
 
 def limit_queue(tx: Transaction, name: str, slots: int | None) -> None:
@@ -108,6 +110,8 @@ def held_by_worker(tx: Transaction) -> dict[int, int]:
 def _say(tx: Transaction, name: str, **values: Any) -> None:
     if not tx.connection.execute(update(queues).where(queues.c.name == name).values(values)).rowcount:
         tx.connection.execute(insert(queues).values(name=name, **values))
+    nothing = (queues.c.paused_at.is_(None), queues.c.slots.is_(None))
+    tx.connection.execute(delete(queues).where(queues.c.name == name, *nothing))
     note_change(tx)
 
 

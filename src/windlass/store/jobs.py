@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, tuple_, u
 
 from windlass.store.labels import has_label
 from windlass.store.rates import drop_stated
-from windlass.store.tables import jobs, revisions
+from windlass.store.tables import jobs, revisions, routes
 from windlass.store.transaction import Transaction
 
 Item = TypeVar("Item")
@@ -118,6 +118,14 @@ def unlisted_job(tx: Transaction, project: str, alias: str) -> StoredJob | None:
     )
     row = tx.connection.execute(found).one_or_none()
     return None if row is None else _job(row)
+
+
+def is_queue_used(tx: Transaction, queue: str) -> bool:
+    """Say whether a task waits, or ever waited, in a queue, or tasks of a job would."""
+    route = select(routes.c.id).where(routes.c.queue == queue)
+    named = func.json_extract(revisions.c.content, "$.queue") == queue
+    job = select(jobs.c.id).select_from(_FROM).where(_LIVE, named)
+    return any(tx.connection.execute(found.limit(1)).first() is not None for found in (route, job))
 
 
 def any_job(tx: Transaction, project: str) -> bool:

@@ -10,6 +10,7 @@ from windlass.api.routes.work import workers_shape
 from windlass.api.table import Body, Route, closed
 from windlass.engine import dispatching
 from windlass.engine.engine import Engine
+from windlass.settings import MOST_SLOTS
 
 _WHY: Final[dict[str, Any]] = {"type": ["string", "null"], "maxLength": 1000}
 
@@ -103,7 +104,7 @@ ROUTES: Final = (
         permission="operate",
         handler=slots,
         summary="Let a worker run so many attempts at one time; a drain ends.",
-        body=_body(slots=_NUMBER),
+        body=_body(slots={**_NUMBER, "maximum": MOST_SLOTS}),
     ),
     Route(
         method="GET",

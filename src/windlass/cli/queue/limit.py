@@ -28,6 +28,7 @@ def command(session: Session, *, queue: str, number: str) -> None:
         raise click.BadParameter("N is a whole number from 1, or none.")
     with session.connect() as client:
         found = client.call("PUT", ("queues", queue, "limit"), body={"limit": limit})
+        found.pop("warnings")
     told = "no limit" if found["limit"] is None else f"at most {found['limit']} at one time"
     session.out.done(f"Queue {queue}: {told}.")
     if session.out.format != "table":

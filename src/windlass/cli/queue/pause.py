@@ -18,6 +18,8 @@ def command(session: Session, *, queues: tuple[str, ...], why: str | None) -> No
     with session.connect() as client:
         for queue in [queue_name(queue) for queue in queues]:
             done.append(client.post("queues", queue, "pause", body={"why": why}))
+            for warning in done[-1].pop("warnings"):
+                session.out.warn(warning)
             session.out.done(f"Paused queue {queue}.")
     if session.out.format != "table":
         session.out.value(done[0] if len(done) == 1 else done, tuple)

@@ -30,6 +30,11 @@ def command(session: Session, *, items: Sequence[str], every: bool, queue: str |
 
     Exit status 1: some could not be queued again.
     """
+    for option, given in (("--queue", queue), ("--job", job)):
+        if given is not None and not every:
+            raise click.UsageError(f"{option} goes with --all.")
+    if bool(items) == every:
+        raise click.UsageError("Name tasks or runs to queue again, or give --all, and not both.")
     body = {"items": list(items) or None, "all": every or None, "queue": queue, "job": job}
     said = {name: value for name, value in body.items() if value is not None}
     with session.connect() as client:

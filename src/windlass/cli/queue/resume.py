@@ -17,6 +17,10 @@ def command(session: Session, *, queues: tuple[str, ...]) -> None:
     with session.connect() as client:
         for queue in [queue_name(queue) for queue in queues]:
             done.append(client.post("queues", queue, "resume"))
-            session.out.done(f"Resumed queue {queue}.")
+            warnings = done[-1].pop("warnings")
+            for warning in warnings:
+                session.out.warn(warning)
+            if not warnings:
+                session.out.done(f"Resumed queue {queue}.")
     if session.out.format != "table":
         session.out.value(done[0] if len(done) == 1 else done, tuple)

@@ -6,11 +6,12 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.session import Session
+from windlass.settings import MOST_SLOTS
 
 
 @make(name="slots", examples="windlass worker slots web1-4711 8")
 @click.argument("worker")
-@click.argument("number", metavar="N", type=click.IntRange(1, 1_000_000))
+@click.argument("number", metavar="N", type=click.IntRange(1, MOST_SLOTS))
 def command(session: Session, *, worker: str, number: int) -> None:
     """Let a worker run N attempts at one time, until it ends. More than that go on to their end; a drain is over."""
     with session.connect() as client:
