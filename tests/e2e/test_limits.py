@@ -203,6 +203,6 @@ def test_why_names_a_pause_maintenance_and_who_fills_a_queue(windlass: Windlass)
     assert "is paused since" in windlass("run", "why", second).stdout
     assert windlass("maintenance", "on", "--why", "Move of DB to host2").code == 0
     on = cause()
-    assert (on["kind"], on["why"]) == ("maintenance", "new disks")
+    assert (on["kind"], on["why"]) == ("maintenance", "Move of DB to host2")
     for run in (first, second):
         windlass("run", "cancel", run)
