@@ -9,6 +9,9 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .PHONY: help setup demo lint check test faults machine soak bench promises docs picture lock
 
+# A number that is given must be one; what is counted must be more than nothing.
+number = case '$(1)=$($(1))' in *=|SEED=0) ;; *=0*|*=*[!0-9]*) echo "make: $(1) must be a whole number from 1" >&2; exit 2;; esac
+
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -32,6 +35,7 @@ test: setup ## The whole suite; keeps its result for `make promises`
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --results .promises/results.json $(ARGS)
 
 faults: setup ## Let owners die under a mixed load; make faults ROUNDS=200 MINUTES=90; SEED=... plays again
+	@$(call number,ROUNDS) && $(call number,MINUTES) && $(call number,SEED)
 	WINDLASS_CRASH_ROUNDS=$(or $(ROUNDS),200) WINDLASS_CRASH_SEED=$(SEED) $(BIN)/pytest -q -x -rA \
 		--session-timeout=$$(($(or $(MINUTES),90) * 60)) $(ARGS) tests/faults/test_f03_crash_loops.py
 
@@ -43,6 +47,7 @@ bench: setup bench/__main__.py ## Measure against peers; make bench ROW=drain ST
 
 # What fails is shrunk, and printed with a line that tells it again; SEED begins with the same stories.
 machine: setup ## The store against its model, for long; make machine STORIES=20000 SEED=7
+	@$(call number,STORIES) && $(call number,STEPS) && $(call number,SEED)
 	MACHINE_STORIES=$(or $(STORIES),1000) MACHINE_STEPS=$(or $(STEPS),30) \
 		$(BIN)/pytest -q -n 2 --timeout 0 --hypothesis-seed=$(or $(SEED),$(shell date +%s)) \
 		tests/properties/test_store_machine.py $(ARGS)
