@@ -357,6 +357,7 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     import logging
     import signal
 
+    from windlass.api.accepting import tell_in_one_line
     from windlass.engine.dispatching import maintenance, maintenance_sentence
     from windlass.engine.executing import serving
     from windlass.errors import UserError
@@ -377,6 +378,7 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
         if signal.getsignal(number) is signal.SIG_IGN:
             continue  # as the caller wants it: nohup does
         loop.add_signal_handler(number, ask)
+    tell_in_one_line(loop)
     loop.set_default_executor(ready_threads(_THREADS, "windlass"))
     types = StepTypes()
     async with await open_store(settings.database_url, version=version, wait=_WAIT) as opened:
