@@ -267,7 +267,10 @@ def test_exec_runs_a_manifest_that_no_list_shows(cli: Cli) -> None:
         ("", "once.yaml:1:1: "),
         ("a: [", "once.yaml:2:"),
         (JOB.replace("ALIAS", "x").replace("run:", "runs:"), 'did you mean "run"?'),
-        (f"{JOB.replace('ALIAS', 'x')}---\n{JOB.replace('ALIAS', 'y')}", "exactly one can be run"),
+        (
+            f"{JOB.replace('ALIAS', 'x')}---\n{JOB.replace('ALIAS', 'y')}",
+            "exec runs the one job of a file: store them with",
+        ),
     ],
 )
 def test_exec_of_what_cannot_be_run(cli: Cli, text: str, message: str) -> None:

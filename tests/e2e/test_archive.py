@@ -69,7 +69,10 @@ def test_a_server_lets_runs_leave_by_itself(windlass: Windlass, api: Socket, tmp
 def test_policies_are_stored_listed_and_deleted(windlass: Windlass, api: Socket) -> None:
     text = "apiVersion: v1\nkind: RetentionPolicy\nmetadata: {name: fast}\nspec: {jobs: note, minAge: 0s, to: delete}\n"
     (windlass.folder / "policy.yaml").write_text(text)
-    assert windlass("job", "lint", "policy.yaml").code == 0
+    linted = windlass("job", "lint", "policy.yaml")
+    assert (linted.code, linted.stderr) == (0, "1 retention policy checked\n")
+    (windlass.folder / "more.yaml").write_text("---\n".join(text.replace("fast", name) for name in "abc"))
+    assert windlass("job", "lint", "more.yaml").stderr == "3 retention policies checked\n"
     apply(windlass, JOB)
     applied = windlass("--json", "job", "apply", "policy.yaml")
     assert applied.json()["created"] == ["RetentionPolicy/fast"]

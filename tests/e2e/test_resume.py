@@ -41,6 +41,8 @@ def failed(windlass: Windlass) -> str:
 
 def test_a_run_goes_on_where_it_failed(windlass: Windlass) -> None:
     run = failed(windlass)
+    planned = windlass("--json", "run", "resume", run, "--dry-run").json()
+    assert planned["parameters"] == {"folder": str(windlass.folder)}
     shown = windlass("run", "resume", run, "--dry-run").stdout
     assert "It keeps 1 of 3 tasks and does load, tell again." in shown
     assert [line.split()[0] for line in shown.splitlines()[1:4]] == ["extract", "load", "tell"]

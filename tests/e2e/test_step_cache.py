@@ -44,6 +44,8 @@ def test_the_second_run_takes_what_the_first_has_worked_for(windlass: Windlass) 
     assert (run["state"], run["outputs"], log(windlass, second)) == ("completed", {"rows": 42}, [])
     assert [(task["reason"], task["keptFrom"]) for task in run["tasks"]] == [("cached", first)] * 2
     assert " ".join(rows(windlass, second)["load"]).endswith(f"0 cached from run {first[:18]} rows=42")
+    assert f"cached from run {first[:13]}" in windlass("run", "graph", second).stdout
+    assert "kept" not in windlass("run", "graph", second).stdout
     assert [event["data"]["from"] for event in events(windlass, second, "task.cached")] == [first, first]
     files = windlass("--json", "run", "artifacts", second).json()
     assert [(file["name"], file["size"]) for file in files] == [("out.csv", 5)]

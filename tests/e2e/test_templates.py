@@ -25,7 +25,8 @@ def test_jobs_are_made_from_a_template_that_is_stored_or_beside_them(windlass: W
     (windlass.folder / "hello.yaml").write_text(_JOB)
     alone = windlass("job", "apply", "hello.yaml")
     assert (alone.code, 'there is no template "greet"; apply it first' in alone.stderr) == (2, True), alone.stderr
-    assert windlass("job", "lint", "hello.yaml", "greet.yaml").code == 0
+    linted = windlass("job", "lint", "hello.yaml", "greet.yaml")
+    assert (linted.code, linted.stderr) == (0, "1 job, 1 job template checked\n")
     assert windlass("--json", "job", "apply", "greet.yaml").json()["created"] == ["JobTemplate/greet"]
     assert windlass("--json", "job", "apply", "hello.yaml").json()["created"] == ["hello"]
     serve(windlass)

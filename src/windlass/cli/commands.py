@@ -10,7 +10,7 @@ COMMANDS: dict[str, Lazy | Family] = {
     "job": Family(
         "Define jobs and look at them.",
         {
-            "apply": Lazy("windlass.cli.job.apply", "Store the jobs of files, in one transaction."),
+            "apply": Lazy("windlass.cli.job.apply", "Store the jobs, policies and templates of files."),
             "lint": Lazy("windlass.cli.job.lint", "Check files and report every error at once."),
             "diff": Lazy("windlass.cli.job.diff", "Show what apply would change."),
             "get": Lazy("windlass.cli.job.get", "Show a job."),

@@ -24,6 +24,8 @@ from windlass.store.transaction import Transaction
 
 #: Where tasks of such runs wait; no manifest can name it.
 QUEUE: Final = ".exec"
+#: Jobs of a file that a sentence names.
+_NAMED: Final = 10
 #: Seconds between looks when no hint comes.
 _POLL: Final = 0.5
 
@@ -41,8 +43,14 @@ async def execute(
     if manifests.errors:
         raise InvalidDocument(manifests.errors)
     if len(manifests.documents) != 1:
-        names = ", ".join(located.document.alias for located in manifests.documents[:10])
-        raise UserError(f"{text.file} holds {len(manifests.documents)} jobs ({names}); exactly one can be run.")
+        found = [located.document.alias for located in manifests.documents]
+        if not found:
+            raise UserError(f"{text.file} holds no job; exec runs the one job of a file.")
+        names = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+        raise UserError(
+            f"{text.file} holds {len(found)} jobs ({names}), and exec runs the one job of a file: store them with "
+            "`windlass job apply`, then start one with `windlass run start JOB --wait`."
+        )
     prepared = await engine.store.run(_prepare, engine, manifests.documents[0], start.project, by)
     submission = Submission(
         parameters=checked(engine, prepared.job, start.parameters, start.texts),

@@ -12,7 +12,7 @@ from windlass.engine.book import plain_layout, to_json
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.engine import Engine
 from windlass.engine.reading import get_run
-from windlass.engine.shapes import Places
+from windlass.engine.shapes import Places, shown_parameters
 from windlass.engine.starting import again, ended_run, prepared_revision
 from windlass.engine.submission import Accepted, accept, require_startable
 from windlass.errors import Conflict, NotFound
@@ -94,7 +94,7 @@ def _preview(tx: Transaction, engine: Engine, resume: Resume) -> dict[str, Any]:
         "run": id_text(resume.run_id),
         "job": row.job,
         "revision": row.revision,
-        "parameters": sorted(orjson.loads(row.parameters)),
+        "parameters": shown_parameters(row.parameters, job),
         "kept": len(plan.kept),
         "again": len(plan.again),
         "tasks": [_shown(job, places, task, kept=task.task in kept) for task in rows],

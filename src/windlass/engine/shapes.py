@@ -30,8 +30,6 @@ def run_shape(
 
     Where its job cannot be read (None), nobody knows which parameters are secret, and none is shown.
     """
-    parameters = _json(row.parameters) or {}
-    secret = frozenset(parameters) if job is None else secret_names(job)
     progress = _json(row.progress) or {}
     said = progress.get("percent")
     shown_counts = _json(row.counts) or dict(counts or {})
@@ -44,7 +42,7 @@ def run_shape(
         "reason": row.reason,
         "priority": row.priority,
         "queue": row.queue,
-        "parameters": {name: HIDDEN if name in secret else value for name, value in parameters.items()},
+        "parameters": shown_parameters(row.parameters, job),
         "labels": _json(row.labels) or {},
         "note": row.note,
         "trigger": _json(row.trigger),
@@ -174,6 +172,13 @@ class Places:
     def of(self, task: int) -> tuple[int, str]:
         """Return the number of a task's step and the key of its cell."""
         return (task, "") if self._places is None else self._places[task]
+
+
+def shown_parameters(text: str | None, job: CompiledJob | None) -> dict[str, Any]:
+    """Return the parameters of a run by name; secret ones are hidden, all where its job cannot be read (None)."""
+    parameters = _json(text) or {}
+    secret = frozenset(parameters) if job is None else secret_names(job)
+    return {name: HIDDEN if name in secret else value for name, value in parameters.items()}
 
 
 def secret_names(job: CompiledJob) -> frozenset[str]:

@@ -31,7 +31,7 @@ windlass job apply 'jobs/**/*.yaml' --dry-run
 @click.option("--ref", help="Branch or tag; needs --source.")
 @click.option("--commit", help="Commit; needs --source.")
 def command(session: Session, *, files: tuple[str, ...], **options: Any) -> int:
-    """Store the jobs of files, in one transaction.
+    """Store the documents of files, jobs, policies and templates, in one transaction.
 
     FILE is a file, a folder (everything below with apiVersion and kind), a glob, or - for standard input. Nothing
     changes where a document is bad, unless --per-document is given. The same content again makes no new revision.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,6 +19,8 @@ from windlass.cli.text import one_line
 if TYPE_CHECKING:
     from windlass.model.finding import Finding
 
+#: Where a word begins within the name of a kind.
+_WORDS: Final = re.compile("(?<=[a-z])([A-Z])")
 _EXAMPLES = """
 windlass job lint orders.yaml
 windlass job lint jobs/ --json
@@ -32,7 +37,7 @@ def command(session: Session, *, files: tuple[str, ...]) -> int:
     """
     found = find_manifests(files)
     note_left_out(session, found)
-    errors, warnings, aliases = _check(session, found.files)
+    errors, warnings, aliases, kinds = _check(session, found.files)
     result = {
         "errors": [_json(finding) for finding in errors],
         "warnings": [_json(finding) for finding in warnings],
@@ -40,13 +45,15 @@ def command(session: Session, *, files: tuple[str, ...]) -> int:
     }
     session.out.value(result, lambda: [one_line(str(finding)) for finding in (*errors, *warnings)])
     warned = f", {_counted(len(warnings), 'warning')}" if warnings else ""
-    told = f"{_counted(len(errors), 'error')}{warned}" if errors else f"{_counted(len(aliases), 'job')} checked{warned}"
+    told = f"{_counted(len(errors), 'error')}{warned}" if errors else f"{_what(kinds)} checked{warned}"
     if session.out.format == "table":
         session.out.note(told)
     return 1 if errors else 0
 
 
-def _check(session: Session, files: list[ManifestFile]) -> tuple[list[Finding], list[Finding], list[dict[str, Any]]]:
+def _check(
+    session: Session, files: list[ManifestFile]
+) -> tuple[list[Finding], list[Finding], list[dict[str, Any]], list[str]]:
     # Checking is the engine's own; a process without a store asks it directly.
     from windlass.engine.manifests import ManifestText, load_manifests, manifest_limits  # noqa: PLC0415 - costs time
 
@@ -56,7 +63,8 @@ def _check(session: Session, files: list[ManifestFile]) -> tuple[list[Finding], 
         {"alias": one.document.alias, "file": one.file, "line": one.document.line, "digest": one.document.digest}
         for one in loaded.everything
     ]
-    return list(loaded.errors), list(loaded.warnings), documents
+    kinds = [getattr(one.document, "kind", "Job") for one in loaded.everything]
+    return list(loaded.errors), list(loaded.warnings), documents, kinds
 
 
 def _json(finding: Finding) -> dict[str, Any]:
@@ -65,5 +73,14 @@ def _json(finding: Finding) -> dict[str, Any]:
     return {"level": finding.level, "message": finding.message, "path": list(finding.path), **where}
 
 
+def _what(kinds: Sequence[str]) -> str:
+    """Return how many documents of each kind there are, jobs first."""
+    counts = Counter(kinds) or {"Job": 0}
+    first = sorted(counts, key=lambda kind: (kind != "Job", kind))
+    return ", ".join(_counted(counts[kind], _WORDS.sub(r" \\1", kind).lower()) for kind in first)
+
+
 def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    if number == 1:
+        return f"{number} {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"

@@ -33,7 +33,8 @@ def command(session: Session, *, run: str) -> None:
         told = counted(node["counts"]) if sum(node["counts"].values()) > 1 else state
         kept = [task.get("keptFrom") for task in node["tasks"]]
         if kept and all(kept):
-            return SIGNS[state], f"{node['name']}  {told}  kept from run {short_id(kept[0])}"
+            how = "cached" if all(task["reason"] == "cached" for task in node["tasks"]) else "kept"
+            return SIGNS[state], f"{node['name']}  {told}  {how} from run {short_id(kept[0])}"
         reason = next((task["reason"] for task in node["tasks"] if task["reason"] not in {None, "", state}), None)
         return SIGNS[state], "  ".join(filter(None, [node["name"], told, reason]))
 

@@ -128,6 +128,10 @@ def _step(picture: Picture, name: str, tasks: Sequence[Mapping[str, Any]], state
     return row
 
 
+def _kept(task: Mapping[str, Any]) -> str:
+    return "cached" if task["reason"] == "cached" else "kept"
+
+
 def _task(picture: Picture, task: Mapping[str, Any], now: datetime) -> Row:
     took = duration(between(task["startedAt"], task["finishedAt"], now))
     tries = f"attempt {task['attempt']}/{task['maxAttempts']}" if task["maxAttempts"] > 1 else ""
@@ -135,7 +139,7 @@ def _task(picture: Picture, task: Mapping[str, Any], now: datetime) -> Row:
         case "running":
             return [(_joined(took, tries if task["attempt"] > 1 else ""), ""), *_saying(picture, task)]
         case "completed" | "kept":
-            told = "kept" if task.get("keptFrom") else took
+            told = _kept(task) if task.get("keptFrom") else took
             return [(_joined(told, tries if task["attempt"] > 1 else ""), "bright_black")]
         case "failed" | "timeout":
             allowed = " (allowed)" if task["allowFailure"] else ""
