@@ -18,11 +18,19 @@ _GROUPS: Final[tuple[tuple[str, str, Sequence[Family]], ...]] = (
         "What happened",
         (
             "Counted from the events of the store since this process owns it: a restart begins at nothing, as "
-            "Prometheus expects of counters."
+            "Prometheus expects of counters. Counters with no label but `job` are there from the start, at 0 for the "
+            "job `other`; what has further labels, and each histogram, appears with the first thing to count."
         ),
         HISTORY,
     ),
-    ("What there is", "Read from the store, at most every two seconds.", STANDING),
+    (
+        "What there is",
+        (
+            "Read from the store, at most every two seconds. `windlass_runs` has each state from the start; queues and "
+            "pools appear with their first task or worker, and go with the last."
+        ),
+        STANDING,
+    ),
     (
         "This process",
         (

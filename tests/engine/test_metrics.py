@@ -235,3 +235,13 @@ async def test_what_left_for_the_archive_is_counted_and_stays_counted(make_world
     assert value(later, "windlass_retention_oldest_timestamp_seconds") == world.clock.now() / 1_000_000
     assert value(after, "windlass_runs_ended_total") == value(before, "windlass_runs_ended_total") == 1
     await world.close()
+
+
+async def test_what_has_no_label_but_the_job_is_there_before_there_is_anything_to_count(world: World) -> None:
+    await begin(world)
+    found = await scrape(world)
+    plain = {one.name for one in FAMILIES if one.kind == "counter" and one.labels == ("job",)}
+    assert "windlass_tasks_cached_total" in plain
+    assert {name: value(found, name, job="other") for name in plain} == dict.fromkeys(plain, 0.0)
+    states = {state for name, labels in found for key, state in labels if name == "windlass_runs"}
+    assert states == {"scheduled", "queued", "running", "waiting"}

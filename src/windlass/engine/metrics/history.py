@@ -11,7 +11,7 @@ import orjson
 
 from windlass.engine.metrics.families import HISTORY
 from windlass.model.event import RUN_ENDED
-from windlass.model.metric import OTHER, Distribution
+from windlass.model.metric import OTHER, Distribution, Family
 from windlass.model.state import TASK_FINAL
 from windlass.store import tally
 from windlass.store.tally import Span
@@ -44,7 +44,7 @@ class History:
     reached: int | None = None
     #: Facts behind it that are not counted yet.
     behind: int = 0
-    counted: Counted = field(default_factory=lambda: {family.name: {} for family in HISTORY})
+    counted: Counted = field(default_factory=lambda: {family.name: _first(family) for family in HISTORY})
     _labels: dict[bytes, str] = field(default_factory=dict)
     _own: set[str] = field(default_factory=set)
 
@@ -101,6 +101,11 @@ class History:
             return OTHER
         self._own.add(alias)
         return alias
+
+
+def _first(family: Family) -> dict[tuple[str, ...], float | Distribution]:
+    """Return what a metric begins with: counters by nothing but the job are there from the start, at 0."""
+    return {(OTHER,): 0.0} if family.kind == "counter" and family.labels == ("job",) else {}
 
 
 class _Page:

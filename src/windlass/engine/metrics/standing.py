@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any, Final
 
 from windlass.model.metric import Figures, limited
+from windlass.model.state import RUN_FINAL, RUN_MOVES
 from windlass.store import step_cache, tally, workers
 from windlass.store.transaction import Transaction
 
 #: Queues and pools that have a label of their own; the rest count together.
 MOST_QUEUES: Final = 100
+_LIVE: Final = [(state,) for state in RUN_MOVES if state not in RUN_FINAL]
 _MICROS: Final = 1_000_000
 
 
 def standing(tx: Transaction, lease: int) -> Figures:
     """Return the gauges of this moment; `lease` is in microseconds."""
     return {
-        "windlass_runs": {(row.state,): float(row.number) for row in tally.live_runs(tx)},
+        "windlass_runs": dict.fromkeys(_LIVE, 0.0) | {(row.state,): float(row.number) for row in tally.live_runs(tx)},
         **_queues(tx),
         **_workers(tx, lease),
         **_cache(tx),
