@@ -77,7 +77,7 @@ def _what(kinds: Sequence[str]) -> str:
     """Return how many documents of each kind there are, jobs first."""
     counts = Counter(kinds) or {"Job": 0}
     first = sorted(counts, key=lambda kind: (kind != "Job", kind))
-    return ", ".join(_counted(counts[kind], _WORDS.sub(r" \\1", kind).lower()) for kind in first)
+    return ", ".join(_counted(counts[kind], _WORDS.sub(r" \1", kind).lower()) for kind in first)
 
 
 def _counted(number: int, noun: str) -> str:
