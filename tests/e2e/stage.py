@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import time
@@ -131,11 +132,13 @@ class Socket:
         connection = http.client.HTTPConnection("localhost", timeout=_DEADLINE)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(_DEADLINE)
+        folder = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY)  # the path itself may be too long for a socket
         try:
-            connection.sock.connect(str(self._path))
+            connection.sock.connect(f"/proc/self/fd/{folder}/{self._path.name}")
             target = path if path.startswith("/") else f"/api/v1/{path}"
             connection.request(method, target, body, headers | {"Content-Type": "application/json"})
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
+            os.close(folder)
             connection.close()

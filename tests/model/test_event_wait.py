@@ -34,6 +34,8 @@ def wait(pattern: dict[str, Any], **fields: Any) -> EventWait[int]:
         ({"type": "deploy"}, False),
         ({"type": "*", "source": "ci"}, True),
         ({"type": "*", "source": "cd"}, False),
+        ({"type": "*", "source": "c*"}, True),
+        ({"type": "*", "source": "x*"}, False),
         ({"type": "*", "filter": {"env": "prod"}}, True),
         ({"type": "*", "filter": {"env": "prod", "count": 3, "ok": True}}, True),
         ({"type": "*", "filter": {"env": "test"}}, False),

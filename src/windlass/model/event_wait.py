@@ -23,7 +23,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True)
 class EventPattern:
-    """What is waited for: a glob on the type, a source, and texts that stand under dotted paths in the event."""
+    """What is waited for: a glob on the type, one on the source, and texts that stand under dotted paths in the event."""
 
     type: str
     source: str | None = None
@@ -90,7 +90,7 @@ def fits(pattern: EventPattern, event: Happening) -> bool:
     """Say whether an event is of a type, source and content."""
     return (
         fnmatchcase(event.type, pattern.type)
-        and pattern.source in {None, event.source}
+        and (pattern.source is None or fnmatchcase(event.source, pattern.source))
         and all(as_text(at_path(event.facts, path)) == text for path, text in pattern.filter.items())
     )
 
