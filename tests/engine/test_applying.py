@@ -247,6 +247,23 @@ async def test_a_step_that_runs_a_job_nobody_has_is_warned_of(engine: Engine) ->
     assert answer.created == ("top", "beside")
 
 
+async def test_a_retention_policy_that_never_acts_is_warned_of(engine: Engine) -> None:
+    def policy(name: str, spec: str) -> str:
+        return f"apiVersion: v1\nkind: RetentionPolicy\nmetadata: {{name: {name}}}\nspec: {spec}"
+
+    answer = await applied(
+        engine,
+        policy("b", "{jobs: [x, 'y*'], minAge: 1h, to: delete}"),
+        policy("a", "{jobs: ['y*', x], minAge: 2h}"),
+        policy("c", "{jobs: [x], minAge: 2h, to: delete}"),
+    )
+    (warning,) = answer.warnings
+    assert warning == (
+        "1.yaml:1:1: warning: RetentionPolicy/b is about the same runs as RetentionPolicy/a, which comes first by its "
+        "name and says to: archive; this one, to: delete, never acts"
+    )
+
+
 async def test_applying_nothing_is_refused_even_with_prune(engine: Engine) -> None:
     await applied(engine, manifest("a"))
     with pytest.raises(UserError, match="There is no job to apply"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from windlass.model.catalog import StepCatalog
 from windlass.model.finding import Finding, Position
@@ -105,7 +106,25 @@ def load_manifests(
         if earlier_other is not other:
             message = f"{other.document.alias} is in this call twice: the first one is at {earlier_other.place}"
             errors.append(Finding("error", message, other.place))
+    warnings = (*warnings, *_overruled(list(others.values())))
     return Manifests(tuple(first.values()), tuple(errors), warnings, tuple(others.values()))
+
+
+def _overruled(others: Sequence[LocatedOther]) -> Iterator[Finding]:
+    """Warn of retention policies that never act: one before them by name takes the same runs elsewhere."""
+    known: dict[tuple[Any, ...], OtherDocument] = {}
+    policies = [other for other in others if other.document.kind == "RetentionPolicy"]
+    for other in sorted(policies, key=lambda one: one.document.name):
+        spec = other.document.canonical["spec"]
+        sets = (tuple(sorted(spec.get(name, ()))) for name in ("jobs", "states"))
+        before = known.setdefault((*sets, spec.get("partition")), other.document)
+        theirs, own = (one.get("to", "archive") for one in (before.canonical["spec"], spec))
+        if theirs != own:
+            message = (
+                f"{other.document.alias} is about the same runs as {before.alias}, which comes first by its name "
+                f"and says to: {theirs}; this one, to: {own}, never acts"
+            )
+            yield Finding("warning", message, other.place)
 
 
 def _other_limits(documents: Sequence[Located]) -> Iterator[Finding]:
