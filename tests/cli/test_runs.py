@@ -280,6 +280,16 @@ def test_exec_of_what_cannot_be_run(cli: Cli, text: str, message: str) -> None:
     assert message in said.stderr
 
 
+def test_exec_of_many_jobs_names_ten_and_how_to_choose(cli: Cli) -> None:
+    jobs = (JOB.replace("ALIAS", f"job-{number:02}").replace("CODE", "0") for number in range(13))
+    Path("once.yaml").write_text("\n---\n".join(jobs))
+    said = cli("exec", "once.yaml")
+    assert (said.code, said.stdout) == (2, "")
+    assert "holds 13 jobs (job-00, " in said.stderr
+    assert "job-09, ...), and exec runs the one job of a file" in said.stderr
+    assert "`windlass run start JOB --wait`" in said.stderr
+
+
 def test_files_that_a_run_kept_are_listed_and_fetched(cli: Cli) -> None:
     Path("keep.yaml").write_text(
         "apiVersion: v1\nkind: Job\nmetadata: {alias: keep}\nsteps:\n"

@@ -106,6 +106,17 @@ def test_a_fanned_out_step_is_one_row_of_counts() -> None:
     assert lines(picture)[3].endswith("eu  1 running, 1 completed, 1 failed  [b]")
 
 
+def test_a_picture_tells_what_was_kept_from_what_was_cached() -> None:
+    shown = lines(
+        diamond(
+            task(0, "extract", "completed", keptFrom="r", reason="kept"),
+            task(1, "eu", "completed", keptFrom="r", reason="cached"),
+        )
+    )
+    assert shown[1].endswith("extract  kept")
+    assert shown[3].endswith("eu  cached")
+
+
 @pytest.mark.parametrize(("width", "height"), [(20, 24), (40, 10), (80, 6), (200, 50)])
 def test_a_picture_fits_its_terminal(width: int, height: int) -> None:
     names = [f"shard-{number:03}" for number in range(100)]
