@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fixtures.program import PROGRAM, Windlass
-from windlass.cli.text import width_of
+from windlass.cli.text import local_time, width_of
 from windlass.cli.watch.loglines import LogLines
 from windlass.cli.watch.picture import Picture, rows_of
 from windlass.cli.watch.plain import Teller
@@ -226,6 +226,7 @@ def test_events_become_lines() -> None:
             event("task.completed", at="2026-01-01T00:00:10Z", exitCode=0),
             event("task.skipped", reason="when: \x1b[31mno"),
             event("task.lost", worker="w1"),
+            event("run.sla_missed", sla="duration", due="2026-01-01T00:00:00Z"),
         )
     ]
     assert [line and line.partition(" ")[2] for line in told] == [
@@ -241,6 +242,7 @@ def test_events_become_lines() -> None:
         "load completed after 7.0s",
         "load skipped: when: no",
         "load lost its worker w1",
+        f"run r of etl is late: by the sla of its job it should have ended by {local_time('2026-01-01T00:00:00Z')}",
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, serve
+from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, line_of, serve
 from tests.fixtures.program import Windlass
 
 pytestmark = pytest.mark.promise("W03")
@@ -66,3 +66,26 @@ def test_http_says_the_same(windlass: Windlass, api: Socket) -> None:
     status, problem = api.raw("GET", f"runs/{run}/why?key=x")
     assert (status, b"give the step too" in problem) == (422, True)
     assert api.raw("GET", f"runs/{run}/why?step=no")[0] == 404
+
+
+@pytest.mark.promise("W03")
+def test_who_starts_or_follows_a_run_that_cannot_begin_is_told_why(windlass: Windlass) -> None:
+    job = HEAD + 'concurrency: {limit: 1, strategy: %s}\nsteps: [{name: say, run: "true"}]\n'
+    apply(windlass, "---\n".join(job % (name, name) for name in ("queue", "skip")))
+    serve(windlass, 2)
+    assert windlass("queue", "pause", "default", "--why", "Move to Host2").code == 0
+    first = accepted(windlass, "queue")
+    second = windlass("run", "start", "queue")
+    assert "is waiting. It waits for the only place (concurrency), held by " in second.stdout
+    assert first in second.stdout
+    holder = accepted(windlass, "skip")
+    skipped = windlass("run", "start", "skip")
+    assert skipped.code == 0, "it was accepted, and skipped as its job wants"
+    assert "is cancelled. Its job lets 1 run go on at one time and skips the others" in skipped.stdout
+    assert holder in skipped.stdout
+    watched = windlass.start("run", "watch", first)
+    line = line_of(watched.stdout, f"run {first} of queue is queued")
+    assert 'Queue "default" is paused since ' in line
+    assert "(Move to Host2)" in line
+    assert windlass("queue", "resume", "default").code == 0
+    assert ended(windlass, first)["state"] == "completed"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from windlass.cli.command import make
+from windlass.cli.obstacles import first_of
 from windlass.cli.options import JOB
 from windlass.cli.parameters import parameter_options, parameters_of
 from windlass.cli.run.get import note_lacking
@@ -18,6 +19,9 @@ from windlass.cli.watch.reconnect import reconnect_option
 from windlass.errors import UserError
 from windlass.model.idempotency_key import WHAT_IT_HAS, is_key
 from windlass.model.pairs import pairs
+
+if TYPE_CHECKING:
+    from windlass.client.client import Client
 
 _EXAMPLES = """
 windlass run start orders -p region=us --wait
@@ -79,13 +83,22 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
         return 0
     when = f" for {local_time(run['scheduledAt'])}" if run["state"] == "scheduled" else ""
     told = f"Run {run['id']} is {run['state']}{when or awaited_runs(run)}"
-    session.out.value(run, lambda: [run["id"]] if session.out.quiet else [f"{told}."])
+    held = "" if session.out.quiet or session.out.format != "table" or when else _why_not(client, run)
+    session.out.value(run, lambda: [run["id"]] if session.out.quiet else [f"{told}.{held}"])
     if client.idle:
         command = (run["waitingFor"] or {}).get("command", "windlass up")
         session.out.note(f"Nobody works on runs now; `{command}` does.")
     else:
         note_lacking(session, run)
     return 0
+
+
+def _why_not(client: Client, run: dict[str, Any]) -> str:
+    """Return why a new run waits for a place or was ended at once, as a sentence behind another one."""
+    if run["state"] not in {"waiting", "cancelled"} or awaited_runs(run):
+        return ""
+    held = first_of(client.get("runs", run["id"], "why")["because"])
+    return f" {held}" if held else ""
 
 
 def awaited_runs(run: dict[str, Any]) -> str:

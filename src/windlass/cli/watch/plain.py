@@ -9,9 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.cli.interrupts import LOOK
+from windlass.cli.obstacles import obstacle
 from windlass.cli.output import Output
 from windlass.cli.reasons import reason_text
-from windlass.cli.text import between, clean, duration, instant, one_line
+from windlass.cli.text import between, clean, duration, instant, local_time, one_line
 from windlass.cli.watch.chunks import Chunks
 from windlass.cli.watch.loglines import LogLines
 from windlass.cli.watch.streams import follow_events, in_background, task_names
@@ -53,6 +54,9 @@ class PlainView:
             run = client.get("runs", self._run_id)
             tasks = client.pages("runs", self._run_id, "steps")
             self._teller = Teller(task_names(tasks), f"run {self._run_id} of {run['job']}")
+            held = obstacle(client, run)
+            if held:
+                self._write(f"run {self._run_id} of {run['job']} is {run['state']}. {held}\n")
         if self._reader is not None:
             self._reader.join()  # its stream broke as the other one did
         self._over, self._broke = False, None
@@ -148,6 +152,8 @@ class Teller:
                 return f"{self.run} started"
             case "cancel_requested":
                 return f"{self.run} is asked to stop"
+            case "sla_missed":
+                return f"{self.run} is late: by the sla of its job it should have ended by {_due(event['data'])}"
             case _:
                 return None
 
@@ -198,6 +204,11 @@ def _reason(data: Mapping[str, Any], state: str = "") -> str:
         return f": exit code {code}" if code else ""
     why = "" if reason == "exit" else reason_text(reason, state)
     return f": {why}" if why else ""
+
+
+def _due(data: Mapping[str, Any]) -> str:
+    due = data.get("due")
+    return local_time(due if isinstance(due, str) else None) or "now"
 
 
 def _clock(at: str) -> str:
