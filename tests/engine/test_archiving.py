@@ -13,6 +13,7 @@ import pytest
 from tests.oracle.world import World, always, by_step
 from windlass.engine.archiving import preview_sweep, sweep
 from windlass.engine.dead_letters import list_dead, requeue
+from windlass.engine.deleting import delete_run
 from windlass.engine.log_reading import log_chunks
 from windlass.engine.reading import find_run, list_artifacts, list_attempts, list_runs, list_tasks
 from windlass.engine.restoring import archive_figures, list_archive, restore
@@ -145,6 +146,72 @@ async def test_a_large_run_goes_and_comes_in_pieces(kept: World) -> None:
     await restore(kept.engine, id_text(run_id))
     found = [chunk["data"] async for chunk in log_chunks(kept.engine, run_id)]
     assert found == chunks
+
+
+async def test_a_run_that_comes_back_is_left_alone_by_whoever_deletes_another(kept: World) -> None:
+    job = await kept.define(steps={"a": {}})
+    run_id, other = await ended(kept, job), await ended(kept, job)
+    await kept.engine.store.run(_write, run_id, [bytes([65 + number % 26]) * 20_000 for number in range(150)])
+    before = await everything(kept, run_id)
+    kept.clock.advance(31 * DAY)
+    await sweep(kept.engine)
+    await restore(kept.engine, id_text(other))
+    inner, deleted = kept.engine.store.run, []
+
+    async def run(unit: Any, *args: Any, **more: Any) -> Any:
+        found = await inner(unit, *args, **more)
+        if unit.__name__ in {"insert_rows", "_insert"} and not deleted:
+            deleted.append(1)
+            assert await delete_run(kept.engine, other)
+        return found
+
+    kept.engine.store.run = run  # type: ignore[method-assign]
+    await restore(kept.engine, id_text(run_id))
+    assert deleted
+    assert await everything(kept, run_id) == before
+    kept.clock.advance(31 * DAY)
+    assert (await sweep(kept.engine)).archived == 1
+    await restore(kept.engine, id_text(run_id))
+    assert await everything(kept, run_id) == before
+
+
+async def test_a_run_whose_coming_back_was_cut_off_leaves_again_and_can_come_back(
+    kept: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await ended(kept, await kept.define(steps={"a": {}}))
+    before = await everything(kept, run_id)
+    kept.clock.advance(31 * DAY)
+    await sweep(kept.engine)
+
+    def killed(*_: Any) -> None:
+        raise RuntimeError
+
+    for finish in (True, False):
+        with monkeypatch.context() as patch:
+            patch.setattr("windlass.engine.restoring._complete", killed)
+            with pytest.raises(RuntimeError):
+                await restore(kept.engine, id_text(run_id))
+        assert await rows_of(kept, run_id) > 0
+        if finish:
+            await sweep(kept.engine)
+            assert await rows_of(kept, run_id) == 0
+    await restore(kept.engine, id_text(run_id))
+    assert await everything(kept, run_id) == before
+
+
+async def test_a_run_that_has_lost_tasks_replaces_no_copy(kept: World) -> None:
+    run_id = await ended(kept, await kept.define(steps={"a": {}}))
+    before = await everything(kept, run_id)
+    kept.clock.advance(31 * DAY)
+    await sweep(kept.engine)
+    await restore(kept.engine, id_text(run_id))
+    await kept.engine.store.run(lambda tx: tx.cursor.execute("DELETE FROM tasks WHERE run_id = ?", (run_id,)))
+    kept.clock.advance(31 * DAY)
+    swept = await sweep(kept.engine)
+    assert (swept.archived, swept.failed) == (0, 1)
+    await kept.engine.store.run(lambda tx: tx.cursor.execute("DELETE FROM runs WHERE id = ?", (run_id,)))
+    await restore(kept.engine, id_text(run_id))
+    assert await everything(kept, run_id) == before
 
 
 async def test_the_archive_has_an_end_of_its_own(kept: World, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from windlass.store.archive import catalogue, leaving
 from windlass.store.archive.archive import Archive, Piece
 from windlass.store.archive.archived_files import drop_old_files, files_to_move
 from windlass.store.archive.catalogue import NewEntry
-from windlass.store.archive.document import PIECE, Mark, Position, mark_of, read_piece
+from windlass.store.archive.document import PIECE, Mark, Position, is_whole, mark_of, read_piece
 from windlass.store.archive.leaving import Leaving
 from windlass.store.archive.open import open_archive, refuse_missing, try_archive
 from windlass.store.garbage import DROPS, PORTION
@@ -55,6 +55,8 @@ class _Copy:
     position: Position | None = field(default_factory=Position)
     number: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
+    #: It has lost tasks: nothing of it may stand for the run, nor replace a copy that was whole.
+    broken: bool = False
 
 
 async def sweep(engine: Engine, *, patience: float | None = None) -> Swept:
@@ -79,6 +81,8 @@ def _state(tx: Transaction) -> tuple[int, catalogue.Figures, int | None]:
 async def _swept(engine: Engine, end: float | None) -> Swept:
     swept = Swept()
     async with engine.archiving:
+        if await engine.store.read(catalogue.any_coming_back):  # and nobody brings it: whoever does has the lock
+            await engine.store.run(catalogue.turn_around)
         await _finish(engine)
         archive = await open_archive(engine.settings.archive_url, engine.store)
         await refuse_missing(archive.url, engine.store)
@@ -147,6 +151,14 @@ async def _archive(
         ready: list[Leaving] = []
         failed: list[FinalRun] = []
         for copy in copies:
+            if copy.broken:
+                swept.failed += 1
+                _log.error(
+                    "Run %s has not the tasks that it says it has; it stays where it is, and so does what the archive "
+                    "has of it",
+                    id_text(copy.run.id),
+                )
+                continue
             if copy.mark is None:
                 swept.held += 1
                 continue
@@ -159,7 +171,8 @@ async def _archive(
             entry = NewEntry(copy.run.id, rule.name, archive.url, place.place, place.size, digest)
             ready.append(Leaving(entry, copy.mark, contents))
             swept.size += place.size
-        swept.archived += await _leave(engine, ready, swept)
+        swept.archived += len(await _leave(engine, ready, swept))
+        await _finish(engine)
         left = failed
         if not left:
             return
@@ -192,7 +205,8 @@ def _pieces(tx: Transaction, waiting: list[_Copy]) -> list[Piece]:
     while waiting and held < _HELD:
         copy = waiting[-1]
         if copy.number == 0:
-            copy.mark = mark_of(tx, copy.run.id)
+            copy.broken = not is_whole(tx, copy.run.id)
+            copy.mark = None if copy.broken else mark_of(tx, copy.run.id)
         if copy.mark is None or copy.position is None:
             waiting.pop()
             continue
@@ -219,7 +233,8 @@ async def _delete(engine: Engine, rule: RetentionRule, runs: Sequence[FinalRun],
     await _drop_copies(engine, [run.id for run in runs])
     marks = await engine.store.read(_marks, runs)
     ready = [Leaving(NewEntry(run.id, rule.name, "", "", 0, ""), mark) for run, mark in zip(runs, marks, strict=True)]
-    swept.deleted += await _leave(engine, ready, swept)
+    swept.deleted += len(await _leave(engine, ready, swept))
+    await _finish(engine)
 
 
 async def remove_runs(engine: Engine, run_ids: Sequence[bytes]) -> int:
@@ -229,7 +244,9 @@ async def remove_runs(engine: Engine, run_ids: Sequence[bytes]) -> int:
             await _drop_copies(engine, run_ids)
     marks = await engine.store.read(_marks_of, run_ids)
     ready = [Leaving(NewEntry(run_id, leaving.DELETE, "", "", 0, ""), mark) for run_id, mark in marks]
-    return await _leave(engine, ready, Swept())
+    gone = await _leave(engine, ready, Swept())
+    await _finish(engine, gone)
+    return len(gone)
 
 
 async def _drop_copies(engine: Engine, run_ids: Sequence[bytes]) -> None:
@@ -262,18 +279,17 @@ def _marks(tx: Transaction, runs: Sequence[FinalRun]) -> list[Mark]:
     return [mark_of(tx, run.id) or Mark(None, None, None, None) for run in runs]
 
 
-async def _leave(engine: Engine, ready: Sequence[Leaving], swept: Swept) -> int:
-    """Delete runs whose copies were verified; return how many left."""
-    gone = 0
+async def _leave(engine: Engine, ready: Sequence[Leaving], swept: Swept) -> list[bytes]:
+    """Delete runs whose copies were verified; return which left: `_finish` removes what is left of them."""
+    gone: list[bytes] = []
     for start in range(0, len(ready), _TOGETHER):
         part = ready[start : start + _TOGETHER]
         await remove_strays(engine, [one.entry.run_id for one in part])
         begun = time.monotonic()
         left = await engine.store.run(_left, engine, part)
-        gone += len(left)
+        gone += left
         swept.held += len(part) - len(left)
         await _breathe(begun)
-    await _finish(engine)
     return gone
 
 
@@ -284,9 +300,17 @@ def _left(tx: Transaction, engine: Engine, part: Sequence[Leaving]) -> list[byte
     return leaving.leave(tx, part)
 
 
-async def _finish(engine: Engine) -> None:
-    """Remove what is left of runs that have left: large ones go bit by bit, and the files of deleted ones."""
-    while found := await engine.store.read(catalogue.leaving, 100):
+async def _finish(engine: Engine, only: Sequence[bytes] | None = None) -> None:
+    """Remove what is left of runs that have left: large ones go bit by bit, and the files of deleted ones.
+
+    Who does not hold `engine.archiving` names `only` runs that no archive keeps: those never come back meanwhile.
+    """
+    for start in range(0, len(only), _TOGETHER) if only is not None else [0]:
+        await _finish_some(engine, None if only is None else only[start : start + _TOGETHER])
+
+
+async def _finish_some(engine: Engine, only: Sequence[bytes] | None) -> None:
+    while found := await engine.store.read(catalogue.leaving, 100, only):
         for row in found:
             await drop_moved(engine, row.run_id, archived=bool(row.archive))
             done = False
@@ -297,6 +321,8 @@ async def _finish(engine: Engine) -> None:
 
 
 def _remove_rest(tx: Transaction, run_id: bytes, *, forget: bool) -> bool:
+    if not catalogue.is_leaving(tx, run_id):
+        return True  # somebody else was faster
     done = leaving.remove_rest(tx, run_id)
     if done and forget:
         catalogue.drop(tx, [run_id])

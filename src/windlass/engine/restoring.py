@@ -9,7 +9,7 @@ from windlass.clock import to_text
 from windlass.engine.engine import Engine
 from windlass.engine.moving_files import bring_files_back, check_files
 from windlass.engine.reading import get_run, id_range
-from windlass.errors import CorruptStore, NotFound, UserError
+from windlass.errors import Conflict, CorruptStore, NotFound, UserError
 from windlass.ids import id_text
 from windlass.store.archive import catalogue
 from windlass.store.archive.archive import Archive
@@ -76,22 +76,38 @@ async def _restore(engine: Engine, archive: Archive, entry: Any) -> None:
         )
     await check_files(engine, archive.url, entry.run_id)
     # Where this is cut off, the next sweep removes what came back so far.
-    await engine.store.run(catalogue.set_removed, entry.run_id, removed=False)
+    await engine.store.run(_begin, entry.run_id)
     await bring_files_back(engine, archive.url, entry.run_id)
     run: list[dict[str, Any]] = []
     async for data in archive.read(entry.run_id, entry.place):
         rows = list(read_rows(data))
         run += [values for table, values in rows if table == "runs"]
-        await engine.store.run(insert_rows, [(table, values) for table, values in rows if table != "runs"])
+        await engine.store.run(_insert, entry.run_id, [(table, values) for table, values in rows if table != "runs"])
     await engine.store.run(_complete, entry.run_id, run)
 
 
+def _begin(tx: Transaction, run_id: bytes) -> None:
+    if not catalogue.come_back(tx, run_id):
+        raise NotFound(f"The archive has no run {id_text(run_id)}.")
+
+
+def _insert(tx: Transaction, run_id: bytes, rows: list[tuple[str, dict[str, Any]]]) -> None:
+    if not catalogue.is_coming_back(tx, run_id):
+        raise _stopped(run_id)
+    insert_rows(tx, rows)
+
+
 def _complete(tx: Transaction, run_id: bytes, run: list[dict[str, Any]]) -> None:
-    """Make a run readable again: its own row comes last."""
+    """Make a run readable again: its own row comes last. Raises Conflict where its other rows were taken away."""
+    if not catalogue.came_back(tx, run_id):
+        raise _stopped(run_id)
     insert_rows(tx, [("runs", values | {"restored_at": tx.now}) for values in run])
     for values in run:
         keep_labels_of(tx, run_id, values.get("labels"))
-    catalogue.set_removed(tx, run_id, removed=True, restored_at=tx.now)
+
+
+def _stopped(run_id: bytes) -> Conflict:
+    return Conflict(f"Run {id_text(run_id)} was removed while it came back from the archive; restore it once more.")
 
 
 def _find(tx: Transaction, reference: str) -> bytes:
@@ -124,5 +140,5 @@ def _shape(row: Any) -> dict[str, Any]:
         "rule": row.rule,
         "archive": row.archive,
         "size": row.size,
-        "restoredAt": None if row.restored_at is None else to_text(row.restored_at),
+        "restoredAt": None if row.restored_at is None or not row.removed else to_text(row.restored_at),
     }

@@ -36,8 +36,9 @@ archived_runs = Table(
     Column("size", BigInteger, nullable=False),
     #: SHA-256 of the document.
     Column("digest", Text, nullable=False),
-    #: 0 while rows of the run have yet to leave the hot tables.
+    #: 0 while rows of the run have yet to leave the hot tables, or with `restored_at` yet to come back there.
     Column("removed", SmallInteger, nullable=False),
+    #: When it came back, or while `removed` is 0 began to.
     Column("restored_at", Time),
     PrimaryKeyConstraint("run_id"),
     Index("ix_archived_runs_project", "project", "run_id"),

@@ -40,6 +40,10 @@ _COLUMNS = (*archived_runs.c, jobs.c.alias.label("job"), revisions.c.number.labe
 _FROM = archived_runs.outerjoin(jobs, jobs.c.id == archived_runs.c.job_id).outerjoin(
     revisions, revisions.c.id == archived_runs.c.revision_id
 )
+#: Rows of it have yet to leave the hot tables.
+_LEAVING = (archived_runs.c.removed == 0) & archived_runs.c.restored_at.is_(None)
+#: It comes back, and not all of its rows are there: `leaving` must not take it for one of its own.
+_COMING = (archived_runs.c.removed == 0) & archived_runs.c.restored_at.is_not(None)
 _INSERT = (
     "INSERT INTO archived_runs (run_id, project, job_id, revision_id, state, created_at, finished_at, archived_at, "
     "rule, archive, place, size, digest, removed) "
@@ -92,10 +96,47 @@ def matching(tx: Transaction, low: bytes, high: bytes, limit: int = 2) -> list[b
     return list(tx.connection.execute(found).scalars())
 
 
-def leaving(tx: Transaction, limit: int) -> list[Row[Any]]:
-    """Return runs of which rows are still to leave the hot tables."""
+def leaving(tx: Transaction, limit: int, only: Sequence[bytes] | None = None) -> list[Row[Any]]:
+    """Return runs of which rows are still to leave the hot tables, of all or of `only` these."""
+    found = select(*archived_runs.c).where(_LEAVING)
+    if only is not None:
+        found = found.where(archived_runs.c.run_id.in_(only))
+    return list(tx.connection.execute(found.limit(limit)))
+
+
+def is_leaving(tx: Transaction, run_id: bytes) -> bool:
+    """Say whether rows of a run are still to leave the hot tables."""
+    found = select(archived_runs.c.run_id).where(archived_runs.c.run_id == run_id, _LEAVING)
+    return tx.connection.execute(found).first() is not None
+
+
+def come_back(tx: Transaction, run_id: bytes) -> bool:
+    """Note that a run begins to come back; False where the archive does not have it."""
     table = archived_runs
-    return list(tx.connection.execute(select(*table.c).where(table.c.removed == 0).limit(limit)))
+    found = update(table).where(table.c.run_id == run_id, table.c.archive != "")
+    return tx.connection.execute(found.values(removed=0, restored_at=tx.now)).rowcount == 1
+
+
+def is_coming_back(tx: Transaction, run_id: bytes) -> bool:
+    """Say whether a run is on its way back."""
+    found = select(archived_runs.c.run_id).where(archived_runs.c.run_id == run_id, _COMING)
+    return tx.connection.execute(found).first() is not None
+
+
+def came_back(tx: Transaction, run_id: bytes) -> bool:
+    """Note that a run is back; False, and nothing done, where it was not on its way."""
+    found = update(archived_runs).where(archived_runs.c.run_id == run_id, _COMING)
+    return tx.connection.execute(found.values(removed=1, restored_at=tx.now)).rowcount == 1
+
+
+def turn_around(tx: Transaction) -> int:
+    """Let all that are on their way back leave again, once nobody brings them any more; return how many those are."""
+    return int(tx.connection.execute(update(archived_runs).where(_COMING).values(restored_at=None)).rowcount)
+
+
+def any_coming_back(tx: Transaction) -> bool:
+    """Say whether a run is on its way back."""
+    return tx.connection.execute(select(archived_runs.c.run_id).where(_COMING).limit(1)).first() is not None
 
 
 def ended(tx: Transaction, before: int, limit: int) -> list[Row[Any]]:
@@ -111,10 +152,9 @@ def drop(tx: Transaction, run_ids: Sequence[bytes]) -> None:
     drop_files(tx, run_ids)
 
 
-def set_removed(tx: Transaction, run_id: bytes, *, removed: bool, restored_at: int | None = None) -> None:
-    """Say whether the hot tables are free of a run's rows, or have all of them, and when they came back."""
-    values = {"removed": int(removed), "restored_at": restored_at}
-    tx.connection.execute(update(archived_runs).where(archived_runs.c.run_id == run_id).values(values))
+def set_removed(tx: Transaction, run_id: bytes) -> None:
+    """Note that the hot tables are free of the rows of a run that was leaving."""
+    tx.connection.execute(update(archived_runs).where(archived_runs.c.run_id == run_id, _LEAVING).values(removed=1))
 
 
 def places(tx: Transaction, url: str) -> set[str]:
@@ -145,7 +185,8 @@ class Figures(NamedTuple):
 def figures(tx: Transaction) -> Figures:
     """Count what the archive holds."""
     table = archived_runs
-    restored = func.coalesce(func.sum(case((table.c.restored_at.is_not(None), 1), else_=0)), 0)
+    back = table.c.restored_at.is_not(None) & (table.c.removed == 1)
+    restored = func.coalesce(func.sum(case((back, 1), else_=0)), 0)
     found = select(func.count(), func.coalesce(func.sum(table.c.size), 0), func.min(table.c.finished_at), restored)
     row = tx.connection.execute(found.where(table.c.archive != "")).one()
     files, file_size = held_contents(tx)

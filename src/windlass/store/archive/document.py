@@ -69,6 +69,14 @@ def mark_of(tx: Transaction, run_id: bytes) -> Mark | None:
     return None if row is None else Mark._make(row)
 
 
+def is_whole(tx: Transaction, run_id: bytes) -> bool:
+    """Say whether a final run has as many tasks as it says itself; one that lost some of them is no copy of itself."""
+    row = tx.cursor.execute(
+        "SELECT counts, (SELECT count(*) FROM tasks WHERE run_id = runs.id) FROM runs WHERE id = ?", (run_id,)
+    ).fetchone()
+    return row is None or row[0] is None or sum(orjson.loads(row[0]).values()) == row[1]
+
+
 def read_piece(tx: Transaction, run_id: bytes, start: Position) -> tuple[bytes, Position | None]:
     """Return lines of a run's document from `start`, and where the next piece begins; None where this is the last."""
     lines = [] if start != Position() else [head_line(run_id.hex(), FORMAT, HEAD)]

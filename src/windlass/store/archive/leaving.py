@@ -154,7 +154,7 @@ def remove_rest(tx: Transaction, run_id: bytes) -> bool:
         )
         if tx.cursor.rowcount:
             return False
-    set_removed(tx, run_id, removed=True)
+    set_removed(tx, run_id)
     return True
 
 
