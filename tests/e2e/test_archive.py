@@ -41,6 +41,10 @@ def test_a_run_is_archived_listed_and_restored(windlass: Windlass) -> None:
     assert (windlass.folder / "out.txt").read_text() == "data\n"
     unknown = windlass("archive", "restore", run, "0123456789")
     assert (unknown.code, unknown.stderr.count("\n")) == (2, 1)
+    assert windlass("archive", "run", env=now).code == 0
+    assert windlass("run", "delete", run[:13]).stdout == f"Run {run} of note is deleted.\n"
+    assert windlass("--json", "archive", "list").json() == []
+    assert (windlass("run", "delete", run).code, windlass("archive", "restore", run).code) == (2, 2)
 
 
 @pytest.mark.promise("H12")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from windlass.store.transaction import Transaction
 
 pytestmark = pytest.mark.promise("K06")
 DAY = 86_400.0
+SHA256 = hashlib.sha256(b"abc").hexdigest()
 EXIT = Failed("exit", "it ended with exit code 1", 1)
 Make = Callable[..., World]
 
@@ -49,11 +53,24 @@ def _write(tx: Transaction, run_id: bytes, chunks: list[bytes]) -> None:
     )
 
 
-def _keep_file(tx: Transaction, run_id: bytes) -> None:
+def _keep_file(tx: Transaction, run_id: bytes, sha256: str = "x") -> None:
     tx.cursor.execute(
         "INSERT INTO artifacts (run_id, task, name, attempt, size, sha256, path, created_at) "
-        "VALUES (?, 0, 'report.txt', 1, 3, 'x', ?, ?)",
-        (run_id, f"{id_text(run_id)}/1", tx.now),
+        "VALUES (?, 0, 'report.txt', 1, 3, ?, ?, ?)",
+        (run_id, sha256, f"{id_text(run_id)}/1", tx.now),
+    )
+
+
+async def apply_policy(world: World) -> None:
+    """Let all runs be deleted a day after their end, or their return."""
+    spec = {"minAge": DAY, "to": "delete"}
+    text = json.dumps({"apiVersion": "v1", "kind": "RetentionPolicy", "metadata": {"name": "p"}, "spec": spec})
+    await world.engine.store.run(
+        lambda tx: tx.cursor.execute(
+            "INSERT INTO documents (id, project, kind, name, digest, content, created_at, updated_at) "
+            "VALUES (?, 'default', 'RetentionPolicy', 'p', '', ?, 0, 0)",
+            (bytes(16), text),
+        )
     )
 
 
@@ -212,6 +229,81 @@ async def test_a_run_that_has_lost_tasks_replaces_no_copy(kept: World) -> None:
     await kept.engine.store.run(lambda tx: tx.cursor.execute("DELETE FROM runs WHERE id = ?", (run_id,)))
     await restore(kept.engine, id_text(run_id))
     assert await everything(kept, run_id) == before
+
+
+def _documents(world: World, folder: Path) -> Any:
+    """Return what the archive holds of runs, whatever kind it is."""
+    url = world.engine.settings.archive_url
+    if url.startswith(("file:", "parquet:")):
+        return sorted(path for path in (folder / "cold").rglob("*") if path.is_file())
+    count = "SELECT count(*) FROM archive_parts"
+    if url.startswith("sqlite:"):
+        with closing(sqlite3.connect(folder / "cold.db")) as cold:
+            return cold.execute(count).fetchone()[0]
+    return world.engine.store.read(lambda tx: tx.cursor.execute(count).fetchone()[0])
+
+
+async def held(world: World, folder: Path) -> bool:
+    """Say whether the archive holds a document."""
+    found = _documents(world, folder)
+    return bool(await found if isinstance(found, Awaitable) else found)
+
+
+@pytest.mark.promise("O10")
+@pytest.mark.parametrize("way", ["restored", "with a file", "archived", "by policy"])
+async def test_a_run_that_is_deleted_leaves_the_archive_too(kept: World, tmp_path: Path, way: str) -> None:
+    run_id = await ended(kept, await kept.define(steps={"a": {}}))
+    if way == "with a file":
+        folder = tmp_path / "artifacts" / id_text(run_id)
+        folder.mkdir(parents=True)
+        (folder / SHA256).write_bytes(b"abc")
+        await kept.engine.store.run(_keep_file, run_id, SHA256)
+    kept.clock.advance(31 * DAY)
+    await sweep(kept.engine)
+    assert await held(kept, tmp_path)
+    if way != "archived":
+        await restore(kept.engine, id_text(run_id))
+    if way == "by policy":
+        await apply_policy(kept)
+        kept.clock.advance(2 * DAY)
+        assert (await sweep(kept.engine)).deleted == 1
+    else:
+        assert await delete_run(kept.engine, run_id)
+    assert await list_archive(kept.engine, ArchiveFilter()) == ([], None)
+    assert await rows_of(kept, run_id) == 0
+    with pytest.raises(NotFound):
+        await restore(kept.engine, id_text(run_id))
+    if kept.engine.settings.archive_url.startswith(("file:", "parquet:")):
+        await sweep(kept.engine)
+    assert not await held(kept, tmp_path)
+    assert not list(tmp_path.rglob(SHA256))
+    with pytest.raises(NotFound, match="There is no run"):
+        await delete_run(kept.engine, run_id)
+
+
+async def test_documents_that_nobody_knows_leave_a_shared_database_but_not_those_of_others(tmp_path: Path) -> None:
+    url = {"archive_url": f"sqlite:///{tmp_path}/cold.db"}
+    worlds = [World(str(tmp_path / f"{name}.db"), tmp_path, settings=url) for name in ("one", "two")]
+    runs = []
+    for number, world in enumerate(worlds):
+        await world.engine.store.run(
+            lambda tx, number=number: tx.cursor.execute(
+                "UPDATE store_info SET value = ? WHERE key = 'id'", (f"s{number}",)
+            )
+        )
+        for other in range(5 * number):  # no two worlds have ids of their own by themselves
+            await world.define(f"other{other}", steps={"a": {}})
+        runs.append(await ended(world, await world.define(steps={"a": {}})))
+        world.clock.advance(31 * DAY)
+        await sweep(world.engine)
+    await worlds[0].engine.store.run(lambda tx: tx.cursor.execute("DELETE FROM archived_runs"))
+    await sweep(worlds[0].engine)
+    with closing(sqlite3.connect(tmp_path / "cold.db")) as cold:
+        left = cold.execute("SELECT DISTINCT run_id FROM archive_parts").fetchall()
+    assert runs[0] not in [run for (run,) in left]
+    assert runs[1] in [run for (run,) in left]
+    for world in worlds:
+        await world.close()
 
 
 async def test_the_archive_has_an_end_of_its_own(kept: World, tmp_path: Path) -> None:

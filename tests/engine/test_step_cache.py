@@ -688,6 +688,18 @@ async def test_a_run_that_somebody_deletes_leaves_no_result(kitchen: Kitchen) ->
     assert (await kitchen.served(job))[1] == ["a"]
 
 
+async def test_the_files_of_a_result_go_with_its_run_but_for_those_that_others_have(kitchen: Kitchen) -> None:
+    kitchen.files = {"both": b"both", "one": b"one"}
+    first, _ = await kitchen.served(await kitchen.define({"artifacts": ["*"]}))
+    kitchen.files = {"both": b"both"}
+    await kitchen.served(await kitchen.define({"artifacts": ["*"]}, alias="other"))
+    folder = cache_folder(kitchen.world.engine)
+    assert len(list(folder.iterdir())) == 2
+    await delete_run(kitchen.world.engine, first)
+    kitchen.world.accepted.remove(first)
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"both"]
+
+
 async def test_a_store_that_is_away_is_worked_without(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
     from windlass.errors import Unavailable  # noqa: PLC0415 - here alone
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from windlass.clock import micros
 from windlass.engine.cache_upkeep import tidy_cache
 from windlass.engine.engine import Engine
+from windlass.engine.forgetting import forget_contents, forget_copies
 from windlass.engine.listening import settle_all
 from windlass.engine.moving_files import copy_files, drop_moved, remove_files, remove_strays, tidy_files
 from windlass.engine.retaining import DAY, leaving_runs, rules_of
@@ -230,7 +231,6 @@ async def _digest_of(archive: Archive, run_id: bytes, place: str) -> str | None:
 
 
 async def _delete(engine: Engine, rule: RetentionRule, runs: Sequence[FinalRun], swept: Swept) -> None:
-    await _drop_copies(engine, [run.id for run in runs])
     marks = await engine.store.read(_marks, runs)
     ready = [Leaving(NewEntry(run.id, rule.name, "", "", 0, ""), mark) for run, mark in zip(runs, marks, strict=True)]
     swept.deleted += len(await _leave(engine, ready, swept))
@@ -239,36 +239,14 @@ async def _delete(engine: Engine, rule: RetentionRule, runs: Sequence[FinalRun],
 
 async def remove_runs(engine: Engine, run_ids: Sequence[bytes]) -> int:
     """Delete final runs for good, without a copy, with logs and files; return how many nothing held back."""
-    if await engine.store.read(_copies, run_ids):
-        async with engine.archiving:
-            await _drop_copies(engine, run_ids)
     marks = await engine.store.read(_marks_of, run_ids)
     ready = [Leaving(NewEntry(run_id, leaving.DELETE, "", "", 0, ""), mark) for run_id, mark in marks]
+    copies = await engine.store.read(catalogue.copies_of, run_ids)
     gone = await _leave(engine, ready, Swept())
     await _finish(engine, gone)
+    left = set(gone)
+    await forget_contents(engine, [copy for copy in copies if copy.run_id in left])
     return len(gone)
-
-
-async def _drop_copies(engine: Engine, run_ids: Sequence[bytes]) -> None:
-    """Remove what the archive keeps of runs that came back from it and are to be deleted: the store has all of them.
-
-    Where this is cut off, the catalogue still names what was removed, and the next one to delete the run goes on here.
-    """
-    copies = await engine.store.read(_copies, run_ids)
-    for url, runs in copies.items():
-        await (await open_archive(url, engine.store)).remove(runs)
-        await engine.store.run(catalogue.drop, [run_id for run_id, _ in runs])
-        await tidy_files(engine, url)
-
-
-def _copies(tx: Transaction, run_ids: Sequence[bytes]) -> dict[str, list[tuple[bytes, str]]]:
-    """Return `(id, place)` of runs that are here and in an archive too, by its address."""
-    found: dict[str, list[tuple[bytes, str]]] = {}
-    for run_id in run_ids:
-        entry = catalogue.entry(tx, run_id)
-        if entry is not None and mark_of(tx, run_id) is not None:
-            found.setdefault(entry.archive, []).append((run_id, entry.place))
-    return found
 
 
 def _marks_of(tx: Transaction, run_ids: Sequence[bytes]) -> list[tuple[bytes, Mark]]:
@@ -286,18 +264,22 @@ async def _leave(engine: Engine, ready: Sequence[Leaving], swept: Swept) -> list
         part = ready[start : start + _TOGETHER]
         await remove_strays(engine, [one.entry.run_id for one in part])
         begun = time.monotonic()
-        left = await engine.store.run(_left, engine, part)
+        left, copies = await engine.store.run(_left, engine, part)
         gone += left
+        await forget_copies(engine, copies)
         swept.held += len(part) - len(left)
         await _breathe(begun)
     return gone
 
 
-def _left(tx: Transaction, engine: Engine, part: Sequence[Leaving]) -> list[bytes]:
-    """Let runs leave, once whoever waits for one of their events has it."""
+def _left(tx: Transaction, engine: Engine, part: Sequence[Leaving]) -> tuple[list[bytes], list[catalogue.Copy]]:
+    """Let runs leave, once whoever waits for one of their events has it; return them, and copies nobody needs now."""
     while settle_all(tx, engine):
         pass
-    return leaving.leave(tx, part)
+    deleted = [entry.run_id for entry, mark, _ in part if not entry.archive and mark.restored_at is not None]
+    copies = catalogue.copies_of(tx, deleted) if deleted else []
+    gone = leaving.leave(tx, part)
+    return gone, [copy for copy in copies if copy.run_id in gone]
 
 
 async def _finish(engine: Engine, only: Sequence[bytes] | None = None) -> None:

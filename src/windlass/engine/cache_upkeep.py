@@ -6,6 +6,9 @@ Where the disk is short, no file is kept for later.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
 
 from windlass.engine.engine import Engine
 from windlass.engine.step_cache import cache_folder
@@ -26,6 +29,18 @@ async def tidy_cache(engine: Engine) -> int:
         needed = await engine.store.read(stored.kept_files)
         await asyncio.to_thread(drop_files, folder, needed, age=0.0 if short else GRACE)
     return removed
+
+
+async def drop_cached(engine: Engine, files: Collection[str]) -> None:
+    """Remove files by their hashes that no result has any more; who keeps one of them just now works for it anew."""
+    if files:
+        await asyncio.to_thread(_unlink, cache_folder(engine), files)
+
+
+def _unlink(folder: Path, names: Collection[str]) -> None:
+    for name in names:
+        with suppress(OSError):
+            (folder / name).unlink()
 
 
 def _tidied(tx: Transaction, engine: Engine, *, short: bool) -> int:

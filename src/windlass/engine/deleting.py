@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from windlass.engine.archiving import remove_runs
+from windlass.engine.cache_upkeep import drop_cached
 from windlass.engine.cancellation import cancel_run, cancel_runs
 from windlass.engine.engine import Engine
+from windlass.engine.forgetting import forget_contents, forget_copies
+from windlass.engine.moving_files import remove_files
 from windlass.engine.timing import wake_due
 from windlass.errors import Conflict, NotFound
 from windlass.ids import id_text
 from windlass.model.state import RUN_FINAL
 from windlass.store import hot_sqlite as hot
 from windlass.store import relations
+from windlass.store.archive import catalogue
+from windlass.store.archive.catalogue import Copy
 from windlass.store.step_cache import forget_runs
 from windlass.store.transaction import Transaction
 
@@ -21,14 +26,24 @@ _PAGE: Final = 100
 
 
 async def delete_run(engine: Engine, run_id: bytes, *, by: str | None = None) -> bool:
-    """Delete a run with its rows, logs and files, and its children with it; return whether it is gone.
+    """Delete a run with its rows, logs and files, and its children with it, from the archive too; say if it is gone.
 
     One that is live is cancelled and marked: it is deleted once it has ended, also after a restart (`delete_marked`).
     Children that were started to go on without it stay, and have no parent then.
-    Raises NotFound where there is no such run, Conflict where it is final and still needed by a run that is not.
+    Of a run that only the archive has those children go that are not in the archive themselves.
+    Raises NotFound where there is no such run, Conflict where it is final and still needed by a run that is not, and
+    where it is on its way to the archive or back.
     """
-    await engine.store.run(_mark, engine, run_id, by)
-    return await _delete(engine, run_id)
+    if await engine.store.run(_mark, engine, run_id, by):
+        return await _delete(engine, run_id)
+    children, files, copies = await engine.store.run(_forget, engine, run_id)
+    await drop_cached(engine, files)
+    await forget_copies(engine, copies)
+    await forget_contents(engine, copies)
+    await remove_files(engine, run_id)
+    for child in children:
+        await _delete(engine, child)
+    return True
 
 
 async def delete_marked(engine: Engine) -> bool:
@@ -47,16 +62,21 @@ async def _delete(engine: Engine, run_id: bytes) -> bool:
     family = await engine.store.read(_ended_family, run_id)
     if family is None:
         return False
-    if not await engine.store.run(_let_go, family):
+    files = await engine.store.run(_let_go, family)
+    if files is None:
         return False
+    await drop_cached(engine, files)
     # The deepest first: where this is cut off, the run is found by its mark again, and what is left below it.
     await remove_runs(engine, family[::-1])
     return await engine.store.read(hot.run_flags, run_id) is None
 
 
-def _mark(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> None:
+def _mark(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> bool:
+    """Mark a run, and what it started; False, with nothing done, where only the archive has it."""
     flags = hot.run_flags(tx, run_id)
     if flags is None:
+        if catalogue.entry(tx, run_id) is not None:
+            return False
         raise NotFound(f"There is no run {id_text(run_id)}.")
     if flags.state in RUN_FINAL and relations.has_live_parent(tx, run_id):
         raise Conflict(f"Run {id_text(run_id)} is still needed by another run; delete it once that has ended.")
@@ -66,6 +86,24 @@ def _mark(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> Non
     cancel_runs(tx, engine, family[1:], parent=run_id)
     relations.mark_deleting(tx, family)
     wake_due(tx, engine)
+    return True
+
+
+def _forget(tx: Transaction, engine: Engine, run_id: bytes) -> tuple[list[bytes], set[str], list[Copy]]:
+    """Forget a run that only the archive has; return its children, files of results, and what the archive has of it."""
+    entry = catalogue.entry(tx, run_id)
+    if entry is None:
+        raise NotFound(f"There is no run {id_text(run_id)}.")
+    if not entry.removed or hot.run_flags(tx, run_id) is not None:
+        raise Conflict(f"Run {id_text(run_id)} is on its way to the archive or back; delete it in a moment.")
+    family = relations.family_of(tx, run_id)[1:]
+    cancel_runs(tx, engine, family, parent=run_id)
+    relations.mark_deleting(tx, family)
+    relations.let_go(tx, [run_id])
+    copies = catalogue.copies_of(tx, [run_id])
+    catalogue.drop(tx, [run_id])
+    wake_due(tx, engine)
+    return family, forget_runs(tx, [run_id]), copies
 
 
 def _ended_family(tx: Transaction, run_id: bytes) -> list[bytes] | None:
@@ -74,10 +112,12 @@ def _ended_family(tx: Transaction, run_id: bytes) -> list[bytes] | None:
     return family if relations.all_at_rest(tx, family) and not relations.has_live_parent(tx, run_id) else None
 
 
-def _let_go(tx: Transaction, family: list[bytes]) -> bool:
-    """Prepare a run and what it started for being deleted; False, with nothing done, where its parent goes on."""
+def _let_go(tx: Transaction, family: list[bytes]) -> set[str] | None:
+    """Prepare a run and what it started for being deleted; None, with nothing done, where its parent goes on.
+
+    Return the files that no kept result has any more.
+    """
     if relations.has_live_parent(tx, family[0]):
-        return False
+        return None
     relations.let_go(tx, family)
-    forget_runs(tx, family)
-    return True
+    return forget_runs(tx, family)

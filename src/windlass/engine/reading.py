@@ -26,18 +26,20 @@ from windlass.store.transaction import Transaction
 MIN_PREFIX = 6
 
 
-async def find_run(engine: Engine, reference: str) -> bytes:
-    """Return the id of a run by its text or an unambiguous beginning of it.
+async def find_run(engine: Engine, reference: str, *, archived: bool = False) -> bytes:
+    """Return the id of a run by its text or an unambiguous beginning of it; with `archived` of one that is there, too.
 
     Raises NotFound where there is none, UserError where several begin so.
     """
-    return await engine.store.read(named_run, reference)
+    return await engine.store.read(named_run, reference, archived=archived)
 
 
-def named_run(tx: Transaction, reference: str) -> bytes:
+def named_run(tx: Transaction, reference: str, *, archived: bool = False) -> bytes:
     """Return the id of a run within a unit of work; see `find_run`."""
     low, high = id_range(reference)
     found = stored.between(tx, low, high)
+    if archived:
+        found = sorted({*found, *catalogue.matching(tx, low, high)})
     if len(found) == 1:
         return found[0]
     if found:

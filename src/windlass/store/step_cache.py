@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -132,9 +132,14 @@ def taken(tx: Transaction, project: str, key: str) -> None:
     )
 
 
-def forget_runs(tx: Transaction, run_ids: list[bytes]) -> None:
-    """Forget the results that runs worked for."""
+def forget_runs(tx: Transaction, run_ids: Sequence[bytes]) -> set[str]:
+    """Forget the results that runs worked for; return the hashes of their files that no other result has."""
+    files: set[str] = set()
+    for run_id in run_ids:
+        for (text,) in tx.cursor.execute("SELECT files FROM step_cache WHERE run_id = ?", (run_id,)).fetchall():
+            files.update(file[2] for file in orjson.loads(text))
     tx.cursor.executemany("DELETE FROM step_cache WHERE run_id = ?", [(run_id,) for run_id in run_ids])
+    return files - kept_files(tx) if files else files
 
 
 def drop_expired(tx: Transaction) -> int:

@@ -11,7 +11,7 @@ from windlass.api.table import Body, Route, closed
 from windlass.engine.deleting import delete_run
 from windlass.engine.engine import Engine
 from windlass.engine.noting import note_run
-from windlass.engine.reading import get_run
+from windlass.engine.reading import find_run, get_run
 from windlass.engine.resuming import Resume, preview_resume, resume_run
 from windlass.engine.starting import retry_run
 from windlass.errors import NotFound
@@ -34,7 +34,7 @@ _RESUME: Final = Body(
 
 async def delete_one(engine: Engine, request: Request) -> Answer:
     """Delete a run: at once, or as soon as it has ended."""
-    run_id = await run_id_of(engine, request)
+    run_id = await find_run(engine, request.params["run"], archived=True)
     if await delete_run(engine, run_id, by=request.principal.name):
         return Answer(status=204)
     try:
@@ -87,7 +87,8 @@ ROUTES: Final = (
         path=_RUN,
         permission="operate",
         handler=delete_one,
-        summary="Delete a run with its logs, files and children, but for loose ones: now (204), or at its end (202).",
+        summary="Delete a run with its logs, files and children, but for loose ones, an archived one too: now (204), "
+        "or at its end (202).",
     ),
     Route(
         method="PUT",

@@ -10,7 +10,6 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
-from windlass.cli.several import found
 from windlass.cli.watch.reconnect import follow_through, reconnect_option
 from windlass.errors import NotFound, WindlassError
 
@@ -30,7 +29,7 @@ _PACE: Final = 0.2
 @click.option("--wait/--no-wait", default=True, help="Wait until live runs have ended and are deleted.")
 @reconnect_option()
 def command(session: Session, *, runs: tuple[str, ...], wait: bool, reconnect: float) -> None:
-    """Delete runs with the runs that they started, their logs and files.
+    """Delete runs with the runs that they started, their logs and files, from the archive too.
 
     Live ones are cancelled, and deleted once they have ended: the server sees to that, whether this command waits or
     not. Runs that were started to go on without their parent (`cascade: false`) stay, and have none then. With --json a
@@ -39,7 +38,8 @@ def command(session: Session, *, runs: tuple[str, ...], wait: bool, reconnect: f
     told: list[dict[str, Any]] = []
     with session.connect() as client:
         try:
-            for run in found(client, "runs", runs):
+            named = [_named(client, reference) for reference in runs]
+            for run in {one["id"]: one for one in named}.values():
                 _delete(session, client, run, told)
         except WindlassError:  # the others are not touched; what was begun goes on, and is told of
             for one in told:
@@ -58,6 +58,17 @@ def _delete(session: Session, client: Client, run: dict[str, Any], told: list[di
     told.append({"id": run["id"], "job": run["job"], "deleted": left is None})
     if left is None:
         session.out.done(f"Run {run['id']} of {run['job']} is deleted.")
+
+
+def _named(client: Client, reference: str) -> dict[str, Any]:
+    """Return a run, or what the archive says of it."""
+    try:
+        return dict(client.get("runs", reference))
+    except NotFound as unknown:
+        try:
+            return dict(client.get("archive", reference))
+        except NotFound:
+            raise unknown from None
 
 
 def _later(session: Session, client: Client, one: dict[str, Any], *, wait: bool, reconnect: float) -> None:

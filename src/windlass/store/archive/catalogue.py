@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, case, delete, func, select, update
 
-from windlass.store.archive.archived_files import drop_files, held_contents
+from windlass.store.archive.archived_files import drop_files, files_of, held_contents
 from windlass.store.archive_tables import archived_runs
 from windlass.store.tables import jobs, revisions, runs
 from windlass.store.transaction import Transaction
@@ -23,6 +23,15 @@ class NewEntry(NamedTuple):
     place: str
     size: int
     digest: str
+
+
+class Copy(NamedTuple):
+    """What an archive keeps of a run: the document at a place, and the contents of its files."""
+
+    run_id: bytes
+    archive: str
+    place: str
+    contents: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +96,24 @@ def entries(tx: Transaction, filters: ArchiveFilter) -> list[Row[Any]]:
     if filters.before is not None:
         found = found.where(table.c.run_id < filters.before)
     return list(tx.connection.execute(found.order_by(table.c.run_id.desc()).limit(filters.limit)))
+
+
+def copies_of(tx: Transaction, run_ids: Sequence[bytes]) -> list[Copy]:
+    """Return what archives keep of runs, of those of which they keep anything."""
+    table = archived_runs
+    found = select(table.c.run_id, table.c.archive, table.c.place).where(table.c.run_id.in_(run_ids))
+    return [
+        Copy(*row, frozenset(content.sha256 for content in files_of(tx, row.run_id)))
+        for row in tx.connection.execute(found.where(table.c.archive != "")).all()
+    ]
+
+
+def not_in(tx: Transaction, url: str, run_ids: Sequence[bytes]) -> list[bytes]:
+    """Return those runs that are not in an archive."""
+    table = archived_runs
+    found = select(table.c.run_id).where(table.c.archive == url, table.c.run_id.in_(run_ids))
+    known = set(tx.connection.execute(found).scalars())
+    return [run_id for run_id in run_ids if run_id not in known]
 
 
 def matching(tx: Transaction, low: bytes, high: bytes, limit: int = 2) -> list[bytes]:

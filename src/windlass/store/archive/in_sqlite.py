@@ -8,13 +8,16 @@ import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from windlass.errors import CorruptStore, Unavailable
 from windlass.store.archive.archive import Kept, Piece
+from windlass.store.archive.catalogue import not_in
 from windlass.store.archive.in_database import unpacked
 from windlass.store.archive.trying import try_folder
+from windlass.store.store import Store
 
 Result = TypeVar("Result")
 
@@ -27,14 +30,20 @@ _TABLE: Final = (
 )
 
 
+#: Runs looked at together when the file is tidied.
+_PAGE: Final = 500
+_RUNS: Final = "SELECT DISTINCT run_id FROM archive_parts WHERE run_id > ? ORDER BY run_id LIMIT ?"
+
+
 class SqliteArchive:
     """See `Archive`. Several stores may share the file: each run says whose it is."""
 
-    def __init__(self, url: str, path: Path, store: str) -> None:
-        """Keep documents of the store with this id in the file at `path`, which is made when it is first needed."""
+    def __init__(self, url: str, path: Path, store: str, hot: Store) -> None:
+        """Keep documents of `hot`, the store with the id `store`, in the file at `path`: made when first needed."""
         self.url = url
         self._path = path
         self._store = store
+        self._hot = hot
         self._sizes: dict[bytes, int] = {}
 
     async def probe(self) -> None:
@@ -68,15 +77,26 @@ class SqliteArchive:
 
     async def remove(self, runs: Sequence[tuple[bytes, str]]) -> None:
         """Forget runs."""
-        ids = [(run_id,) for run_id, _ in runs]
-        await asyncio.to_thread(
-            self._changed,
-            lambda connection: connection.executemany("DELETE FROM archive_parts WHERE run_id = ?", ids),
-        )
+        ids = [run_id for run_id, _ in runs]
+        if await asyncio.to_thread(self._path.exists):
+            await asyncio.to_thread(self._changed, partial(_drop, self._store, ids))
 
     async def tidy(self, known: Collection[str]) -> int:  # noqa: ARG002 - the contract's
-        """Do nothing: what a killed process left is written again, under the same key."""
-        return 0
+        """Remove documents of this store of which its catalogue does not know; see `Archive.tidy`."""
+        removed, after = 0, b""
+        while page := await asyncio.to_thread(self._page, after):
+            after = page[-1]
+            unknown = await self._hot.read(not_in, self.url, page)
+            if unknown:
+                removed += await asyncio.to_thread(self._changed, partial(_drop, self._store, unknown))
+        return removed
+
+    def _page(self, after: bytes) -> list[bytes]:
+        """Return further runs that the file has something of, those of other stores included, by their ids."""
+        if not self._path.exists():
+            return []
+        rows = self._changed(lambda connection: connection.execute(_RUNS, (after, _PAGE)).fetchall())
+        return [bytes(row[0]) for row in rows]
 
     def _probe(self) -> None:
         if self._path.exists():
@@ -119,3 +139,13 @@ class SqliteArchive:
             raise CorruptStore(f"The file {self._path} belongs to another program; name another one for the archive.")
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(_TABLE)
+
+
+def _drop(store: str, run_ids: Sequence[bytes], connection: sqlite3.Connection) -> int:
+    """Remove the documents of runs of one store; return how many pieces those were."""
+    connection.execute("PRAGMA secure_delete = ON")
+    before = connection.total_changes
+    connection.executemany(
+        "DELETE FROM archive_parts WHERE run_id = ? AND store = ?", [(run_id, store) for run_id in run_ids]
+    )
+    return connection.total_changes - before

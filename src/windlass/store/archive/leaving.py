@@ -12,7 +12,7 @@ from windlass.clock import SECOND
 from windlass.ids import first_of
 from windlass.model.retention import PARTITION, FinalRun, RetentionRule
 from windlass.store.archive.archived_files import Content, note_files
-from windlass.store.archive.catalogue import NewEntry, enter, set_removed
+from windlass.store.archive.catalogue import NewEntry, drop, enter, set_removed
 from windlass.store.archive.document import PARTS, Mark, mark_of
 from windlass.store.dead_letters import UNDECIDED_RUN
 from windlass.store.transaction import Transaction
@@ -120,6 +120,8 @@ def leave(tx: Transaction, leaving: Sequence[Leaving]) -> list[bytes]:
         heavy = _heavy(tx, entry.run_id)
         if heavy or not deleted:
             enter(tx, entry, removed=not heavy)
+        elif mark.restored_at is not None:
+            drop(tx, [entry.run_id])  # else the archive would give back what is deleted
         if files:
             note_files(tx, entry.run_id, entry.archive, files)
         gone.append(entry.run_id)

@@ -37,7 +37,7 @@ async def open_archive(url: str, store: Store) -> Archive:
         raise Unavailable(f"This program cannot open the archive {url}.")
     identity = await store.read(_id)
     if scheme == "sqlite":
-        return SqliteArchive(url, Path(rest[1:]), identity)
+        return SqliteArchive(url, Path(rest[1:]), identity, store)
     if scheme == PARQUET:
         require_parquet(url)
         from windlass.store.archive.in_parquet import ParquetArchive  # noqa: PLC0415 - an extra, and 100 ms to import
