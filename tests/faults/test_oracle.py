@@ -10,7 +10,8 @@ from tests.oracle.beside import check_folders, double_keys, lost_files, overspen
 from tests.oracle.ledger import Ledger
 from tests.oracle.world import World
 from windlass.engine.report import KeptFile, Usage
-from windlass.model.outcome import Completed
+from windlass.model.ending import WORKER_STOPPED
+from windlass.model.outcome import Completed, Failed
 from windlass.store.logs import NewChunk
 from windlass.store.transaction import Transaction
 
@@ -65,6 +66,25 @@ async def found(world: World, statement: str = "SELECT 1") -> list[str]:
 async def test_what_is_wrong_is_named(told: World, statement: str, sentence: str) -> None:
     assert await found(told) == []
     assert any(one.endswith(sentence) for one in await found(told, statement))
+
+
+async def test_a_worker_that_was_asked_to_end_says_nothing_about_its_attempts(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    request.node.user_properties.append(("store", "memory"))
+    world = World(":memory:", tmp_path)
+    await world.submit(await world.define(steps={"a": {"onWorkerLost": "retry"}}))
+    worker = await world.worker()
+    ends = [Failed("lost", "it was stopped", reason=WORKER_STOPPED)] * 4 + [Failed("lost", "it died")] * 3
+    for _ in ends:
+        await worker.work(lambda claim: ends[claim.attempt - 1])
+        await world.tick(1)
+    assert len(await world.attempts(world.accepted[0])) == len(ends)
+    await world.assert_sound(at_rest=True)
+    await world.engine.store.run(lambda tx: tx.cursor.execute("UPDATE attempts SET error = NULL"))
+    with pytest.raises(AssertionError, match="attempt 3 was lost and another one followed"):
+        await world.assert_sound()
+    await world.close()
 
 
 def test_an_attempt_that_starts_twice_or_beside_another_one_is_named(tmp_path: Path) -> None:

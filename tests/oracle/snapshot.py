@@ -28,6 +28,8 @@ class Started(NamedTuple):
     outcome: str | None
     started_at: int
     finished_at: int | None
+    #: Why it ended badly, as JSON.
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,10 @@ def _layout(expansion: str | None, job: CompiledJob) -> TaskLayout:
 def _attempts(live: list[Row[Any]], final: list[Row[Any]], earlier: list[Row[Any]]) -> dict[int, list[Started]]:
     found: dict[int, list[Started]] = defaultdict(list)
     for row in earlier:
-        found[row.task].append(Started(row.number, row.outcome, row.started_at, row.finished_at))
+        found[row.task].append(Started(row.number, row.outcome, row.started_at, row.finished_at, row.error))
     for row in final:
         if row.outcome is not None:
-            found[row.task].append(Started(row.attempt, row.outcome, row.started_at, row.finished_at))
+            found[row.task].append(Started(row.attempt, row.outcome, row.started_at, row.finished_at, row.error))
     for row in live:
         if row.state == "running":
             found[row.task].append(Started(row.attempt, None, row.started_at, None))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 
 from tests.oracle.snapshot import RunPicture, Started
 from windlass.model.definition import Step
+from windlass.model.ending import WORKER_STOPPED
 from windlass.model.retry import QUARANTINE_AFTER
 from windlass.model.state import TASK_FINAL
 
@@ -50,8 +52,13 @@ def _unasked(name: str, step: Step, started: list[Started]) -> Iterator[str]:
         yield f"O3 {name}: {len(counted)} attempts, its policy allows {step.retry.attempts}"
     in_row = 0
     for earlier, _ in pairwise(started):
-        in_row = in_row + 1 if earlier.outcome == "lost" else 0
+        # A worker that was asked to end and took its attempts with it says nothing about them.
+        in_row = in_row + (not _stopped(earlier)) if earlier.outcome == "lost" else 0
         if earlier.outcome == "lost" and (step.on_worker_lost != "retry" or in_row >= QUARANTINE_AFTER):
             yield f"O3 {name}: attempt {earlier.number} was lost and another one followed"
         if earlier.outcome not in {"lost", "failed", "timeout"}:
             yield f"O3 {name}: attempt {earlier.number} ended {earlier.outcome} and another one followed"
+
+
+def _stopped(one: Started) -> bool:
+    return json.loads(one.error or "{}").get("reason") == WORKER_STOPPED

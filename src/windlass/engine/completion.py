@@ -283,7 +283,7 @@ def _attempt(row: Held, report: Report, ending: Ending) -> AttemptEnd:
         outcome=ending.attempt or "failed",
         worker=report.worker,
         exit_code=getattr(report.outcome, "exit_code", None),
-        error=_error(ending),
+        error=_error(ending, report.outcome),
         started_at=row.started_at,
         finished_at=max(report.finished_at, row.started_at or 0),
         cpu_micros=used.cpu_micros,
@@ -293,10 +293,12 @@ def _attempt(row: Held, report: Report, ending: Ending) -> AttemptEnd:
     )
 
 
-def _error(ending: Ending) -> str | None:
+def _error(ending: Ending, outcome: Outcome | None = None) -> str | None:
+    """Return why an attempt ended badly; of one that another follows the reason is that of its own `outcome`."""
     if ending.message is None:
         return None
-    return to_json({"reason": ending.reason, "message": ending.message})
+    reason = getattr(outcome, "reason", None) or ending.reason
+    return to_json({"reason": reason, "message": ending.message})
 
 
 def give_back(tx: Transaction, claims: Iterable[tuple[int, int]]) -> None:

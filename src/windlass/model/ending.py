@@ -92,7 +92,7 @@ def _lost(step: Step, outcome: Failed, facts: Circumstances) -> Ending:
         if facts.losses_in_row >= QUARANTINE_AFTER:
             message = f"The worker was lost {facts.losses_in_row} times in a row while this ran; it is set aside."
             return Ending("lost", "failed", "quarantined", step.allow_failure, message=message)
-        return Ending("lost", "scheduled", "worker_lost", delay=0.0)
+        return Ending("lost", "scheduled", "worker_lost", delay=0.0, message=outcome.message)
     return Ending("lost", "failed", "worker_lost", step.allow_failure, message=outcome.message)
 
 

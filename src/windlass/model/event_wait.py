@@ -23,7 +23,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True)
 class EventPattern:
-    """What is waited for: a glob on the type, one on the source, and texts that stand under dotted paths in the event."""
+    """What is waited for: globs on type and source, and texts that stand under dotted paths in the event."""
 
     type: str
     source: str | None = None

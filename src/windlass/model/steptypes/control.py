@@ -31,7 +31,7 @@ WAIT = StepSpec(
                 "required": ["type"],
                 "properties": {
                     "type": {**f.TEXT, "description": "a glob on the event's type"},
-                    "source": {**f.TEXT, "description": "a glob on where it comes from; Windlass's own have `windlass`"},
+                    "source": {**f.TEXT, "description": "a glob on the sender; Windlass's own have `windlass`"},
                     "filter": {
                         "type": "object",
                         "additionalProperties": {"type": ["string", "number", "boolean"]},
