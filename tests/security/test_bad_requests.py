@@ -120,7 +120,7 @@ WRONG_OPTIONS: list[tuple[list[str], str]] = [
     (["-l", "a=1", "-l", "a=2"], 'The label "a" is given twice.'),
     (["--note", "x" * 4001], "note must have at most 4000 characters"),
     (["--project", "nope"], 'There is no job "ok" in project nope; `windlass job list` lists'),
-    (["--project", "../x"], 'There is no job "ok" in project ../x; `windlass job list` lists'),
+    (["--project", "../x"], '--project: "../x" is no name of a project: small letters'),
     (["--nope"], "No such option '--nope'."),
     (["extra"], "Got unexpected extra argument (extra)."),
 ]
