@@ -306,6 +306,20 @@ async def test_documents_that_nobody_knows_leave_a_shared_database_but_not_those
         await world.close()
 
 
+async def test_documents_of_a_former_archive_go_when_nobody_needs_them(kept: World, tmp_path: Path) -> None:
+    run_id = await ended(kept, await kept.define(steps={"a": {}}))
+    kept.clock.advance(31 * DAY)
+    await sweep(kept.engine)
+    assert await held(kept, tmp_path)
+    former = kept.engine.settings
+    kept.engine.settings = type(former)(home=kept.home, archive_url=f"file://{tmp_path}/other")
+    await sweep(kept.engine)
+    assert await delete_run(kept.engine, run_id)
+    await sweep(kept.engine)
+    kept.engine.settings = former
+    assert not await held(kept, tmp_path)
+
+
 async def test_the_archive_has_an_end_of_its_own(kept: World, tmp_path: Path) -> None:
     job = await kept.define(steps={"a": {}})
     runs = [await ended(kept, job) for _ in range(3)]

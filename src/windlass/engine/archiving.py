@@ -18,7 +18,7 @@ from windlass.engine.listening import settle_all
 from windlass.engine.moving_files import copy_files, drop_moved, remove_files, remove_strays, tidy_files
 from windlass.engine.retaining import DAY, leaving_runs, rules_of
 from windlass.engine.swept import Swept
-from windlass.errors import CorruptStore
+from windlass.errors import CorruptStore, Unavailable, UserError
 from windlass.ids import id_text
 from windlass.model.retention import FinalRun, RetentionRule
 from windlass.store.archive import catalogue, leaving
@@ -87,6 +87,8 @@ async def _swept(engine: Engine, end: float | None) -> Swept:
         await _finish(engine)
         archive = await open_archive(engine.settings.archive_url, engine.store)
         await refuse_missing(archive.url, engine.store)
+        if archive.url not in await engine.store.read(catalogue.archives):
+            await engine.store.run(catalogue.note_archive, archive.url)
         rules = await engine.store.read(rules_of, engine)
         async for rule, runs in leaving_runs(engine, rules):
             if rule.to == "delete":
@@ -352,9 +354,18 @@ async def _end(engine: Engine, archive: Archive, swept: Swept) -> None:
             await remove_files(engine, run_id)
         await engine.store.run(catalogue.drop, ids)
         swept.ended += len(ids)
+    await _tidy_archive(engine, archive)
+    for url in sorted((urls | await engine.store.read(catalogue.archives)) - {archive.url}):
+        try:
+            await _tidy_archive(engine, await open_archive(url, engine.store))
+        except (Unavailable, CorruptStore, UserError) as error:
+            _log.warning("What nobody needs any more in the former archive %s stays for now: %s", url, error)
+
+
+async def _tidy_archive(engine: Engine, archive: Archive) -> None:
+    """Remove the documents and files of an archive that the catalogue does not know."""
     await archive.tidy(await engine.store.read(catalogue.places, archive.url))
-    for url in sorted(urls):
-        await tidy_files(engine, url)
+    await tidy_files(engine, archive.url)
 
 
 async def _tidy(engine: Engine) -> None:

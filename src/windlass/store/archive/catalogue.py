@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, case, delete, func, select, update
+import orjson
+from sqlalchemy import Row, case, delete, func, insert, select, update
 
 from windlass.store.archive.archived_files import drop_files, files_of, held_contents
 from windlass.store.archive_tables import archived_runs
-from windlass.store.tables import jobs, revisions, runs
+from windlass.store.tables import jobs, revisions, runs, store_info
 from windlass.store.transaction import Transaction
 
 
@@ -49,6 +50,8 @@ _COLUMNS = (*archived_runs.c, jobs.c.alias.label("job"), revisions.c.number.labe
 _FROM = archived_runs.outerjoin(jobs, jobs.c.id == archived_runs.c.job_id).outerjoin(
     revisions, revisions.c.id == archived_runs.c.revision_id
 )
+#: The addresses of archives that were used.
+_USED: Final = "archives"
 #: Rows of it have yet to leave the hot tables.
 _LEAVING = (archived_runs.c.removed == 0) & archived_runs.c.restored_at.is_(None)
 #: It comes back, and not all of its rows are there: `leaving` must not take it for one of its own.
@@ -188,6 +191,20 @@ def places(tx: Transaction, url: str) -> set[str]:
     """Return every place of one archive that a run is at."""
     table = archived_runs
     return set(tx.connection.execute(select(table.c.place).where(table.c.archive == url).distinct()).scalars())
+
+
+def archives(tx: Transaction) -> set[str]:
+    """Return the addresses of all archives that were ever used, and of those that a run is in."""
+    found = set(tx.connection.execute(select(archived_runs.c.archive).distinct()).scalars())
+    used = tx.connection.execute(select(store_info.c.value).where(store_info.c.key == _USED)).scalar_one_or_none()
+    return found.union(orjson.loads(used) if used else ()) - {""}
+
+
+def note_archive(tx: Transaction, url: str) -> None:
+    """Remember that an archive is used: what is left in it is removed after the settings name another one, too."""
+    urls = orjson.dumps(sorted(archives(tx) | {url})).decode()
+    if not tx.connection.execute(update(store_info).where(store_info.c.key == _USED).values(value=urls)).rowcount:
+        tx.connection.execute(insert(store_info).values(key=_USED, value=urls))
 
 
 def held_by(tx: Transaction, url: str) -> int:
