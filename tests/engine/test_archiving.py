@@ -26,6 +26,7 @@ from windlass.ids import id_text
 from windlass.model.outcome import ChildRun, Completed, Failed, Waiting
 from windlass.store.archive.catalogue import ArchiveFilter
 from windlass.store.archive.document import PARTS
+from windlass.store.run_hours import HourFilter, hours
 from windlass.store.runs import RunFilter
 from windlass.store.tables import metadata
 from windlass.store.transaction import Transaction
@@ -318,6 +319,23 @@ async def test_documents_of_a_former_archive_go_when_nobody_needs_them(kept: Wor
     await sweep(kept.engine)
     kept.engine.settings = former
     assert not await held(kept, tmp_path)
+
+
+@pytest.mark.promise("H09", "H14")
+@pytest.mark.parametrize("way", ["archived", "deleted"])
+async def test_what_leaves_is_counted_before(plain: World, way: str) -> None:
+    plain.engine.metrics.begin(0, plain.engine.settings)
+    job = await plain.define(steps={"a": {}})
+    for _ in range(3):
+        run_id = await ended(plain, job)
+        if way == "deleted":
+            assert await delete_run(plain.engine, run_id)
+    plain.clock.advance(31 * DAY)
+    await sweep(plain.engine)
+    counted = plain.engine.metrics.history.counted["windlass_runs_ended_total"]
+    assert sum(number for number in counted.values() if isinstance(number, float | int)) == 3
+    found = await plain.engine.store.read(hours, HourFilter(first=0))
+    assert sum(row.runs for row in found) == 3
 
 
 async def test_the_archive_has_an_end_of_its_own(kept: World, tmp_path: Path) -> None:

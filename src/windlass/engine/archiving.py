@@ -18,6 +18,7 @@ from windlass.engine.listening import settle_all
 from windlass.engine.moving_files import copy_files, drop_moved, remove_files, remove_strays, tidy_files
 from windlass.engine.retaining import DAY, leaving_runs, rules_of
 from windlass.engine.swept import Swept
+from windlass.engine.tallying import tally_all
 from windlass.errors import CorruptStore, Unavailable, UserError
 from windlass.ids import id_text
 from windlass.model.retention import FinalRun, RetentionRule
@@ -265,6 +266,8 @@ async def _leave(engine: Engine, ready: Sequence[Leaving], swept: Swept) -> list
     for start in range(0, len(ready), _TOGETHER):
         part = ready[start : start + _TOGETHER]
         await remove_strays(engine, [one.entry.run_id for one in part])
+        await tally_all(engine)  # what has left is in no figure that was not added up before
+        await engine.metrics.count_all(engine.store)
         begun = time.monotonic()
         left, copies = await engine.store.run(_left, engine, part)
         gone += left

@@ -62,6 +62,13 @@ class Metrics:
                 figures |= source()
             return figures
 
+    async def count_all(self, store: Store) -> None:
+        """Count what happened up to now, before runs leave: what they did cannot be read afterwards."""
+        async with self._asking:
+            if self.history.reached is not None:
+                while (await store.read(self.history.read))():
+                    pass
+
     async def _count(self, store: Store) -> None:
         """Count what happened since the last time, for as long as that may take."""
         if self.history.reached is None:
