@@ -338,6 +338,17 @@ async def test_what_leaves_is_counted_before(plain: World, way: str) -> None:
     assert sum(row.runs for row in found) == 3
 
 
+@pytest.mark.parametrize("url", ["file://{}/deep/cold", "parquet://{}/deep/cold", "sqlite:///{}/deep/cold/cold.db"])
+async def test_nobody_else_enters_the_folders_of_an_archive(tmp_path: Path, url: str) -> None:
+    world = World(str(tmp_path / "windlass.db"), tmp_path, settings={"archive_url": url.format(tmp_path)})
+    await ended(world, await world.define(steps={"a": {}}))
+    world.clock.advance(31 * DAY)
+    await sweep(world.engine)
+    folders = [tmp_path / "deep", *(path for path in (tmp_path / "deep").rglob("*") if path.is_dir())]
+    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
+    await world.close()
+
+
 async def test_the_archive_has_an_end_of_its_own(kept: World, tmp_path: Path) -> None:
     job = await kept.define(steps={"a": {}})
     runs = [await ended(kept, job) for _ in range(3)]

@@ -14,6 +14,7 @@ from typing import Final, Generic, TypeVar
 from windlass.clock import SECOND
 from windlass.errors import Unavailable
 from windlass.store.archive.archive import Kept, Piece
+from windlass.store.archive.private import make_private
 from windlass.store.archive.trying import try_folder
 
 Argument = TypeVar("Argument")
@@ -77,7 +78,7 @@ class DayFiles(ABC, Generic[Day]):
         day = datetime.fromtimestamp(piece.finished_at // SECOND, UTC).strftime("%Y/%m/%d")
         found = self._open.get(day)
         if found is None:
-            (self._folder / day).mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._folder / day)
             found = self._open[day] = self._begin(f"{day}/{piece.run_id.hex()}-{os.urandom(4).hex()}")
         return found
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from windlass.errors import CorruptStore, Unavailable
+from windlass.store.archive.private import make_private
 
 _CHUNK: Final = 1 << 20
 _UNFINISHED: Final = ".part-"
@@ -38,7 +39,7 @@ class Depot:
         try:
             if self._holds(sha256):
                 return True
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.folder)
             unfinished = self.folder / f"{_UNFINISHED}{sha256}-{os.urandom(4).hex()}"
             try:
                 if not _same_or_copy(source, unfinished):
@@ -79,7 +80,7 @@ class Depot:
         """Write a content to a new file, or over one that is there. Raises Unavailable where that cannot be done."""
         unfinished = target.with_name(f"{_UNFINISHED}{target.name}")
         try:
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(target.parent)
             unfinished.unlink(missing_ok=True)
             _copy(self.folder / sha256, unfinished)
             unfinished.rename(target)

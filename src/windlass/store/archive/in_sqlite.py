@@ -16,6 +16,7 @@ from windlass.errors import CorruptStore, Unavailable
 from windlass.store.archive.archive import Kept, Piece
 from windlass.store.archive.catalogue import not_in
 from windlass.store.archive.in_database import unpacked
+from windlass.store.archive.private import make_private
 from windlass.store.archive.trying import try_folder
 from windlass.store.store import Store
 
@@ -117,7 +118,7 @@ class SqliteArchive:
     def _changed(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do work in a transaction. Raises Unavailable where the file cannot be used, CorruptStore where it is bad."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._path.parent)
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
             with closing(sqlite3.connect(self._path, timeout=_WAIT)) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
