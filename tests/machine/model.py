@@ -274,7 +274,21 @@ class Model(Flow):
 
     def leaving(self, *, memory: bool) -> list[Run]:
         """Return the final runs whose time in the hot store is over, and which nothing holds."""
-        return [run for run in self.in_order() if run.final and self._aged(run, memory=memory) and self._free(run)]
+        found = [run for run in self.in_order() if run.final and self._aged(run, memory=memory) and self._free(run)]
+        return found if memory else [run for run in found if not self._undecided(run)]
+
+    def _undecided(self, run: Run) -> bool:
+        """Say whether a run stays until somebody has decided about what failed in it, or so long at most."""
+        if run.finished_at is None or run.finished_at <= self.now - self.archive_retention * SECOND:
+            return False
+        if not any(task.dead for task in run.tasks):
+            return False
+        if run.parent_task is None:
+            return True
+        if run.parent is None or run.parent.id not in self.runs:
+            return False
+        above = run.parent.tasks[run.parent_task]
+        return above.final and (above.dead or (above.ended_at or 0) < run.finished_at)
 
     def _aged(self, run: Run, *, memory: bool) -> bool:
         age = (3_600 if run.state == "completed" else 7_200) if memory else self.retention

@@ -60,6 +60,11 @@ class Task:
         return self.state in {"failed", "timeout"}
 
     @property
+    def dead(self) -> bool:
+        """Say whether somebody has to decide what becomes of it."""
+        return self.failed and not self.step.allow_failure and self.reason != "run_deadline"
+
+    @property
     def has_child(self) -> bool:
         """Say whether it waits for a run that is stopped with it."""
         return self.state == "waiting" and self.wait is not None and self.wait.child is not None and self.wait.cascades
