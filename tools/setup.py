@@ -56,7 +56,11 @@ class SystemPackage:
     level: str = "dev"
 
 
-SYSTEM: Final = (SystemPackage("python3-venv", "makes .venv", level="run"),)
+SYSTEM: Final = (
+    SystemPackage("python3-venv", "makes .venv", level="run"),
+    SystemPackage("gcc", "builds the slow disk of tests and benches", program="gcc"),
+    SystemPackage("libc6-dev", "the headers that gcc needs", program="/usr/include/stdio.h"),
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -112,7 +116,7 @@ def missing_system_packages(level: str) -> list[SystemPackage]:
 def is_there(package: SystemPackage) -> bool:
     """Say whether what `package` brings can be used; what makes .venv is not missed once .venv is made."""
     if package.program is not None:
-        return shutil.which(package.program) is not None
+        return shutil.which(package.program) is not None or Path(package.program).exists()
     return UV.exists() or works(Path(sys.executable), "import ensurepip, venv")
 
 

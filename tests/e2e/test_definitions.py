@@ -96,7 +96,8 @@ def test_every_example_lints_clean_and_applies_once(windlass: Windlass) -> None:
     assert first["changed"] == first["unchanged"] == []
     second = windlass("--json", "job", "apply", *EXAMPLES).json()
     assert second["created"] == second["changed"] == []
-    assert sorted(second["unchanged"]) == sorted(first["created"]) == sorted(_aliases(windlass))
+    assert sorted(second["unchanged"]) == sorted(first["created"])
+    assert sorted(name for name in first["created"] if "/" not in name) == sorted(_aliases(windlass))
 
 
 @pytest.mark.promise("C02")

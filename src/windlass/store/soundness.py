@@ -80,7 +80,7 @@ def examine(path: Path, note: Note, *, pages: bool) -> bool:
                 if log:
                     _refuse_forgotten(path, known.frames)
                 return new
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # texts of a damaged page may be no texts
             raise CorruptStore(f"The database {path} is damaged ({error}); {_RESTORE}.") from error
 
 
