@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -73,7 +72,8 @@ def test_each_wait_ends_once_by_an_event_of_its_own(victim: Victim, tmp_path: Pa
                     break
                 assert len(told(client)) == kept + 1
                 left.pop()
-        time.sleep(moves.random() * 0.2)  # anywhere in what follows from an event
+        for _ in range(moves.randrange(40)):  # anywhere in what follows from an event
+            open_runs(client)
         victim.kill("owner")
         client = victim.start()
     until(lambda: not open_runs(client), f"the end of all runs (seed {seed})", patience=PATIENCE, pace=0.1)

@@ -10,12 +10,13 @@ from windlass.clock import SECOND, Clocks
 from windlass.engine.claim import Claim
 from windlass.engine.compiled import compiled
 from windlass.engine.engine import Engine
+from windlass.engine.readable import readable
 from windlass.model.dispatch import Needs
 from windlass.model.rates import Rate, Resource, free_at, grain_of, own_of, wanted
 from windlass.model.steady import Steady, go_on
 from windlass.store import rates as stored
 from windlass.store import run_limits
-from windlass.store.transaction import Transaction, is_trouble
+from windlass.store.transaction import Transaction
 
 #: Microseconds for which a resource that is used up is not looked at again. Its next window may be far off, but a unit
 #: of work that counted starts of another one may have been undone with it.
@@ -199,12 +200,14 @@ def forget_starts(tx: Transaction, engine: Engine) -> None:
 
 
 def _newest(tx: Transaction, engine: Engine, revision_id: int) -> tuple[bytes, Mapping[str, Rate]]:
-    try:
-        job = compiled(tx, engine.jobs, revision_id)
-        newest = run_limits.newest_revision(tx, job.job_id)
-        of_newest = job if newest in {None, revision_id} else compiled(tx, engine.jobs, newest or revision_id)
-    except Exception as error:
-        if is_trouble(error):
-            raise
-        return b"", {}  # whoever takes the task will see that it cannot be read, and set its run aside
+    """Return the job of a revision and the limits that its newest one states."""
+    # Whoever takes the task will see that its revision cannot be read, and set its run aside.
+    found = readable(f"Revision {revision_id}", _read_newest, tx, engine, revision_id)
+    return (b"", {}) if found is None else found
+
+
+def _read_newest(tx: Transaction, engine: Engine, revision_id: int) -> tuple[bytes, Mapping[str, Rate]]:
+    job = compiled(tx, engine.jobs, revision_id)
+    newest = run_limits.newest_revision(tx, job.job_id)
+    of_newest = job if newest in {None, revision_id} else compiled(tx, engine.jobs, newest or revision_id)
     return job.job_id, of_newest.stated
