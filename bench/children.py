@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from bench.ending import bound, ended_after
 from bench.settings import PATIENCE
 
 ROOT: Final = Path(__file__).parents[1]
@@ -36,10 +38,19 @@ def measured(module: str, mode: str, options: Mapping[str, Any], patience: float
     return _run([sys.executable, "-m", module], mode, options, {}, patience)
 
 
-def peer(name: str, mode: str, options: Mapping[str, Any], env: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Measure a peer by `bench/peers/on_NAME.py`; return the figures, its `version` among them."""
-    program = [str(environment(name)), str(ROOT / "bench" / "peers" / f"on_{name}.py")]
-    return _run(program, mode, options, env or {})
+def peer(
+    name: str,
+    mode: str,
+    options: Mapping[str, Any],
+    env: Mapping[str, str] | None = None,
+    patience: float = PATIENCE,
+) -> dict[str, Any]:
+    """Measure a peer by `bench/peers/on_NAME.py`; return the figures, its `version` among them.
+
+    What stands behind an underscore in the name says on which store; the packages are the same.
+    """
+    program = [str(environment(name.partition("_")[0])), str(ROOT / "bench" / "peers" / f"on_{name}.py")]
+    return _run(program, mode, options, {"PYTHONPATH": str(ROOT), **(env or {})}, patience)
 
 
 def peer_if_any(name: str, mode: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,21 +70,19 @@ def _run(
     more: Mapping[str, str],
     patience: float = PATIENCE,
 ) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="windlass-bench-", dir=disk()) as folder:
+    with new_folder("bench") as folder:
         env = {name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")}
         env |= {"WINDLASS_HOME": f"{folder}/home", "HOME": folder, **more}
-        ended = subprocess.run(  # noqa: S603 - programs of our own choice
-            [*program, mode],
-            input=json.dumps({**options, "folder": folder}).encode(),
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            env=env,
-            timeout=patience,
-            check=False,
-        )
-    if ended.returncode:
-        raise NotMeasured(f"{Path(program[-1]).name} {mode} ended with {ended.returncode}")
-    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        said = json.dumps({**options, "folder": folder}).encode()
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True}
+        started = subprocess.Popen(bound([*program, mode]), cwd=ROOT, env=env, **pipes)  # noqa: S603 - programs of our own choice
+        with started as process, ended_after(process):
+            told, _ = process.communicate(said, timeout=patience)
+    if process.returncode:
+        raise NotMeasured(f"{Path(program[-1]).name} {mode} ended with {process.returncode}")
+    found: dict[str, Any] = json.loads(told.splitlines()[-1])
+    if "unmeasured" in found:
+        raise NotMeasured(found["unmeasured"])
     return found
 
 
@@ -85,6 +94,18 @@ def flushes(count: int = 500) -> int:
             os.write(file.fileno(), bytes(4096))
             os.fdatasync(file.fileno())
         return round(count / (time.perf_counter() - began))
+
+
+def new_folder(name: str, where: Path | None = None) -> tempfile.TemporaryDirectory[str]:
+    """Return a new folder on a disk, which is removed at the end of its block."""
+    return tempfile.TemporaryDirectory(prefix=f"windlass-{name}-{os.getpid()}-", dir=where or disk())
+
+
+def clear_up() -> None:
+    """Remove the folders of benches that were killed and could not do so."""
+    for folder in disk().glob("windlass-*-*-*"):
+        if not Path("/proc", folder.name.split("-")[2]).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def disk() -> Path:

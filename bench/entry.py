@@ -6,22 +6,29 @@ import json
 import os
 import platform
 import statistics
+import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, overload
+
+from bench.settings import MOST
 
 RESULTS: Final = Path(__file__).with_name("results.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A row on one store; `ratio` says how many times better: of rates ours / peer, of times peer / ours."""
+    """A row on one store; `ratio` says how many times better: of rates ours / peer, of times peer / ours.
+
+    `ours` is None where Windlass itself could not be measured; `others` say why.
+    """
 
     row: str
     store: str | None
-    ours: float
+    ours: float | None
     peer: float | None
     peer_name: str | None
     ratio: float | None
@@ -32,8 +39,18 @@ class Entry:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-def better(ours: float, peer: float, *, times: bool = False) -> float:
-    """Return how many times better `ours` is; `times` says that less is better."""
+@overload
+def better(ours: float, peer: float, *, times: bool = ...) -> float: ...
+
+
+@overload
+def better(ours: float | None, peer: float | None, *, times: bool = ...) -> float | None: ...
+
+
+def better(ours: float | None, peer: float | None, *, times: bool = False) -> float | None:
+    """Return how many times better `ours` is, None where one is missing; `times` says that less is better."""
+    if ours is None or peer is None:
+        return None
     return round(peer / ours if times else ours / peer, 2)
 
 
@@ -43,11 +60,20 @@ def median_of(rounds: Sequence[Mapping[str, Any]], name: str) -> float:
 
 
 def in_turn(rounds: int, sides: Mapping[str, Callable[[], Mapping[str, Any]]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Measure each side once a round, so that all meet the same machine; return the rounds of each."""
+    """Measure each side once a round, so that all meet the same machine; return the rounds of each.
+
+    The first round is whole; nothing more begins once the row has taken as long as it may.
+    """
     found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in sides}
-    for _ in range(rounds):
+    end = time.monotonic() + MOST
+    for number in range(rounds):
         for name, measure in sides.items():
+            began = time.monotonic()
+            if number and began > end:
+                return found
             found[name].append(measure())
+            told = f"  {name}, round {number + 1} of {rounds}: {time.monotonic() - began:.0f} s"
+            print(told, file=sys.stderr, flush=True)
     return found
 
 
@@ -68,7 +94,9 @@ def write(entries: Iterable[Entry], path: Path = RESULTS) -> None:
     if path.exists():
         kept = {(one["row"], one["store"]): one for one in json.loads(path.read_text())}
     kept.update({(one.row, one.store): asdict(one) for one in entries})
-    path.write_text(json.dumps(list(kept.values()), indent=2) + "\n")
+    whole = path.with_suffix(".new")
+    whole.write_text(json.dumps(list(kept.values()), indent=2) + "\n")
+    whole.replace(path)  # whoever is ended meanwhile leaves the old ones
 
 
 def table(entries: Sequence[Entry]) -> str:
@@ -79,7 +107,7 @@ def table(entries: Sequence[Entry]) -> str:
             one.row,
             one.store or "-",
             _number(one.ours),
-            "-" if one.peer is None else _number(one.peer),
+            _number(one.peer),
             one.peer_name or "",
             "-" if one.ratio is None else f"{one.ratio:,.2f}",
             one.aim,
@@ -98,5 +126,17 @@ def table(entries: Sequence[Entry]) -> str:
     )
 
 
-def _number(value: float) -> str:
+def missed(entries: Iterable[Entry]) -> str:
+    """Return a line for each aim that was missed, with what was found; nothing where all were met."""
+    return "\n".join(
+        f"missed: {one.row}{'' if one.store is None else f' on {one.store}'}: {_number(one.ours)}"
+        f"{'' if one.ratio is None else f', {one.ratio:,.2f} times {one.peer_name}'}; the aim is {one.aim}"
+        for one in entries
+        if not one.met
+    )
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"  # noqa: PLR2004 - three digits

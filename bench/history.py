@@ -7,11 +7,12 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from bench import jobs
+from bench import jobs, stored_postgres
 from bench.ours import Options, assert_flushed, client_of_app, database, opened, until_completed
-from bench.stored import fill, patterns
+from bench.stored import Pattern, fill, patterns
 from windlass import Windlass
 from windlass.client.client import Client
 from windlass.ids import first_of, id_text, parse_id
@@ -25,13 +26,13 @@ _WARM = 5
 
 async def measure(options: Options) -> dict[str, Any]:
     """Fill the store from size to size, and measure each several times."""
-    known = patterns(database(options), await _first_runs(options))
+    known = await _patterns(options, await _first_runs(options))
     now = time.time_ns() // 1_000_000
     found: dict[str, Any] = {}
     have, end = 0, now - 60_000
     for size in options["sizes"]:
         first = now - _BACK * size // max(options["sizes"])
-        fill(database(options), known, size - have, first=first, last=end)
+        await _fill(options, known, size - have, first=first, last=end)
         have, end = size, first
         middle = id_text(first_of((now + first) // 2))
         async with opened(options, workers=0) as app:
@@ -39,8 +40,27 @@ async def measure(options: Options) -> dict[str, Any]:
         if figures["runs"] < size:
             raise SystemExit(f"{figures['runs']} of {size} runs are counted")
         found[str(size)] = [await _once(options, middle) for _ in range(options["rounds"])]
-        found[str(size)][0]["megabytes"] = database(options).stat().st_size / 1e6
+        found[str(size)][0]["megabytes"] = await _megabytes(options)
     return found
+
+
+async def _patterns(options: Options, run_ids: Sequence[bytes]) -> list[Pattern]:
+    if "url" in options:
+        return await stored_postgres.patterns(options["url"], run_ids)
+    return patterns(database(options), run_ids)
+
+
+async def _fill(options: Options, known: Sequence[Pattern], count: int, *, first: int, last: int) -> None:
+    if "url" in options:
+        await stored_postgres.fill(options["url"], known, count, first=first, last=last)
+    else:
+        fill(database(options), known, count, first=first, last=last)
+
+
+async def _megabytes(options: Options) -> float:
+    if "url" in options:
+        return await stored_postgres.megabytes(options["url"])
+    return database(options).stat().st_size / 1e6
 
 
 async def _first_runs(options: Options) -> list[bytes]:
@@ -76,7 +96,7 @@ async def _once(options: Options, middle: str) -> dict[str, Any]:
     began = time.perf_counter()
     async with opened(options, queues=["closed"]) as app:
         found["open"] = time.perf_counter() - began
-        assert_flushed(app)
+        await assert_flushed(app)
         found |= await _submitted(app, options)
     jobs.begun.clear()
     count = options["one_by_one"] + options["bulk"]

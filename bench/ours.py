@@ -8,30 +8,19 @@ import os
 import statistics
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from bench import jobs
+from bench.api import assert_durable, check_history, client_in
 from windlass import Windlass
 from windlass.client.client import Client
 from windlass.client.unix import UnixTransport
+from windlass.errors import WindlassError
 from windlass.store.lockfile import find_owner
 
 Options = dict[str, Any]
-#: Events of a run of one step that completes at its first attempt.
-EVENTS = (
-    "run.created",
-    "run.queued",
-    "task.queued",
-    "run.started",
-    "task.started",
-    "task.completed",
-    "run.completed",
-)
-#: Runs of which the attempts are looked at one by one.
-_SAMPLE = 200
 
 
 def database(options: Options) -> Path:
@@ -40,8 +29,8 @@ def database(options: Options) -> Path:
 
 
 def opened(options: Options, **more: Any) -> Windlass:
-    """Return an application on the database."""
-    return Windlass(f"sqlite:///{database(options)}", **more)
+    """Return an application on the database: that of the `url`, else one in SQLite."""
+    return Windlass(options.get("url") or f"sqlite:///{database(options)}", **more)
 
 
 async def drain(options: Options) -> dict[str, Any]:
@@ -50,10 +39,10 @@ async def drain(options: Options) -> dict[str, Any]:
     async with opened(options, queues=["closed"]) as app:
         await app.submit_many(jobs.noop, [None] * count)
     async with opened(options, workers=options["workers"]) as app:
-        assert_flushed(app)
+        await assert_flushed(app)
         await until_completed(app, count)
         durable = time.perf_counter()
-        await asyncio.to_thread(check_history, options, count)
+        await asyncio.to_thread(check_history, _client_of(database(options)), count)
     first, last = min(jobs.begun), max(jobs.begun)
     return {"rate": (count - 1) / (last - first), "until_durable": count / (durable - first)}
 
@@ -105,24 +94,10 @@ async def until_completed(app: Windlass, count: int) -> None:
         await asyncio.sleep(0.001)
 
 
-def check_history(options: Options, count: int) -> None:
-    """Count runs, events and attempts through the API; end the program where any is missing."""
-    client = _client_of(database(options))
-    ids = [run["id"] for run in client.pages("runs", state=["completed"])]
-    events = Counter(event.type for event in client.events("events", after="0", follow=False))
-    wrong = {name: events[name] for name in EVENTS if events[name] != count}
-    if len(set(ids)) != count or wrong:
-        raise SystemExit(f"{len(set(ids))} of {count} runs are there; events that are not {count}: {wrong}")
-    for run_id in ids[:: max(1, count // _SAMPLE)]:
-        attempts = list(client.pages("runs", run_id, "executions"))
-        if [(one["number"], one["outcome"]) for one in attempts] != [(1, "completed")]:
-            raise SystemExit(f"run {run_id} has the attempts {attempts}")
-
-
 async def submit(options: Options) -> dict[str, Any]:
     """Accept runs one by one, by many callers at once, and in bulk; nobody takes them."""
     async with opened(options, workers=0) as app:
-        assert_flushed(app)
+        await assert_flushed(app)
         for _ in range(options["warm_up"]):  # until the log of the database is written over, and no longer grows
             await app.submit(jobs.noop)
         one_by_one, callers = options["one_by_one"], options["callers"]
@@ -150,7 +125,7 @@ async def submit(options: Options) -> dict[str, Any]:
 async def latency(options: Options) -> dict[str, Any]:
     """Measure from the call of `submit` to the first line of the job, while nothing else is to be done."""
     async with opened(options, workers=options["workers"]) as app:
-        assert_flushed(app)
+        await assert_flushed(app)
         await client_of_app(app)
         found = []
         for number in range(options["count"] + 5):
@@ -171,7 +146,7 @@ async def flow40(options: Options) -> dict[str, Any]:
         "inline": ("inline", "fibonacci_here"),
     }
     async with opened(options, workers=options["workers"]) as app:
-        assert_flushed(app)
+        await assert_flushed(app)
         client = await client_of_app(app)
         found = {}
         for name, (isolation, function) in ways.items():
@@ -200,7 +175,7 @@ async def steps1000(options: Options) -> dict[str, Any]:
         {"name": "last", "type": "python", "config": config, "dependsOn": middle},
     ]
     async with opened(options, workers=options["workers"]) as app:
-        assert_flushed(app)
+        await assert_flushed(app)
         client = await client_of_app(app)
         found = {}
         for name, steps in {"chain": chain, "fan": fan}.items():
@@ -227,7 +202,9 @@ async def _apply(client: Client, alias: str, steps: list[dict[str, Any]]) -> Non
 
 
 async def client_of_app(app: Windlass) -> Client:
-    """Return a client of the application's own socket, once it listens."""
+    """Return a client of the application's own socket, once it listens; on PostgreSQL one in this process."""
+    if app._settings.database_url.startswith("postgresql:"):  # noqa: SLF001 - the bench knows the program
+        return client_in(app)
     path = Path(app._settings.database_url.removeprefix("sqlite:///"))  # noqa: SLF001 - the bench knows the program
     while True:
         owner = find_owner(path)
@@ -243,8 +220,11 @@ def _client_of(path: Path) -> Client:
     return Client(UnixTransport(owner.socket, patience=120.0))
 
 
-def assert_flushed(app: Windlass) -> None:
+async def assert_flushed(app: Windlass) -> None:
     """End the program unless every commit is flushed to the disk."""
+    if app._settings.database_url.startswith("postgresql:"):  # noqa: SLF001 - as above
+        await assert_durable(app)
+        return
     connection = app._backend._engine.store.connection  # type: ignore[union-attr]  # noqa: SLF001 - as above
     found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("synchronous", "journal_mode")]
     if found != [2, "wal"]:
@@ -261,4 +241,8 @@ MODES: dict[str, Callable[[Options], Coroutine[Any, Any, dict[str, Any]]]] = {
 }
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(MODES[sys.argv[1]](json.load(sys.stdin)))))
+    try:
+        figures = asyncio.run(MODES[sys.argv[1]](json.load(sys.stdin)))
+    except WindlassError as error:
+        figures = {"unmeasured": str(error)}
+    print(json.dumps(figures))

@@ -7,13 +7,13 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from bench.children import NotMeasured, disk
+from bench.children import NotMeasured, new_folder
+from bench.ending import bound, ended_after
 from bench.settings import PATIENCE
 from windlass.client.client import Client
 from windlass.client.unix import UnixTransport
@@ -25,14 +25,14 @@ PROGRAM: Final = str(Path(sys.executable).with_name("windlass"))
 @contextmanager
 def new_home() -> Iterator[dict[str, str]]:
     """Give an environment with a home of its own, on a disk, and none of the developer's settings; remove it then."""
-    with tempfile.TemporaryDirectory(prefix="windlass-bench-", dir=disk()) as folder:
+    with new_folder("bench") as folder:
         env = {name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")}
         yield env | {"WINDLASS_HOME": f"{folder}/home", "HOME": folder}
 
 
 def start(env: Mapping[str, str]) -> subprocess.Popen[str]:
     """Start a server; return once it takes work. Raises NotMeasured where it does not come so far."""
-    server = subprocess.Popen([PROGRAM, "up"], env=env, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own program
+    server = subprocess.Popen(bound([PROGRAM, "up"]), env=env, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own program
     for line in server.stdout or ():
         if line.startswith("ready"):
             return server
@@ -43,12 +43,10 @@ def start(env: Mapping[str, str]) -> subprocess.Popen[str]:
 @contextmanager
 def up(env: Mapping[str, str]) -> Iterator[int]:
     """Run a server until the block ends; give its process."""
-    with start(env) as server:
-        try:
-            yield server.pid
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(PATIENCE)
+    with start(env) as server, ended_after(server):
+        yield server.pid
+        server.send_signal(signal.SIGTERM)
+        server.wait(PATIENCE)
 
 
 def client_of(env: Mapping[str, str]) -> Client:
@@ -65,17 +63,6 @@ def apply(client: Client, *jobs: tuple[str, list[dict[str, Any]]]) -> None:
         {"apiVersion": "v1", "kind": "Job", "metadata": {"alias": alias}, "steps": steps} for alias, steps in jobs
     ]
     client.post("jobdefs", "apply", body={"definitions": definitions})
-
-
-def tree(pid: int) -> Iterator[int]:
-    """Yield a process and all below it that live."""
-    yield pid
-    try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield from tree(int(child))
-    except OSError:  # it has ended meanwhile
-        return
 
 
 def proportional_set(pid: int) -> int:

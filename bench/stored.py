@@ -24,8 +24,16 @@ _TIMES: Final = frozenset(
 )
 _VERSION: Final = 0x7 << 76
 _VARIANT: Final = 0b10 << 62
+#: What is kept of a run: tables, columns, and by which it is found.
+TABLES: Final = (
+    ("runs", "*", "id"),
+    ("tasks", "*", "run_id"),
+    ("attempts", "*", "run_id"),
+    ("run_labels", "*", "run_id"),
+    ("events", "types, run_id, task, at, data", "run_id"),
+)
 #: Runs written in one transaction.
-_BATCH: Final = 10_000
+BATCH: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +66,7 @@ def patterns(path: Path, run_ids: Sequence[bytes]) -> list[Pattern]:
         for run_id in run_ids:
             rows = {
                 table: store.execute(f"SELECT {what} FROM {table} WHERE {key} = ?", (run_id,)).fetchall()  # noqa: S608 - constants
-                for table, what, key in (
-                    ("runs", "*", "id"),
-                    ("tasks", "*", "run_id"),
-                    ("attempts", "*", "run_id"),
-                    ("run_labels", "*", "run_id"),
-                    ("events", "types, run_id, task, at, data", "run_id"),
-                )
+                for table, what, key in TABLES
             }
             found.append(Pattern(run_id, rows["runs"][0]["created_at"], rows))
     store.close()
@@ -78,10 +80,10 @@ def fill(path: Path, known: Sequence[Pattern], count: int, *, first: int, last: 
     store.execute("PRAGMA synchronous = OFF")
     store.execute("PRAGMA cache_size = -262144")
     times = iter(range(count))
-    while batch := list(islice(times, _BATCH)):
+    while batch := list(islice(times, BATCH)):
         store.execute("BEGIN")
         made = [
-            (known[number % len(known)], millis, _id(millis, number, dice))
+            (known[number % len(known)], millis, new_id(millis, number, dice))
             for number in batch
             for millis in (first + (last - first) * number // count,)
         ]
@@ -98,7 +100,7 @@ def fill(path: Path, known: Sequence[Pattern], count: int, *, first: int, last: 
     store.close()
 
 
-def _id(millis: int, number: int, dice: random.Random) -> bytes:
-    """Return an id of that time; within a millisecond those with greater numbers are greater."""
+def new_id(millis: int, number: int, dice: random.Random) -> bytes:
+    """Return an id of that time, in milliseconds; within a millisecond those with greater numbers are greater."""
     low = (number & 0xFFFFFFF) << 34 | dice.getrandbits(34)
     return (int.from_bytes(first_of(millis)) | _VERSION | _VARIANT | low).to_bytes(16)

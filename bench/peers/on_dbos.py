@@ -1,14 +1,16 @@
-"""The program that measures DBOS on SQLite: `python on_dbos.py MODE < OPTIONS`."""
+"""The program that measures DBOS on SQLite, flows also on PostgreSQL: `python on_dbos.py MODE < OPTIONS`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import statistics
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -69,19 +71,37 @@ def flow(count: int, number: int) -> None:
 
 
 def launch(options: dict[str, Any], *queues: str) -> None:
-    """Start DBOS on a database in WAL mode whose commits are flushed; it works on `queues` and no others."""
+    """Start DBOS; it works on `queues` and no others.
+
+    Without a `url` it keeps its work in SQLite, in WAL mode and with commits that are flushed.
+    """
+    if "url" in options:
+        start(options["url"], queues)
+        return
     path = f"{options['folder']}/dbos.db"
     with sqlite3.connect(path) as connection:
         connection.execute("pragma journal_mode = wal")
-    DBOS(config={"name": "bench", "system_database_url": f"sqlite:///{path}", "log_level": "ERROR"})
-    DBOS.listen_queues(queues)
-    DBOS.launch()
+    start(f"sqlite:///{path}", queues)
     with _get_dbos_instance()._sys_db.engine.connect() as connection:  # noqa: SLF001 - the bench knows the program
         state = [
             connection.execute(sqlalchemy.text(f"pragma {name}")).scalar() for name in ("synchronous", "journal_mode")
         ]
     if state != [2, "wal"]:
         raise SystemExit(f"commits are not flushed: {state}")
+
+
+def start(url: str, queues: Sequence[str]) -> None:
+    """Start DBOS on a database, as an executor of its own."""
+    DBOS(
+        config={
+            "name": "bench",
+            "system_database_url": url,
+            "executor_id": str(os.getpid()),
+            "log_level": "ERROR",
+        }
+    )
+    DBOS.listen_queues(list(queues))
+    DBOS.launch()
 
 
 def drain(options: dict[str, Any]) -> dict[str, Any]:

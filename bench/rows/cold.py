@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bench.children import NotMeasured, environment
+from bench.ending import tree
 from bench.entry import Entry, better, versions
-from bench.served import PROGRAM, new_home, proportional_set, tree, up
+from bench.served import PROGRAM, new_home, proportional_set, up
 from bench.settings import COLD, PATIENCE
 
 #: Seconds, and bytes.

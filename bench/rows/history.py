@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from bench.children import flushes, measured
 from bench.entry import Entry, versions
+from bench.services import postgres
 from bench.settings import HISTORY
 
 #: Milliseconds of a page; how much worse anything may be over the longest history than over the shortest.
@@ -19,7 +21,13 @@ _RATES, _TIMES = ("drain", "one_by_one", "bulk"), ("latency",)
 def measure(store: str, rounds: int) -> Entry:
     """Measure the same at each size, in one store that is filled up from one to the next."""
     sizes = HISTORY["sizes"]
-    found = measured("bench.history", "measure", {**HISTORY, "rounds": rounds}, HISTORY["patience"])
+    with ExitStack() as stack:
+        options, more = {**HISTORY, "rounds": rounds}, {}
+        if store == "postgres":
+            server = stack.enter_context(postgres())
+            options["url"] = stack.enter_context(server.database("bench"))
+            more["PostgreSQL"] = server.version
+        found = measured("bench.history", "measure", options, HISTORY["patience"])
     median = {size: _medians(found[str(size)]) for size in sizes}
     small, large = median[min(sizes)], median[max(sizes)]
     worse = {name: round(small[name] / large[name], 2) for name in _RATES}
@@ -41,7 +49,7 @@ def measure(store: str, rounds: int) -> Entry:
             **{f"{size:,} runs": _rounded(one) for size, one in median.items()},
         },
         settings={**HISTORY, "rounds": rounds, "flushes a second": flushes()},
-        versions=versions(),
+        versions=versions(**more),
     )
 
 

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from bench.ending import tree
 from bench.entry import Entry, versions
-from bench.served import apply, client_of, command, new_home, proportional_set, tree, up
+from bench.served import apply, client_of, command, new_home, proportional_set, up
 from bench.settings import MEMORY, PATIENCE
 from windlass.client.client import Client
 from windlass.engine.starting import MOST_AT_ONCE
