@@ -125,7 +125,7 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path: Path) -> None
         ("log_quota", "-1"),
         ("port", "65536"),
         ("port", "²"),
-        ("worker_slots", "0"),
+        ("worker_slots", "-1"),
         ("url", "ftp://h"),
         ("url", "https://me:pw@h"),
         ("url", "https://h:notaport"),

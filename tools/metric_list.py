@@ -17,7 +17,8 @@ _GROUPS: Final[tuple[tuple[str, str, Sequence[Family]], ...]] = (
     (
         "What happened",
         (
-            "Counted from the events of the store since this process owns it: a restart begins at nothing, as "
+            "Counted from the events of the store since this process owns it, or tells of it for all that share it; "
+            "the others leave these out, and what there is. A restart begins at nothing, as "
             "Prometheus expects of counters. Counters with no label but `job` are there from the start, at 0 for the "
             "job `other`; what has further labels, and each histogram, appears with the first thing to count."
         ),

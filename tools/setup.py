@@ -1,7 +1,8 @@
 """Puts the program and what it needs into .venv, from nothing but python3; quick when nothing changed.
 
 Runs on the system's own Python with the standard library only. `run` installs what the program needs, `dev` all that
-building and testing it needs. Exit 2: a person has to do something first, and one sentence says what.
+building and testing it needs, `bench` besides the servers that it is measured on. Exit 2: a person has to do something
+first, and one sentence says what.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 VENV: Final = ROOT / ".venv"
 PYTHON: Final = VENV / "bin" / "python"
 UV: Final = VENV / "bin" / "uv"
-LEVELS: Final = ("run", "dev")
+LEVELS: Final = ("run", "dev", "bench")
 
 #: Options of pip and the variables by which uv is told the same.
 UV_VARIABLES: Final = {
@@ -59,7 +60,11 @@ class SystemPackage:
 SYSTEM: Final = (
     SystemPackage("python3-venv", "makes .venv", level="run"),
     SystemPackage("gcc", "builds the slow disk of tests and benches", program="gcc"),
+    SystemPackage("postgresql-15", "is what the tests run on", program="/usr/lib/postgresql/15/bin/postgres"),
+    SystemPackage("pgbouncer", "is what tests reach PostgreSQL through", program="/usr/sbin/pgbouncer"),
+    SystemPackage("iproute2", "lays networks between the machines of tests", program="ip"),
     SystemPackage("libc6-dev", "the headers that gcc needs", program="/usr/include/stdio.h"),
+    SystemPackage("redis-server", "queues that are measured run on it", program="redis-server", level="bench"),
 )
 
 
@@ -85,6 +90,7 @@ def set_up(level: str) -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 - nothing has made sure of the minimum yet
         raise Stop(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; name another by PYTHON=...")
     install_system_packages(missing_system_packages(level))
+    level = "run" if level == "run" else "dev"  # a bench needs no more than `dev` in .venv: its peers have their own
     if is_current(level):
         return
     if not works(PYTHON, "import sys"):

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from windlass.client.client import Client
     from windlass.engine.engine import Engine
     from windlass.engine.node import Node
-    from windlass.engine.secret import Secrets
     from windlass.model.catalog import StepCatalog
     from windlass.settings import Settings
     from windlass.steps.registry import StepTypes
@@ -96,8 +95,23 @@ class WindlassProgram:
         """Own the store, serve it and work, until a signal asks to end; see `Program.serve`."""
         import asyncio
 
+        from windlass.supervisor.first import step_aside
+
         _prepare(settings)
+        step_aside()
         asyncio.run(_serve(settings, self.version(), ready))
+
+    def work(self, settings: Settings, app: str | None, ready: Callable[[str], None]) -> None:
+        """Work for whoever owns the store, until a signal asks to end; see `Program.work`."""
+        import asyncio
+
+        from windlass.supervisor.first import step_aside
+
+        _prepare(settings)
+        step_aside()
+        from windlass.working.work import work
+
+        asyncio.run(work(settings, self.version(), app, ready))
 
     def backup(
         self, settings: Settings, target: Path, *, files: bool, tell: Callable[[str], None]
@@ -109,7 +123,7 @@ class WindlassProgram:
 
         _prepare(settings)
         database = _database_file(settings)
-        artifacts = _files_beside(settings, database) / "artifacts" if files else None
+        artifacts = _kept_below(settings, database) if files else None
         return asdict(make_backup(database, artifacts, target, version=self.version(), tell=tell))
 
     def restore(self, settings: Settings, source: Path, *, tell: Callable[[str], None]) -> Mapping[str, Any]:
@@ -130,13 +144,32 @@ class WindlassProgram:
             "aside": None if done.aside is None else str(done.aside),
         }
 
+    def copy(self, settings: Settings, target: str, *, tell: Callable[[str], None]) -> Mapping[str, Any]:
+        """Copy the store to PostgreSQL; see `Program.copy`."""
+        import asyncio
+        from dataclasses import asdict
+
+        from windlass.store.copying.by_url import copy, ends_of_copy
+
+        _prepare(settings)
+        database, place = ends_of_copy(settings.database_url, target)
+        files = _kept_below(settings, database), settings.files / "artifacts"
+        done, owner = asyncio.run(copy(database, place, files=files, version=self.version(), tell=tell))
+        return {"from": str(database), "to": place.shown, **asdict(done), "owner": owner}
+
 
 def _database_file(settings: Settings) -> Path:
     """Return the database of the settings. Raises UserError where the store is no file."""
     from windlass.errors import UserError
     from windlass.store.place import store_place
 
-    path = store_place(settings.database_url).path
+    place = store_place(settings.database_url)
+    path = place.path
+    if place.server is not None:
+        raise UserError(
+            f"The store is the database {place.server.shown}: back it up and restore it with PostgreSQL's programs, "
+            f"such as pg_dump and pg_restore, and copy the files below {settings.files / 'artifacts'} beside it."
+        )
     if path is None:
         raise UserError("A store in memory is not backed up; set WINDLASS_DATABASE_URL to sqlite:///FILE.")
     return path
@@ -151,7 +184,7 @@ async def _restore(database: Path, settings: Settings, source: Path, version: st
     ownership = await own(database, version=version, wait=0, alone=True)
     try:
         await ownership.steps_ended(wait=_WAIT)
-        artifacts = _files_beside(settings, database) / "artifacts"
+        artifacts = _kept_below(settings, database)
         return await asyncio.to_thread(restore_backup, source, ownership, artifacts, tell=tell)
     finally:
         ownership.release()
@@ -172,9 +205,14 @@ def _reach_owner(settings: Settings, end: float) -> Client | None:
 
     Raises Unavailable where the owner's socket takes no connection until `end` (monotonic seconds).
     """
-    from windlass.store.place import store_place
+    from windlass.store.place import node_path, store_place
 
-    path = store_place(settings.database_url).path
+    if settings.url is not None:
+        from windlass.client.client import Client
+        from windlass.client.unix import named_transport
+
+        return Client(named_transport(settings.url), _trace())
+    path = node_path(store_place(settings.database_url), settings.home)
     if path is None:
         return None
     from windlass.store.lockfile import find_owner
@@ -236,26 +274,27 @@ async def _owned(settings: Settings, version: str, *, works: bool, alone: bool =
     from windlass.engine.executing import serving, until_idle
     from windlass.engine.services.storekeeper import count
     from windlass.steps.registry import StepTypes
-    from windlass.store.open import open_owned, open_store
+    from windlass.store.open import open_owned, open_shared, open_store
     from windlass.store.owner import Ownership, own_or_find
-    from windlass.store.place import store_place
+    from windlass.store.place import node_path, store_place
 
-    path = store_place(settings.database_url).path
-    if path is None:
+    place = store_place(settings.database_url)
+    path = node_path(place, settings.home)
+    if path is None or (place.server is not None and not works):
         opened = await open_store(settings.database_url, version=version)
     else:
         taken: Ownership | Owner = await own_or_find(path, version=version, wait=_WAIT)
         if not isinstance(taken, Ownership):
             yield None
             return
-        opened = await open_owned(taken)
+        opened = await (open_owned(taken) if place.server is None else open_shared(place.server, taken))
     types = StepTypes()
     async with opened:
         engine = _engine(opened, settings, types)
         if settings.disk_quota is not None:
             await count(engine)
         if works:
-            async with _node(serving(engine, alone=alone), opened, types, version, grace=0):
+            async with _node(serving(engine, alone=alone), opened, types, version, grace=0, watched=False):
                 yield engine
                 # Other commands may have given their runs to us, for we own the store.
                 await until_idle(engine)
@@ -278,29 +317,38 @@ def _engine(opened: OpenStore, settings: Settings, types: StepTypes) -> Engine:
         jobs=JobCache(to_job),
         catalog=types.catalog(),
         room=room_of(settings, None if opened.ownership is None else opened.ownership.database),
+        alone=opened.alone,
+        leads=lambda: opened.alone,
+        sends_spans=lambda: opened.alone,
     )
 
 
 @asynccontextmanager
 async def _node(
-    engine: Engine, opened: OpenStore, types: StepTypes, version: str, *, grace: float
+    engine: Engine, opened: OpenStore, types: StepTypes, version: str, *, grace: float, watched: bool
 ) -> AsyncIterator[Node]:
     """Work, and serve the store on its socket: from the end of an earlier owner's steps to the end of our own.
 
-    What still runs at the end has `grace` seconds.
+    What still runs at the end has `grace` seconds. `watched` says that it is a server, which is asked for metrics.
     """
     from windlass.api.routes.all import route_table
     from windlass.api.socket import SocketServer
     from windlass.clock import SystemClock
+    from windlass.engine.descent import is_step
+    from windlass.engine.files_folder import settle_files
+    from windlass.engine.heard_clock import HeardClock
     from windlass.engine.metrics.program import program_figures
     from windlass.engine.node import prepare_folders, start_node
     from windlass.engine.pipeline import Workshop
+    from windlass.engine.secrets.known import secrets_of
     from windlass.engine.telemetry.telemetry import start_telemetry
     from windlass.store.owner import socket_place
     from windlass.supervisor.client import Supervisor
 
     ownership = opened.ownership
-    workspaces, artifacts = prepare_folders(engine.settings.home)
+    await settle_files(engine)
+    node = ownership.database if ownership is not None and opened.shared else None
+    workspaces, artifacts = prepare_folders(engine.settings.home, engine.settings.files, node)
     async with AsyncExitStack() as stack:
         lock = None if ownership is None else ownership.steps_lock
         supervisor = await stack.enter_async_context(Supervisor(instance=opened.id, lock=lock))
@@ -309,47 +357,43 @@ async def _node(
         workshop = Workshop(
             types=types,
             processes=supervisor,
-            secrets=_secrets(engine.settings),
-            clock=SystemClock(),
+            secrets=secrets_of(engine.settings, os.environ),
+            clock=SystemClock() if opened.alone else HeardClock(),
             workspaces=workspaces,
             artifacts=artifacts,
         )
         engine.parts["supervisor"] = lambda: supervisor.trouble or workshop.shortage.trouble
         if ownership is not None:
             place = socket_place(ownership.database)
-            server = SocketServer(route_table(), engine, place, supervisor.owns)
+            server = SocketServer(route_table(), engine, place, is_step(engine, supervisor))
             await server.start()
             stack.push_async_callback(server.stop)
             ownership.announce(place)
         telemetry = await start_telemetry(engine, os.environ, version)
         if telemetry is not None:
             stack.push_async_callback(telemetry.close)
-        node = await start_node(engine, workshop, version=version)
-        stack.push_async_callback(node.stop, grace)
-        yield node
+        started = await start_node(engine, workshop, version=version, watched=watched)
+        stack.push_async_callback(started.stop, grace)
+        yield started
 
 
 def _files_of(settings: Settings, opened: OpenStore) -> Path:
     """Return the folder for the files of a store: the home, or one beside a database that lies elsewhere."""
     path = None if opened.ownership is None else opened.ownership.database
     if path is None:
-        return settings.home / "memory" / opened.id
+        return settings.home if opened.shared else settings.home / "memory" / opened.id
     return _files_beside(settings, path)
+
+
+def _kept_below(settings: Settings, database: Path) -> Path:
+    """Return the folder of the files that runs of a store in SQLite keep."""
+    return (_files_beside(settings, database) if settings.files_url is None else settings.files) / "artifacts"
 
 
 def _files_beside(settings: Settings, database: Path) -> Path:
     if database.parent == settings.home.resolve():
         return settings.home
     return database.with_name(f"{database.name}.files")
-
-
-def _secrets(settings: Settings) -> Secrets:
-    from windlass.engine.secret import Secrets
-    from windlass.engine.secrets.environment import EnvironmentSecrets
-    from windlass.engine.secrets.file import FileSecrets
-
-    allowed = ("*",) if settings.secret_env is None else settings.secret_env
-    return Secrets({"env": EnvironmentSecrets(os.environ, allowed), "file": FileSecrets(settings.secret_dirs)})
 
 
 async def _serve(settings: Settings, version: str, ready: Callable[[str], None]) -> None:
@@ -363,7 +407,9 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     from windlass.errors import UserError
     from windlass.steps.registry import StepTypes
     from windlass.store.archive.open import require_parquet
-    from windlass.store.open import open_store
+    from windlass.store.open import open_shared, open_store
+    from windlass.store.owner import own
+    from windlass.store.place import node_path, store_place
     from windlass.threads import ready_threads
 
     require_parquet(settings.archive_url)
@@ -381,11 +427,17 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     tell_in_one_line(loop)
     loop.set_default_executor(ready_threads(_THREADS, "windlass"))
     types = StepTypes()
-    async with await open_store(settings.database_url, version=version, wait=_WAIT) as opened:
+    place = store_place(settings.database_url)
+    path = node_path(place, settings.home)
+    if place.server is None or path is None:
+        opening = open_store(settings.database_url, version=version, wait=_WAIT)
+    else:
+        opening = open_shared(place.server, await own(path, version=version, wait=_WAIT, home=True))
+    async with await opening as opened:
         if opened.ownership is None:
             raise UserError("A store in memory cannot be served; set WINDLASS_DATABASE_URL to sqlite:///FILE.")
         engine = serving(_engine(opened, settings, types), alone=False)
-        async with _node(engine, opened, types, version, grace=settings.drain_grace) as node:
+        async with _node(engine, opened, types, version, grace=settings.drain_grace, watched=True) as node:
             said = await opened.store.read(maintenance)
             if said["on"]:
                 logging.getLogger(__name__).warning("%s", maintenance_sentence(said))

@@ -16,6 +16,8 @@ from windlass.errors import Refused, UserError
 PREFIX: Final = "WINDLASS_"
 FILE_NAME: Final = "windlass.toml"
 MIB: Final = 1024 * 1024
+#: What the address begins with of a server on this machine, as it says it when it is ready.
+UNIX: Final = "unix://"
 Source = Literal["flag", "environment", "file", "default"]
 
 #: Variables that steps are given: they say where a nested call comes from and are no settings.
@@ -103,6 +105,8 @@ def _read_path(text: str) -> Path:
 
 
 def _read_url(text: str) -> str:
+    if re.fullmatch(rf"{UNIX}/[^\0?#]+", text):
+        return text
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ValueError(text)
@@ -119,6 +123,12 @@ def _read_database(text: str) -> str:
 
 def _read_archive(text: str) -> str:
     if not re.fullmatch(r"database:|(sqlite:///|(file|parquet)://)/[^\0?#]+", text):
+        raise ValueError(text)
+    return text
+
+
+def _read_folder_url(text: str) -> str:
+    if not re.fullmatch(r"file:///[^\0?#]+", text):
         raise ValueError(text)
     return text
 
@@ -163,7 +173,7 @@ _TOKEN = Kind("a token", str, lambda _: "***")
 _DURATION = Kind("a duration such as 30s, 15m or 1h30m", _read_duration, _show_duration)
 _SIZE = Kind("a size such as 1048576 or 64MiB", _read_size, _show_size)
 _COUNT = Kind("a whole number from 1", _read_count)
-_SLOTS = Kind(f"a whole number from 1 to {MOST_SLOTS}", lambda text: _read_count(text, 1, MOST_SLOTS))
+_SLOTS = Kind(f"a whole number from 0 to {MOST_SLOTS}", lambda text: _read_count(text, 0, MOST_SLOTS))
 _PORT = Kind("a port from 0 to 65535", lambda text: _read_count(text, 0, _HIGHEST_PORT))
 _FLAG = Kind("true or false", _read_flag, lambda value: "true" if value else "false")
 _NAMES = Kind("names with commas between them", _read_names, ",".join)
@@ -179,9 +189,10 @@ _PATHS = Kind(
     lambda text: tuple(map(_read_path, _read_names(text))),
     lambda value: ",".join(map(str, value)),
 )
-_URL = Kind("an address such as https://windlass.example:8420, without a password", _read_url)
+_URL = Kind("an address such as unix:///FILE or https://windlass.example:8420, without a password", _read_url)
 _DATABASE = Kind("sqlite:///PATH, memory:// or postgresql://...", _read_database, _hide_password)
 _ARCHIVE = Kind("database:, sqlite:////FILE, file:///FOLDER or parquet:///FOLDER, with absolute paths", _read_archive)
+_FOLDER_URL = Kind("file:///FOLDER, with an absolute path", _read_folder_url)
 _UIDS = Kind("a range of user numbers such as 200000-200999", _read_uids, lambda value: f"{value[0]}-{value[1]}")
 _LOCAL_STEPS = Kind("private or trusted", _read_local_steps)
 _LOG_FORMAT = Kind("text or json", _read_log_format)
@@ -240,6 +251,9 @@ class Settings:
     retention: float = _setting(_DURATION, "age at which a final run leaves the hot store", "30d")
     archive_retention: float = _setting(_DURATION, "age at which a run leaves the archive", "365d")
     archive_url: str = _setting(_ARCHIVE, "where runs go that leave the hot store", "database:")
+    files_url: str | None = _setting(
+        _FOLDER_URL, "folder for the files that runs keep, which several servers and workers share; not set: the home"
+    )
     cleanup_interval: float = _setting(_DURATION, "time between two clean-ups", "1h")
     disk_reserve: int = _setting(
         _SIZE,
@@ -276,6 +290,11 @@ class Settings:
         _NAMES, "jobs that metrics count apart, globs; all others count together", ""
     )
     debug: bool = _setting(_FLAG, "show the traceback of an unexpected error", "false")
+
+    @property
+    def files(self) -> Path:
+        """Where the files that runs keep lie."""
+        return self.home if self.files_url is None else Path(self.files_url.removeprefix("file://"))
 
 
 NAMES: Final = tuple(one.name for one in fields(Settings))
@@ -441,7 +460,9 @@ def refuse_not_in_force(settings: Settings) -> None:
     lines = [
         f"{variable(one.name)} is set, but {NOT_IN_FORCE[one.name]} not yet in force; unset it."
         for one in fields(Settings)
-        if one.name in NOT_IN_FORCE and getattr(settings, one.name) != one.default
+        if one.name in NOT_IN_FORCE
+        and getattr(settings, one.name) != one.default
+        and not (one.name == "url" and settings.url is not None and settings.url.startswith(UNIX))
     ]
     if lines:
         raise UserError("\n".join(lines))

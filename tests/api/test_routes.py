@@ -17,6 +17,7 @@ from windlass.clock import ManualClock
 from windlass.engine.engine import Engine
 from windlass.errors import Unavailable
 from windlass.model.manifest.rules.names import RESERVED
+from windlass.store import runs
 
 Api = Callable[..., Coroutine[Any, Any, Answer]]
 ROUTES = list(route_table())
@@ -300,6 +301,26 @@ async def test_events_are_streamed_behind_a_cursor(api: Api, engine: Engine) -> 
     assert await events("after=0&project=other") == []
     listed = (await api("GET", f"runs/{run}/events")).body
     assert [event["type"] for event in listed["items"]] == [event.type for event in of_a]
+
+
+async def test_whose_events_they_are_is_looked_up_for_many_runs_at_once(
+    api: Api, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await api("POST", "jobdefs/apply", {"definitions": [manifest("a"), manifest("b")]})
+    for number in range(30):
+        await api("POST", f"jobs/{'ab'[number % 2]}/run", {})
+    looks: list[Any] = []
+    kind = type(engine.store)
+    read = kind.read
+
+    async def counted(self: Any, unit: Any, *arguments: Any, **more: Any) -> Any:
+        looks.append(unit)
+        return await read(self, unit, *arguments, **more)
+
+    monkeypatch.setattr(kind, "read", counted)
+    found = list(server_events([await stream(engine, "events?follow=false&after=0&job=a&type=run.created")]))
+    assert len({event.json()["runId"] for event in found}) == 15
+    assert looks.count(runs.owners) == 1
 
 
 async def test_a_run_without_output_has_an_empty_log(api: Api, engine: Engine) -> None:

@@ -28,7 +28,7 @@ RUN_FIELDS = {
     "id", "project", "job", "revision", "state", "reason", "priority", "queue", "parameters", "labels", "note",
     "trigger", "parentId", "rootId", "planChecksum", "correlationId", "idempotencyKey", "scheduledAt", "createdAt",
     "queuedAt", "startedAt", "finishedAt", "deadline", "cancelRequestedAt", "waitingFor", "progress", "counts",
-    "allowedFailures", "error", "outputs", "restoredAt", "deleting",
+    "allowedFailures", "error", "outputs", "restoredAt", "deleting", "cleanupUntil",
 }  # fmt: skip
 
 

@@ -201,7 +201,8 @@ def test_a_store_that_cannot_be_had_is_out_of_reach(windlass: Windlass, home: Pa
     said = windlass("job", "list")
     assert said.code == 3
     assert said.stderr.count("\n") == 1
-    assert windlass("job", "list", env={"WINDLASS_DATABASE_URL": "postgresql://h/d"}).code == 2
+    assert windlass("job", "list", env={"WINDLASS_DATABASE_URL": "postgresql://127.0.0.1:1/d"}).code == 3
+    assert windlass("job", "list", env={"WINDLASS_DATABASE_URL": "mysql://h/d"}).code == 2
     assert windlass("job", "list", env={"WINDLASS_URL": "https://h"}).code == 2
     said = windlass("up", env={"WINDLASS_HOST": "::1"})
     assert said.code == 2

@@ -100,6 +100,18 @@ def test_a_picture_tells_of_retries_waits_and_cancelling() -> None:
     assert shown[4].endswith("us  when: false is false")
 
 
+def test_a_number_that_is_beyond_the_most_is_told_alone_for_lost_attempts_do_not_count() -> None:
+    picture = diamond(
+        task(0, "extract", "completed", attempt=2),
+        task(1, "eu", "running", attempt=4, maxAttempts=3),
+        task(2, "us", "queued"),
+        task(3, "clean", "pending"),
+    )
+    shown = lines(picture)
+    assert shown[1].endswith("extract  5.0s  attempt 2")
+    assert shown[3].endswith("eu  10s  attempt 4")
+
+
 def test_a_fanned_out_step_is_one_row_of_counts() -> None:
     cells = [task(1, "eu", "completed", key="a"), task(2, "eu", "running", key="b"), task(3, "eu", "failed", key="c")]
     picture = diamond(task(0, "extract", "completed"), *cells, task(4, "us", "queued"), task(5, "clean", "pending"))

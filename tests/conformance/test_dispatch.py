@@ -139,7 +139,7 @@ async def test_a_change_that_was_undone_is_not_taken_for_one_that_was_kept(world
 
     def undone(tx: Any) -> None:
         dispatching.dispatch.pause_queue(tx, "default", "ann", None)
-        assert worker.queue._served(tx).routes == ()
+        assert worker.queue._served(tx, dispatching.dispatch.changes(tx)).routes == ()
         raise ValueError("undone")
 
     with pytest.raises(ValueError, match="undone"):

@@ -13,6 +13,13 @@ from windlass.engine.claim import Claim
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
 from windlass.store.logs import NewChunk, chunks_after
 
+
+@pytest.fixture(params=["store", "http"])
+def over(request: pytest.FixtureRequest) -> str:
+    """Return how workers reach the queue: every way of doing so is to keep this."""
+    return str(request.param)
+
+
 WHEN = {"when": "${{ 1 < 2 }}"}
 OUTCOMES: list[Outcome] = [
     Completed({"stolen": True}),
@@ -61,9 +68,15 @@ async def test_a_report_under_an_old_fence_changes_nothing_but_an_event(world: W
 
 
 async def test_output_and_progress_under_an_old_fence_are_refused(world: World) -> None:
-    run_id, old, first, second = await lost_and_taken_again(world)
+    run_id = await world.submit(await world.define(steps={"a": {"onWorkerLost": "retry"}}))
+    old, new = await world.worker("old"), await world.worker("new")
+    first = await old.take_one()
+    await world.lose()
+    await world.tick()
+    assert await new.take() == []  # it was found gone as well, and has joined anew
+    second = await new.take_one()
     assert await old.queue.append([chunk(world, first), chunk(world, first, 1)]) == 2
-    assert await old.queue.append([chunk(world, second), chunk(world, first)]) == 1
+    assert await new.queue.append([chunk(world, second), chunk(world, first)]) == 1
     events = await world.told(run_id)
     await old.queue.progress(first, 99, "almost")
     assert await world.told(run_id) == events

@@ -10,6 +10,13 @@ from windlass.engine.submission import Submission
 from windlass.model.definition import PRIORITIES
 from windlass.model.outcome import Failed
 
+
+@pytest.fixture(params=["store", "http"])
+def over(request: pytest.FixtureRequest) -> str:
+    """Return how workers reach the queue: every way of doing so is to keep this."""
+    return str(request.param)
+
+
 MINUTE = 60
 
 

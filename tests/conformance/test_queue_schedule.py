@@ -8,6 +8,13 @@ from tests.oracle.world import World
 from windlass.clock import SECOND
 from windlass.model.outcome import Cancelled, Completed, Failed, Waiting
 
+
+@pytest.fixture(params=["store", "http"])
+def over(request: pytest.FixtureRequest) -> str:
+    """Return how workers reach the queue: every way of doing so is to keep this."""
+    return str(request.param)
+
+
 pytestmark = pytest.mark.promise("H02")
 
 

@@ -255,10 +255,10 @@ async def test_a_start_that_is_undone_takes_nothing(world: World) -> None:
     worker = await world.worker()
 
     def undone(tx: Any) -> None:
-        exchange = worker.queue._exchange(tx, worker.queue.worker_id, (), 1)
+        exchange = worker.queue.exchange_within(tx, worker.queue.worker_id, (), 1)
         assert exchange is not None
         assert len(exchange.claims) == 1
-        again = worker.queue._exchange(tx, worker.queue.worker_id, (), 1)
+        again = worker.queue.exchange_within(tx, worker.queue.worker_id, (), 1)
         assert again is not None
         raise ValueError("undone")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fixtures.store import embedded_stores
 from windlass.ids import SequentialIds
-from windlass.store import hot_sqlite as hot
-from windlass.store import jobs, revisions
+from windlass.store import hot, jobs, revisions
 from windlass.store.rows import NewRun
 from windlass.store.runs import RunFilter, list_runs
 from windlass.store.sqlite import SqliteStore
@@ -97,6 +97,7 @@ async def test_more_projects_than_one_statement_takes_are_listed_too(store: Sqli
     assert [row.id for row in found] == [run_id for run_id, _, state in made if state == "failed"]
 
 
+@embedded_stores
 @pytest.mark.parametrize(
     "filters",
     [

@@ -6,10 +6,10 @@ from typing import Final
 
 import pytest
 
+from tests.fixtures.store import embedded_stores
 from windlass.clock import SECOND
 from windlass.ids import first_of
-from windlass.store import hot_sqlite as hot
-from windlass.store import jobs, revisions
+from windlass.store import hot, jobs, revisions
 from windlass.store.labels import keep_run_labels
 from windlass.store.rows import NewRun
 from windlass.store.runs import RunFilter, list_runs, page_of
@@ -105,6 +105,7 @@ async def test_a_search_finds_what_fits_newest_first(store: SqliteStore, name: s
     assert [row.id for row in found] == [id_of(n) for n in reversed(expected)]
 
 
+@embedded_stores
 async def test_a_search_reads_ranges_and_no_table(store: SqliteStore) -> None:
     await store.run(fill, 120)
     for name, (filters, _) in SEARCHES.items():
@@ -112,6 +113,7 @@ async def test_a_search_reads_ranges_and_no_table(store: SqliteStore) -> None:
         assert not [step for step in steps if step.startswith(("SCAN runs", "SCAN run_labels"))], f"{name}: {steps}"
 
 
+@embedded_stores
 async def test_a_search_costs_the_same_however_long_the_history_is(store: SqliteStore) -> None:
     await store.run(fill, 120)
     few = {name: await store.read(steps_of, filters) for name, (filters, _) in SEARCHES.items()}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fixtures.store import embedded_stores
 from windlass.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ async def test_a_unit_that_loses_the_transaction_is_refused_and_the_next_one_run
     assert await store.run(_one) == 1
 
 
+@embedded_stores
 async def test_an_error_of_the_commit_itself_answers_the_caller(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

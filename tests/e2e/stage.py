@@ -117,9 +117,9 @@ def left(processes: list[int]) -> list[int]:
 class Socket:
     """HTTP to a server, as any program may speak it: over the Unix socket beside the database."""
 
-    def __init__(self, home: Path) -> None:
-        """Speak to the server that works in `home`."""
-        self._path = home / "windlass.db.sock"
+    def __init__(self, home: Path, name: str = "windlass.db.sock") -> None:
+        """Speak to the server that works in `home`, on the socket of that name."""
+        self._path = home / name
 
     def __call__(self, method: str, path: str, body: Any = None) -> Any:
         """Return the JSON of an answer; a status that says no fails the test."""

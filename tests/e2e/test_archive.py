@@ -141,3 +141,57 @@ def test_doctor_tries_the_archive_with_a_server_and_without(windlass: Windlass) 
     assert windlass("archive", "run", "--dry-run", env=env).code == 3
     serve(windlass, **env)
     assert windlass("doctor").stdout.count("cannot be written") == 1
+
+
+@pytest.mark.promise("O10")
+def test_a_beginning_that_stands_for_a_run_here_and_one_in_the_archive_deletes_none(windlass: Windlass) -> None:
+    (windlass.folder / "job.yaml").write_text(JOB)
+    runs = [windlass("--json", "exec", "job.yaml").json()["id"] for _ in range(2)]
+    now = {"WINDLASS_RETENTION": "0s"}
+    assert windlass("archive", "run", env=now).code == 0
+    assert windlass("archive", "restore", runs[0]).code == 0
+    same = next(runs[0][:end] for end in range(35, 0, -1) if runs[1].startswith(runs[0][:end]))
+    refused = windlass("run", "delete", same)
+    assert (refused.code, refused.stderr) == (2, f"windlass: Several runs begin with {same}; give more of the id.\n")
+    assert {one["id"] for one in windlass("--json", "archive", "list").json()} == set(runs)
+    assert windlass("run", "delete", *runs).stdout == "".join(f"Run {run} of note is deleted.\n" for run in runs)
+    assert windlass("--json", "archive", "list").json() == []
+
+
+@pytest.mark.promise("H12")
+def test_after_a_restore_an_archive_is_changed_once_it_is_adopted(windlass: Windlass, tmp_path: Path) -> None:
+    (windlass.folder / "job.yaml").write_text(JOB)
+    now = {"WINDLASS_RETENTION": "0s", "WINDLASS_ARCHIVE_URL": f"file://{tmp_path}/cold"}
+    first = windlass("--json", "exec", "job.yaml").json()["id"]
+    assert windlass("db", "backup", "early").code == 0
+    assert windlass("archive", "run", env=now).code == 0
+    restored = windlass("db", "restore", "early").stdout
+    assert "1 run.\n1 file that was missing or different here came back with it.\n" in restored
+    refused = windlass("archive", "run", env=now)
+    assert (refused.code, "`windlass archive adopt` says that it is this store's" in refused.stderr) == (3, True)
+    told = [line for line in windlass("doctor", env=now).stdout.splitlines() if "archive adopt" in line]
+    assert len(told) == 1
+    assert windlass("run", "get", first).code == 0
+    asked = windlass("--json", "archive", "adopt", "--dry-run", env=now).json()
+    assert (asked["runs"], asked["known"], asked["trouble"]) == (0, 1, [])
+    adopted = windlass("archive", "adopt", env=now)
+    assert adopted.code == 0
+    assert adopted.stdout.startswith("0 runs were entered in the catalogue.\n1 document of runs that the store has, ")
+    assert adopted.stdout.endswith("The archives are this store's.\n")
+    assert windlass("archive", "run", env=now).code == 0
+    assert windlass("archive", "adopt", "--drop", env=now).stdout.startswith("1 document and 0 files were removed.\n")
+    assert windlass("archive", "restore", first, env=now).stdout == f"Restored {first} of job note.\n"
+
+
+@pytest.mark.promise("H12")
+def test_a_backup_that_lost_a_file_says_which(windlass: Windlass) -> None:
+    (windlass.folder / "job.yaml").write_text(JOB)
+    run = windlass("--json", "exec", "job.yaml").json()["id"]
+    assert windlass("db", "backup", "early").code == 0
+    (kept,) = (windlass.folder / "early" / "artifacts" / run).iterdir()
+    kept.unlink()
+    assert windlass("run", "delete", run).code == 0
+    refused = windlass("db", "restore", "early")
+    assert refused.code == 3
+    assert f"has lost the file {run}/{kept.name}; the database was not changed." in refused.stderr
+    assert windlass("run", "get", run).code == 2

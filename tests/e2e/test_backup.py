@@ -66,7 +66,7 @@ def test_a_server_is_backed_up_and_restored(windlass: Windlass) -> None:
     assert (broken.code, broken.stderr.count("restore a backup with `windlass db restore`")) == (3, 1)
     restored = windlass("db", "restore", "copy")
     assert restored.code == 0, restored.stderr
-    assert ": 1 run," in restored.stdout
+    assert ": 1 run." in restored.stdout
     assert [one["id"] for one in windlass("--json", "run", "list").json()] == [run]
     assert log(windlass, run) == ["say | hello"]
     assert windlass("run", "artifacts", run, "kept.txt").code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Awaitable
 from contextlib import closing
@@ -20,15 +21,20 @@ from tests.fixtures.archiving import (
     rows_of,
 )
 from tests.oracle.world import World, always, by_step
-from windlass.engine.archiving import preview_sweep, sweep
+from windlass.engine.archiving import finish_leaving, preview_sweep, sweep
 from windlass.engine.dead_letters import list_dead, requeue
-from windlass.engine.deleting import delete_run
+from windlass.engine.deleting import delete_marked, delete_run
+from windlass.engine.moving_files import artifact_folder
+from windlass.engine.reading import list_runs
 from windlass.engine.restoring import list_archive, restore
 from windlass.errors import NotFound
-from windlass.ids import id_text
+from windlass.ids import id_text, parse_id
 from windlass.model.outcome import ChildRun, Waiting
+from windlass.store.archive import catalogue
 from windlass.store.archive.catalogue import ArchiveFilter
+from windlass.store.archive.days import MARK
 from windlass.store.run_hours import HourFilter, hours
+from windlass.store.runs import RunFilter
 
 pytestmark = pytest.mark.promise("K06")
 
@@ -37,7 +43,7 @@ def _documents(world: World, folder: Path) -> Any:
     """Return what the archive holds of runs, whatever kind it is."""
     url = world.engine.settings.archive_url
     if url.startswith(("file:", "parquet:")):
-        return sorted(path for path in (folder / "cold").rglob("*") if path.is_file())
+        return sorted(path for path in (folder / "cold").rglob("*") if path.is_file() and path.name != MARK)
     count = "SELECT count(*) FROM archive_parts"
     if url.startswith("sqlite:"):
         with closing(sqlite3.connect(folder / "cold.db")) as cold:
@@ -83,7 +89,7 @@ async def test_a_run_that_is_deleted_leaves_the_archive_too(kept: World, tmp_pat
         await delete_run(kept.engine, run_id)
 
 
-async def test_documents_that_nobody_knows_leave_a_shared_database_but_not_those_of_others(tmp_path: Path) -> None:
+async def test_documents_that_nobody_needs_leave_a_shared_database_but_not_those_of_others(tmp_path: Path) -> None:
     url = {"archive_url": f"sqlite:///{tmp_path}/cold.db"}
     worlds = [World(str(tmp_path / f"{name}.db"), tmp_path, settings=url) for name in ("one", "two")]
     runs = []
@@ -98,7 +104,7 @@ async def test_documents_that_nobody_knows_leave_a_shared_database_but_not_those
         runs.append(await ended(world, await world.define(steps={"a": {}})))
         world.clock.advance(31 * DAY)
         await sweep(world.engine)
-    await worlds[0].engine.store.run(lambda tx: tx.cursor.execute("DELETE FROM archived_runs"))
+    await worlds[0].engine.store.run(catalogue.drop, [runs[0]])
     await sweep(worlds[0].engine)
     with closing(sqlite3.connect(tmp_path / "cold.db")) as cold:
         left = cold.execute("SELECT DISTINCT run_id FROM archive_parts").fetchall()
@@ -189,3 +195,80 @@ async def test_what_failed_below_a_step_that_waited_for_it_leaves_as_ever(plain:
     plain.accepted.remove(top)
     plain.clock.advance(31 * DAY)
     assert (await sweep(plain.engine)).archived == 2
+
+
+async def _family(world: World) -> dict[str, bytes]:
+    """Run a job whose step starts a run, which starts another, and one that goes on alone; return all, ended."""
+    await world.define("leaf", steps={"x": {}})
+    await world.define("mid", steps={"m": {}})
+    top = await world.submit(await world.define("top", steps={"t": {}}))
+    leaf = await world.prepare("leaf")
+    loose = await world.submit(leaf, parent_id=top, root_id=top, cascade=False)
+    worker = await world.worker()
+    await worker.work(by_step(t=Waiting(0, "", child=ChildRun("mid")), m=Waiting(0, "", child=ChildRun("leaf"))))
+    await world.tick()
+    found = {"top": top, "loose": loose}
+    for name, parent in (("mid", "top"), ("leaf", "mid")):
+        below = (await list_runs(world.engine, RunFilter(parent_id=found[parent])))[0]
+        (found[name],) = [parse_id(one["id"]) or b"" for one in below if one["id"] != id_text(loose)]
+    for run_id in found.values():
+        assert (await world.run(run_id))["state"] == "completed"
+        folder = artifact_folder(world.engine, run_id)
+        folder.mkdir(parents=True)
+        (folder / hashlib.sha256(run_id).hexdigest()).write_bytes(run_id)
+        await world.engine.store.run(keep_file, run_id, hashlib.sha256(run_id).hexdigest())
+    world.accepted.clear()
+    return found
+
+
+@pytest.mark.promise("O10")
+@pytest.mark.parametrize("back", [(), ("top",), ("mid",), ("leaf",), ("top", "leaf"), ("top", "mid", "leaf", "loose")])
+@pytest.mark.parametrize("cut", [False, True])
+async def test_what_a_deleted_run_started_goes_with_it_from_the_archive_too(
+    kept: World, tmp_path: Path, back: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, *, cut: bool
+) -> None:
+    family = await _family(kept)
+    kept.clock.advance(31 * DAY)
+    assert (await sweep(kept.engine)).archived == 4
+    for name in back:
+        await restore(kept.engine, id_text(family[name]))
+    if cut:
+        with monkeypatch.context() as patch:
+            patch.setattr("windlass.engine.deleting.relations.let_go", _die)
+            with pytest.raises(ZeroDivisionError):
+                await delete_run(kept.engine, family["top"])
+        if back:
+            await delete_marked(kept.engine)
+    if not cut or "top" not in back:
+        assert await delete_run(kept.engine, family["top"])
+    await sweep(kept.engine)
+    loose = family.pop("loose")
+    for run_id in family.values():
+        assert await rows_of(kept, run_id) == 0
+        with pytest.raises(NotFound):
+            await restore(kept.engine, id_text(run_id))
+        assert not list(tmp_path.rglob(hashlib.sha256(run_id).hexdigest()))
+    assert [one["id"] for one in (await list_archive(kept.engine, ArchiveFilter()))[0]] == [id_text(loose)]
+    run, _ = await restore(kept.engine, id_text(loose))
+    assert run["parentId"] is None
+
+
+def _die(*_: Any, **__: Any) -> None:
+    raise ZeroDivisionError
+
+
+async def test_a_child_that_is_on_its_way_to_the_archive_is_deleted_with_its_parent(
+    kept: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = await _family(kept)
+    kept.clock.advance(31 * DAY)
+    with monkeypatch.context() as patch:
+        patch.setattr("windlass.engine.archiving._remove_rest", _die)
+        with pytest.raises(ZeroDivisionError):
+            await sweep(kept.engine)
+    await finish_leaving(kept.engine, [family["top"]])
+    await delete_run(kept.engine, family["top"])
+    await sweep(kept.engine)
+    for name in ("mid", "leaf"):
+        assert await rows_of(kept, family[name]) == 0
+        assert not artifact_folder(kept.engine, family[name]).exists()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -12,13 +14,19 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.archiving import keep_file
 from tests.oracle.world import World
+from windlass.engine.adopting import adopt
 from windlass.engine.archiving import preview_sweep, sweep
+from windlass.engine.deleting import delete_run
 from windlass.engine.doctor import examine
+from windlass.engine.moving_files import artifact_folder
 from windlass.engine.restoring import restore
 from windlass.engine.services.archiver import Archiver
 from windlass.errors import CorruptStore, Unavailable
 from windlass.ids import id_text
+from windlass.settings import Settings
+from windlass.store.archive.marks import used_archives
 from windlass.store.transaction import Transaction
 
 pytestmark = pytest.mark.promise("K06")
@@ -136,7 +144,7 @@ async def test_an_archive_that_is_gone_is_not_begun_anew(cold: World, tmp_path: 
 async def test_a_folder_that_cannot_be_made_is_told(cold: World, tmp_path: Path) -> None:
     run_id = await ended(cold)
     (tmp_path / "cold").write_text("a file where the folder should be")
-    await stays(cold, run_id, "(cannot be used|cannot be written): ")
+    await stays(cold, run_id, "cannot be (used|read|written): (Not a directory|File exists)")
     with pytest.raises(Unavailable, match="The archive cannot be written: "):
         await preview_sweep(cold.engine)
     (wrong,) = [one for one in await examine(cold.engine, version="1") if one.check == "archive"]
@@ -177,3 +185,84 @@ async def test_the_archiver_tries_again_and_counts_what_did_not_work(other: Worl
     await archiver.turn()
     assert (swept.done, swept.broken, swept.total.archived) == (1, 1, 1)
     assert swept.last_success == other.clock.now()
+
+
+async def test_a_former_archive_that_is_gone_for_good_is_forgotten_when_somebody_says_so(
+    cold: World, tmp_path: Path
+) -> None:
+    await ended(cold)
+    assert (await sweep(cold.engine)).archived == 1
+    former = cold.engine.settings
+    shutil.rmtree(tmp_path / "cold")
+    cold.engine.settings = Settings(home=former.home)
+    assert "mount its disk" in (await adopt(cold.engine)).trouble[0]
+    cold.clock.advance(365 * DAY)
+    assert (await sweep(cold.engine)).ended == 1
+    (told,) = [one for one in await examine(cold.engine, version="1") if one.check == "archive"]
+    assert "if it is gone for good, `windlass archive adopt` forgets it" in told.message
+    assert (await adopt(cold.engine, dry=True)).forgotten == [former.archive_url]
+    assert (await adopt(cold.engine)).forgotten == [former.archive_url]
+    assert [one for one in await examine(cold.engine, version="1") if one.check == "archive"] == []
+    assert not (tmp_path / "cold").exists()
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone", "a file", "not to be read"])
+async def test_a_former_archive_in_trouble_stops_nothing_else(
+    cold: World, tmp_path: Path, harm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [await _with_file(cold, number) for number in range(3)]
+    cold.clock.advance(31 * DAY)
+    assert (await sweep(cold.engine)).archived == 3
+    await restore(cold.engine, id_text(runs[0]))
+    former = cold.engine.settings
+    (tmp_path / "cold").rename(tmp_path / "away")
+    if harm == "damaged":
+        shutil.copytree(tmp_path / "away", tmp_path / "cold")
+        for path in [one for one in (tmp_path / "cold").rglob("*") if one.is_file()]:
+            path.write_bytes(b"\xff no archive" * 1000)
+    elif harm == "a file":
+        (tmp_path / "cold").write_text("")
+    elif harm == "not to be read":
+        monkeypatch.setattr("windlass.store.archive.open.exists", _refuse)
+        monkeypatch.setattr("windlass.store.archive.in_sqlite.exists", _refuse)
+        monkeypatch.setattr("windlass.store.archive.days.DayFiles._mark", _refuse)
+    cold.engine.settings = Settings(
+        home=former.home, archive_url=f"file://{tmp_path}/new" if harm in {"gone", "a file"} else "database:"
+    )
+    cold.clock.advance(DAY)
+    for run_id in runs[:2]:
+        assert await delete_run(cold.engine, run_id)  # what the archive has of it stays for now
+    last = await _with_file(cold, 9)
+    cold.clock.advance(32 * DAY)
+    assert (await sweep(cold.engine)).archived == 1
+    cold.clock.advance(320 * DAY)
+    assert (await sweep(cold.engine)).ended == 1, "its time in the archive is over, read or not"
+    told = [one for one in await examine(cold.engine, version="1") if one.check == "archive" and one.level == "error"]
+    assert ["former archive" in one.message for one in told] == [True]
+    await restore(cold.engine, id_text(last))
+    monkeypatch.undo()
+    if (tmp_path / "cold").is_dir():
+        shutil.rmtree(tmp_path / "cold")
+    (tmp_path / "cold").unlink(missing_ok=True)
+    (tmp_path / "away").rename(tmp_path / "cold")
+    await sweep(cold.engine)
+    kept = [path for path in (tmp_path / "cold").rglob("*") if path.is_file() and path.name != "cold.db"]
+    assert kept == [], "what nobody needs goes once it can be reached"
+    assert former.archive_url not in await cold.engine.store.read(used_archives)
+    assert [one for one in await examine(cold.engine, version="1") if one.level == "error"] == []
+
+
+def _refuse(*_: Any) -> Any:
+    raise Unavailable("The archive cannot be read: Input/output error.")
+
+
+async def _with_file(world: World, number: int) -> bytes:
+    run_id = await world.submit(await world.define(steps={"a": {}}))
+    await (await world.worker()).work()
+    world.accepted.clear()
+    sha256 = hashlib.sha256(bytes([number])).hexdigest()
+    folder = artifact_folder(world.engine, run_id)
+    folder.mkdir(parents=True)
+    (folder / sha256).write_bytes(bytes([number]))
+    await world.engine.store.run(keep_file, run_id, sha256)
+    return run_id

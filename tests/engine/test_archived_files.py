@@ -20,6 +20,7 @@ from windlass.errors import CorruptStore, NotFound, Unavailable
 from windlass.ids import id_text
 from windlass.store.archive.catalogue import ArchiveFilter
 from windlass.store.archive.depot import Depot
+from windlass.store.archive.traces import note_traces
 from windlass.store.transaction import Transaction
 
 pytestmark = pytest.mark.promise("K06")
@@ -96,7 +97,8 @@ async def test_files_leave_the_archive_with_the_last_run_that_has_them(kept: Wor
     kept.clock.advance(31 * DAY)
     await sweep(kept.engine)
     held = await depot(kept)
-    (held.folder / ".part-left-by-a-kill").write_bytes(b"x")
+    (held.folder / f".part-{digest(b'x')}").write_bytes(b"x")  # left by a kill
+    await kept.engine.store.run(note_traces, kept.engine.settings.archive_url, "file", [digest(b"x")])
     kept.clock.advance(325 * DAY)
     assert (await sweep(kept.engine)).ended == 1
     assert held.names() == [digest(REPORT)]

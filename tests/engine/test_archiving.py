@@ -198,14 +198,14 @@ async def test_a_damaged_archive_is_not_restored_from(plain: World) -> None:
     plain.clock.advance(31 * DAY)
     await sweep(plain.engine)
 
-    async def refused(change: str, match: str) -> None:
-        await plain.engine.store.run(lambda tx: tx.cursor.execute(change))
+    async def refused(change: str, match: str, *values: object) -> None:
+        await plain.engine.store.run(lambda tx: tx.cursor.execute(change, values))
         with pytest.raises(CorruptStore, match=match):
             await restore(plain.engine, id_text(run_id))
         assert await rows_of(plain, run_id) == 0
 
     await refused("UPDATE archived_runs SET digest = 'other'", "is not what it was given; nothing was changed")
-    await refused("UPDATE archive_parts SET data = x'00'", "The archived run is damaged")
+    await refused("UPDATE archive_parts SET data = ?", "The archived run is damaged", b"\0")
     await refused("DELETE FROM archive_parts", "is not what it was given")
 
 

@@ -406,3 +406,24 @@ async def test_a_step_that_waits_for_its_child_keeps_its_room_in_the_run(world: 
         await world.assert_sound()
         await world.tick()
     assert (await world.run(run_id))["state"] == "completed"
+
+
+@pytest.mark.promise("C19")
+@pytest.mark.parametrize("where", ["filter", "outputs"])
+async def test_a_wait_that_speaks_of_a_child_is_no_wait_for_a_run_and_takes_no_room(world: World, where: str) -> None:
+    steps: dict[str, Any] = {"hold": {}, "work": {"dependsOn": []}, "more": {"dependsOn": []}}
+    run_id = await world.submit(await world.define(steps=steps, maxParallelTasks=1))
+    worker = await world.worker()
+    until = world.clock.now() + 3600 * SECOND
+    waits = (
+        Waiting(until, "for event made", "failed", event={"type": "made", "filter": {"child": "x"}})
+        if where == "filter"
+        else Waiting(until, "for a while", "completed", {"child": "x"})
+    )
+
+    def script(claim: Claim) -> Outcome:
+        return waits if claim.step.name == "hold" else Completed()
+
+    assert await worker.work(script) == ["hold", "work", "more"]
+    await world.assert_sound()
+    assert await world.states(run_id) == {"hold": "waiting", "work": "completed", "more": "completed"}

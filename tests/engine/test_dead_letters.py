@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.world import embedded_worlds
 from tests.oracle.world import World, always, by_step
 from windlass.engine.claim import Claim
 from windlass.engine.dead_letters import list_dead, requeue, requeue_all
@@ -154,6 +155,7 @@ async def test_wrong_wishes_change_nothing(world: World) -> None:
     assert await dead(world) == [("job", "b"), ("job", "a")]
 
 
+@embedded_worlds
 async def test_the_list_is_read_from_its_own_index(world: World) -> None:
     await world.submit(await world.define(steps={"a": {}}))
     statements: list[str] = []

@@ -16,7 +16,7 @@ from windlass.engine.claim import Claim
 from windlass.engine.explaining import why
 from windlass.engine.listening import settle_all
 from windlass.engine.sending import MOST_DATA, send_event
-from windlass.engine.services.listener import Listener
+from windlass.engine.services.listener import POLL, Listener
 from windlass.engine.submission import Prepared
 from windlass.errors import LimitExceeded, UserError
 from windlass.ids import id_text
@@ -306,6 +306,19 @@ async def test_many_that_begin_to_wait_are_read_once_each(world: World, monkeypa
     while await world.engine.store.read(open_waits):
         await turn(listener)
     assert len(read) == 60
+
+
+async def test_a_wait_that_begins_while_nobody_asks_is_looked_at_as_soon_as_somebody_may(world: World) -> None:
+    times = iter(range(1, 1000))
+    listener = Listener(world.engine, monotonic=lambda: next(times) / 10)  # so asking takes a tenth of a second
+    assert await listener.turn() == POLL
+    run_id = await world.submit(await gate(world))
+    await begin(world, await world.worker())
+    listener.begun()
+    pause = await listener.turn()
+    assert 0 < pause < 1, "asking took 0.1 s, so nobody asks for ten times as long"
+    assert len(await world.engine.store.read(open_waits)) == 1
+    assert (await world.states(run_id))["first"] == "waiting"
 
 
 async def settled() -> None:

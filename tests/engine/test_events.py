@@ -15,6 +15,7 @@ from windlass.engine.reading import list_tasks
 from windlass.engine.watching import cursor_before_last, events, newest_cursor
 from windlass.errors import NotFound, Unavailable
 from windlass.model.outcome import Completed, Failed
+from windlass.store.event_cursor import BEGINNING
 from windlass.store.events import events_after
 
 pytestmark = pytest.mark.promise("H08")
@@ -59,12 +60,12 @@ async def test_a_reader_may_stop_after_any_event_and_go_on(world: World) -> None
     whole = await world.events()
     assert [event.seq for event in whole] == sorted({event.seq for event in whole})
     for number, event in enumerate(whole):
-        assert await world.events(after=event.seq) == whole[number + 1 :]
+        assert await world.events(after=event.cursor) == whole[number + 1 :]
     for limit in (1, 2, 3):
-        seen, after = [], 0
+        seen, after = [], BEGINNING
         while found := await world.engine.store.read(events_after, after, limit=limit):
             seen += found
-            after = found[-1].seq
+            after = found[-1].cursor
         assert seen == whole
 
 
@@ -94,7 +95,7 @@ async def test_a_subscriber_gets_the_types_it_asks_for_as_they_come(world: World
     enough = asyncio.Event()
 
     async def follow() -> None:
-        async with aclosing(events(world.engine, 0, types={"run.completed", "run.failed"})) as stream:
+        async with aclosing(events(world.engine, types={"run.completed", "run.failed"})) as stream:
             async for event in stream:
                 seen.append(event.type)
                 if len(seen) == 3:
@@ -114,7 +115,7 @@ async def test_a_subscriber_gets_the_types_it_asks_for_as_they_come(world: World
 
 async def test_a_reader_that_does_not_follow_ends_with_the_newest(world: World) -> None:
     run_id = await world.submit(await world.define(steps={"a": {}}))
-    seen = [event.type async for event in events(world.engine, 0, run_id=run_id, follow=False)]
+    seen = [event.type async for event in events(world.engine, run_id=run_id, follow=False)]
     assert seen == ["run.created", "run.queued", "task.queued"]
 
 

@@ -14,11 +14,12 @@ from windlass.engine.dependencies import Dependency
 from windlass.engine.dispatching import drain_worker
 from windlass.engine.explaining import why
 from windlass.engine.health import health
-from windlass.engine.queue import StoreQueue, WorkerFace
+from windlass.engine.queue import WorkerFace
+from windlass.engine.queues.store import StoreQueue
 from windlass.engine.reading import list_runs
 from windlass.errors import NotFound
 from windlass.ids import id_text, parse_id
-from windlass.model.outcome import Cancelled, ChildRun, Completed, Failed, Skipped, TimedOut, Waiting
+from windlass.model.outcome import ChildRun, Completed, Failed, Skipped, TimedOut, Waiting
 from windlass.store.runs import RunFilter
 
 pytestmark = pytest.mark.promise("W03")
@@ -185,6 +186,26 @@ async def test_a_lost_worker_and_a_quarantine_say_so(world: World) -> None:
         await world.tick()
     explained = await why(world.engine, poison)
     assert [one["kind"] for one in explained["because"][0]["because"]] == ["attempt", "quarantined"]
+    assert "\nAttempt 3 failed: " in said(explained)
+
+
+async def test_attempts_that_were_lost_do_not_count_towards_the_most(world: World) -> None:
+    steps = {"a": {"onWorkerLost": "retry", "retry": {"attempts": 2, "delay": 9, "on": ["exit:75"]}}}
+    run_id = await world.submit(await world.define(steps=steps))
+    await (await world.worker()).take_one()
+    assert "Attempt 1 of 2 runs on" in said(await why(world.engine, run_id))
+    await world.lose()
+    assert "Attempt 1 was lost with its worker; the next one is due" in said(await why(world.engine, run_id))
+    await world.tick(9)
+    worker = await world.worker()
+    held = await worker.take_one()
+    assert "Attempt 2 runs on" in said(await why(world.engine, run_id))
+    await worker.end(held, Failed("exit", "it ended with exit code 1", 1))
+    explained = await why(world.engine, run_id)
+    attempt, not_retried = explained["because"][0]["because"]
+    assert attempt["message"] == "Attempt 2 failed: it ended with exit code 1."
+    assert (attempt["attempt"], attempt["maxAttempts"], attempt["lost"]) == (2, 2, 1)
+    assert not_retried["message"] == "It is not tried again: its policy retries exit:75."
 
 
 async def test_a_fanned_out_step_is_explained_by_its_tasks_and_by_one_of_them(world: World) -> None:
@@ -230,27 +251,6 @@ async def test_a_run_that_waits_for_runs_says_for_which_and_what_holds_those(wor
     ended = await why(world.engine, second)
     assert (ended["state"], ended["because"][0]["kind"]) == ("failed", "dependency_failed")
     assert id_text(first) in said(ended)
-
-
-async def test_a_run_whose_time_was_up_says_by_which_limit_and_when(world: World) -> None:
-    steps = {"a": {}, "end": {"dependsOn": "a", "triggerRule": "always"}}
-    run_id = await world.submit(await world.define("brief", steps=steps, timeout=2))
-    up = to_text(world.clock.now() + 2_000_000)
-    worker = await world.worker()
-    held = await worker.take_one()
-    await world.tick(7)
-    for state in ("running", "timeout"):
-        explained = await why(world.engine, run_id)
-        assert explained["state"] == state
-        first = explained["because"][0]
-        assert first["message"] == f"Its time was up at {up}: the timeout of its job gives it 2s."
-        assert (first["limit"], first["seconds"], first["deadline"]) == ("timeout", 2, up)
-        if state == "running":
-            await worker.end(held, Cancelled())
-            await worker.work(by_step())
-    step = await why(world.engine, run_id, "a")
-    assert [one["kind"] for one in step["because"]] == ["attempt", "run_deadline"]
-    assert step["because"][1]["message"] == first["message"]
 
 
 async def test_what_failed_or_waits_with_a_child_is_followed_into_the_child(world: World) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.oracle.world import World, manifest
+from windlass.clock import SECOND
 from windlass.engine.archiving import sweep
 from windlass.engine.executing import execute
 from windlass.engine.jobs import delete_job
 from windlass.engine.manifests import ManifestText
 from windlass.engine.starting import Start
 from windlass.store.garbage import PORTION
+from windlass.store.programs import Program, note_program
 from windlass.store.transaction import Transaction
 
 DAY = 86_400.0
@@ -107,6 +109,18 @@ async def test_rows_of_limits_that_nobody_counts_under_go_and_their_runs_stay_in
     assert [(await kept.run(one))["state"] for one in runs] == ["queued", "waiting", "queued"]
     await (await kept.worker("next")).work()
     assert [(await kept.run(one))["state"] for one in runs] == ["completed"] * 3
+
+
+async def test_programs_that_were_killed_are_forgotten_though_none_leaves_cleanly(kept: World) -> None:
+    for number in range(PORTION + 1):
+        await kept.engine.store.run(note_program, Program(f"killed {number}", "0", "0020"), 60 * SECOND)
+    kept.clock.advance(1800)
+    await kept.engine.store.run(note_program, Program("at work", "0", "0022"), 3600 * SECOND)
+    await sweep(kept.engine)
+    assert await count(kept, "programs") == PORTION + 2
+    kept.clock.advance(1900)
+    await sweep(kept.engine)
+    assert await count(kept, "programs") == await count(kept, "programs", "instance = 'at work'") == 1
 
 
 @pytest.mark.promise("H12")

@@ -130,7 +130,7 @@ class Place:
 
     async def until_told(self, run_id: bytes, kind: str) -> None:
         async with asyncio.timeout(_PATIENCE):
-            async for event in events(self.engine, 0, run_id=run_id):
+            async for event in events(self.engine, run_id=run_id):
                 if event.type == kind:
                     return
 

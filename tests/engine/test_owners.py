@@ -120,7 +120,7 @@ async def test_whatever_its_state_a_run_ends_although_nobody_works(
     run_id = await arranged(world, kind, state, arrange)
     deadline = (await world.run(run_id))["deadline"]
     assert deadline is not None
-    doorkeeper, rescuer, timer = Doorkeeper(world.engine), Rescuer(world.engine), Timer(world.engine, world.clock)
+    doorkeeper, rescuer, timer = Doorkeeper(world.engine), Rescuer(world.engine), Timer(world.engine)
     for _ in range(20):
         world.clock.advance(10 * DAY)
         for duty in (rescuer, timer, doorkeeper):

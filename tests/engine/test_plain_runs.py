@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.fixtures.world import embedded_worlds
 from tests.oracle.world import World
 from windlass.engine.dispatching import limit_queue
 from windlass.store.sqlite import SqliteStore
@@ -23,6 +24,10 @@ _FEATURES = (
     "deleting",
     "cascades",
 )
+
+
+#: What SQLite executes is told by its driver.
+pytestmark = embedded_worlds
 
 
 @contextmanager

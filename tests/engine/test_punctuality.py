@@ -51,7 +51,10 @@ async def test_a_run_that_takes_too_long_raises_one_alert_and_goes_on(world: Wor
     causes = (await why(world.engine, run_id))["because"]
     assert causes[-1]["kind"] == "sla_missed"
     assert causes[-1]["due"] == run["sla"]["duration"]["due"]
+    assert causes[-1]["message"].startswith("It is late: by the sla of its job (duration) it should have ended by ")
     await worker.end(claim)
+    causes = (await why(world.engine, run_id))["because"]
+    assert causes[-1]["message"].startswith("It was late: by the sla of its job (duration) it should have ended by ")
     assert (await world.run(run_id))["state"] == "completed"
     assert await late(world, states=("completed",)) == [run["id"]]
     assert await late(world, states=("failed",)) == []
@@ -166,7 +169,7 @@ async def test_a_promise_that_cannot_be_read_stops_no_other(world: World) -> Non
 async def test_the_alerter_wakes_for_a_promise_and_pauses_until_its_end(world: World) -> None:
     woken: list[bool] = []
     world.engine.store.on_hint("sla", lambda: woken.append(True))
-    alerter = Alerter(world.engine, world.clock)
+    alerter = Alerter(world.engine)
     assert await alerter.turn() == IDLE
     plain = await world.define("plain", steps={"a": {}})
     await world.submit(plain)

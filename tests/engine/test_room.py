@@ -7,22 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.world import kept_in_a_file
 from tests.oracle.world import World
 from windlass.clock import ManualClock
 from windlass.engine.attempt import open_log
 from windlass.engine.doctor import examine
 from windlass.engine.health import health, overall, ready
+from windlass.engine.listening import settle_all
 from windlass.engine.log_reading import log_chunks
 from windlass.engine.metrics.disk import disk_figures
 from windlass.engine.resuming import Resume, resume_run
 from windlass.engine.room import FRESH, Room, room_of
+from windlass.engine.sending import send_event
 from windlass.engine.services.storekeeper import Storekeeper, count
 from windlass.engine.starting import retry_run
 from windlass.engine.submission import Submission, submit
 from windlass.errors import NoRoom
 from windlass.model.masking import Masker
-from windlass.model.outcome import Completed, Failed
-from windlass.model.room import Disk
+from windlass.model.outcome import Completed, Failed, Waiting
+from windlass.model.room import Disk, Left
 from windlass.steps.artifacts import ArtifactLimits, collect_artifacts
 
 pytestmark = pytest.mark.promise("K06")
@@ -124,15 +127,21 @@ async def test_files_are_kept_only_as_far_as_there_is_room(kept_world: World, di
     (work / "large").write_bytes(b"x" * 5000)
     dial.free = 64 * MIB + 4000
     room = kept_world.engine.room.left(tmp_path)
-    assert room == 4000
-    with pytest.raises(NoRoom, match="room for 4,000 bytes"):
+    assert room == Left(4000, "disk")
+    with pytest.raises(NoRoom, match=r"room for 4,000 bytes on the disk \(WINDLASS_DISK_RESERVE\)"):
         collect_artifacts(work, ["large"], tmp_path / "into", limits=ArtifactLimits(room=room))
     assert not (tmp_path / "into").exists()
     dial.free = 65 * MIB
+    kept_world.engine.room.quota = 2000
+    limits = ArtifactLimits(room=kept_world.engine.room.left(tmp_path))
+    with pytest.raises(NoRoom, match=r"the quota of the store leaves room for 2,000 bytes \(WINDLASS_DISK_QUOTA\)"):
+        collect_artifacts(work, ["large"], tmp_path / "into", limits=limits)
+    kept_world.engine.room.quota = None
     limits = ArtifactLimits(room=kept_world.engine.room.left(tmp_path))
     assert len(collect_artifacts(work, ["large"], tmp_path / "into", limits=limits).artifacts) == 1
 
 
+@kept_in_a_file
 async def test_a_quota_counts_the_database_and_what_runs_kept(kept_world: World, dial: Dial, tmp_path: Path) -> None:
     job = await kept_world.define(steps={"a": {}})
     room = kept_world.engine.room
@@ -154,7 +163,7 @@ async def test_a_quota_counts_the_database_and_what_runs_kept(kept_world: World,
     with pytest.raises(NoRoom, match="WINDLASS_DISK_QUOTA allows"):
         await submit(kept_world.engine, job, [Submission()])
     assert disk_figures(room)()["windlass_disk_short"] == {("disk",): 0.0, ("quota",): 1.0}
-    assert room.left(tmp_path) == 0
+    assert room.left(tmp_path) == Left(0, "quota")
     for file in tmp_path.glob("*/*/file"):
         file.unlink()
     (tmp_path / "cache" / "file").unlink()
@@ -164,6 +173,28 @@ async def test_a_quota_counts_the_database_and_what_runs_kept(kept_world: World,
     assert dial.free == 500 * MIB
 
 
+async def test_an_event_that_accepted_runs_may_wait_for_is_taken_over_the_quota_and_below_the_reserve(
+    kept_world: World, dial: Dial
+) -> None:
+    steps = {"hold": {"type": "wait", "config": {"event": {"type": "go"}}}}
+    run_id = await kept_world.submit(await kept_world.define(steps=steps))
+    worker = await kept_world.worker()
+    until = kept_world.clock.now() + 10**10
+    await worker.end(await worker.take_one(), Waiting(until, "go", "failed", event={"type": "go"}))
+    kept_world.engine.room.quota = 1
+    await count(kept_world.engine)
+    dial.free = 17 * MIB
+    with pytest.raises(NoRoom):
+        await submit(kept_world.engine, await kept_world.prepare("job"), [Submission()])
+    await send_event(kept_world.engine, "default", "go", {})
+    dial.free = 15 * MIB
+    with pytest.raises(NoRoom, match="has 15 MiB free, and 16 MiB are kept for what runs to end"):
+        await send_event(kept_world.engine, "default", "go", {})
+    await kept_world.engine.store.run(settle_all, kept_world.engine)
+    assert (await kept_world.run(run_id))["state"] == "completed"
+
+
+@kept_in_a_file
 async def test_the_log_tells_once_that_nothing_new_is_taken_and_once_that_it_is_again(
     kept_world: World, dial: Dial, caplog: pytest.LogCaptureFixture
 ) -> None:

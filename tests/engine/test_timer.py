@@ -20,7 +20,7 @@ async def test_a_deadline_that_is_near_wakes_it(world: World, limit: float, *, w
     run_id = await world.submit(job)
     await world.engine.store.run(lambda _: None)
     assert woken.is_set() is wakes
-    timer = Timer(world.engine, world.clock)
+    timer = Timer(world.engine)
     pause = await timer.turn()
     assert pause == min(limit, MAX_PAUSE)
     world.clock.advance(pause)

@@ -460,6 +460,20 @@ async def test_a_store_that_is_only_slow_costs_nothing() -> None:
     assert not nobody.expiring
 
 
+async def test_a_store_that_others_reach_and_that_is_silent_is_out_of_reach_in_time() -> None:
+    now = [0.0]
+    heartbeat = Heartbeat(
+        lambda: True, interval=3600, on_lost=lambda: None, lease=9.0, shared=True, clock=lambda: now[0]
+    )
+    heartbeat.beat()
+    now[0] = 5.9  # an answer that takes seconds is one
+    assert not heartbeat.expiring
+    now[0] = 6.1
+    assert heartbeat.expiring
+    heartbeat.beat()
+    assert not heartbeat.expiring
+
+
 async def test_a_failed_attempt_is_reported_like_any_other(bench: Bench, claims: list[Claim]) -> None:
     give(bench, claims[:1])
     await bench.runner.until_running(1)

@@ -1,6 +1,6 @@
 """The owner is killed while steps wait for events and events come: each wait ends once, by an event of its own.
 
-A failure prints its seed; `WINDLASS_KILL_SEED=... pytest tests/faults/test_event_kill.py` plays the same moves again.
+A failure prints its seed; `TESTS_KILL_SEED=... pytest tests/faults/test_event_kill.py` plays the same moves again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def send(client: Client, number: int) -> bool:
 @pytest.mark.promise("H08")
 @pytest.mark.promise("C13")
 def test_each_wait_ends_once_by_an_event_of_its_own(victim: Victim, tmp_path: Path) -> None:
-    seed = int(os.environ.get("WINDLASS_KILL_SEED") or random.SystemRandom().randrange(2**32))
+    seed = int(os.environ.get("TESTS_KILL_SEED") or random.SystemRandom().randrange(2**32))
     moves = random.Random(seed)  # noqa: S311 - moves of a test
     (tmp_path / "gate.yaml").write_text(_JOB)
     victim.apply(tmp_path / "gate.yaml")

@@ -22,16 +22,16 @@ from windlass.errors import Unavailable
 
 #: What a worker does with a task (F1) and a server with a request (F2): each of them must be among what was met.
 F1: Final = {
-    "exchange+claims written", "exchange+claims committed",  # claimed
+    "exchange_within+claims written", "exchange_within+claims committed",  # claimed
     "before the spawn", "after the spawn", "append_chunks written", "append_chunks committed",  # at work
     "end of the process", "before the artifacts", "after the artifacts", "end of the log",  # after the exit
-    "exchange+reports written", "exchange+reports committed",  # told
+    "exchange_within+reports written", "exchange_within+reports committed",  # told
     "before the folder removal", "after the folder removal",
 }  # fmt: skip
 F2: Final = {
     "run read", "accept_asked written", "accept_asked committed", "run answered",
     "cancel read", "cancel_run written", "cancel_run committed", "cancel answered",
-    "wake_due written", "wake_due committed",  # in the middle of a turn of the timer
+    "wake written", "wake committed",  # in the middle of a turn of the timer
     "settle_all written", "settle_all committed",  # while it settles what the owner before it left
     "leave written", "leave committed",  # while it ends in good order
 }  # fmt: skip
@@ -39,8 +39,10 @@ F2: Final = {
 
 #: Bytes that the ledger grows by until a load has shown each of its kinds of work.
 _ENOUGH: Final = 2500
-#: Loads within which every moment comes.
-_TRIES: Final = 3
+#: Loads within which every moment comes that belongs to every load.
+TRIES: Final = 3
+#: Of the others, such as of upkeep that finds something to do now and then, most must have come.
+MOST: Final = 0.9
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def _endless(client: Client) -> list[str]:
 def test_f01_f02_death_at_every_moment_loses_and_doubles_nothing(victim: Victim, tmp_path: Path) -> None:
     crowd = Crowd(random.Random(1))  # noqa: S311 - a game
     book = tmp_path / "book"
-    die(victim, crowd, [f"prepare {when}" for when in ("written", "committed")])  # only in a new store
+    assert die(victim, crowd, [f"prepare {when}" for when in ("written", "committed")]) == []  # only in a new store
     client = victim.start_doomed(BOOK=str(book))
     assert client is not None
     live(victim, crowd, client)
@@ -92,7 +94,9 @@ def test_f01_f02_death_at_every_moment_loses_and_doubles_nothing(victim: Victim,
     assert (F1 | F2) - set(moments) == set()
     # What there is to settle an owner finds that comes after one which died.
     late = [moment for moment in moments if moment.startswith("settle_all")]
-    die(victim, crowd, ["after the spawn", *late, *(one for one in moments if one not in late)])
+    missed = die(victim, crowd, ["after the spawn", *late, *(one for one in moments if one not in late)])
+    assert not (F1 | F2).intersection(missed), missed
+    assert len(missed) <= (1 - MOST) * len(moments), missed
     client = victim.start()
     crowd.finish(client)
     until(lambda: not open_runs(client), "the end of all runs", patience=120, pace=0.1)
@@ -128,16 +132,23 @@ def test_f01_f02_a_command_that_runs_a_job_dies_at_every_moment(scene: Scene) ->
     scene.finish()
 
 
-def die(victim: Victim, crowd: Crowd, moments: list[str]) -> None:
-    """Let one owner after the other die at a moment, and ask the oracle each time."""
+def die(victim: Victim, crowd: Crowd, moments: list[str]) -> list[str]:
+    """Let one owner after the other die at a moment, and ask the oracle each time; return those that never came."""
+    missed = []
     for moment in moments:
-        tries = 0
-        while tries == 0 or victim.wait() != -signal.SIGKILL:  # it ended in good order: this time that did not come
-            tries += 1
-            assert tries <= _TRIES, f"{moment} did not come"
-            client = victim.start_doomed(DOOM=moment)
-            if client is not None:
-                live(victim, crowd, client)
+        if not _dies(victim, crowd, moment):
+            missed.append(moment)
         assert not victim.ledger.living(), moment
         found = victim.problems(crowd.told)
         assert not found, f"{moment}:\n" + "\n".join(found)
+    return missed
+
+
+def _dies(victim: Victim, crowd: Crowd, moment: str) -> bool:
+    for _ in range(TRIES):
+        client = victim.start_doomed(DOOM=moment)
+        if client is not None:
+            live(victim, crowd, client)
+        if victim.wait() == -signal.SIGKILL:
+            return True  # else it ended in good order: this time the moment did not come
+    return False

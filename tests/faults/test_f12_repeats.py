@@ -1,6 +1,6 @@
 """F12: everything that a worker says arrives more than once, late, and in any order.
 
-A failure prints its seed: `WINDLASS_REPEAT_SEED=... pytest tests/faults/test_f12_repeats.py` plays it again.
+A failure prints its seed: `TESTS_REPEAT_SEED=... pytest tests/faults/test_f12_repeats.py` plays it again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from windlass.store.logs import NewChunk
 from windlass.store.transaction import Transaction
 
 pytestmark = pytest.mark.fault("F12")
-SEED = int(os.environ.get("WINDLASS_REPEAT_SEED") or random.SystemRandom().randrange(2**32))
+SEED = int(os.environ.get("TESTS_REPEAT_SEED") or random.SystemRandom().randrange(2**32))
 STEPS: dict[str, dict[str, Any]] = {
     "a": {"retry": {"attempts": 3, "delay": 1}, "onWorkerLost": "retry"},
     "b": {"dependsOn": ["a"], "matrix": {"n": [1, 2]}, "onWorkerLost": "retry"},
@@ -85,7 +85,7 @@ def contents(tx: Transaction) -> dict[str, list[Any]]:
 
 @pytest.mark.parametrize("game", range(4))
 async def test_f12_what_is_said_again_changes_nothing(world: World, game: int) -> None:
-    print(f"WINDLASS_REPEAT_SEED={SEED}")  # noqa: T201 - shown where the test fails
+    print(f"TESTS_REPEAT_SEED={SEED}")  # noqa: T201 - shown where the test fails
     dice = random.Random(SEED + game)  # noqa: S311 - a game that can be played again
     job = await world.define(steps=STEPS)
     await world.submit_all(job, [Submission() for _ in range(4)])

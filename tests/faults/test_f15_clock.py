@@ -15,7 +15,7 @@ from windlass.engine.statistics import Asked, statistics
 from windlass.engine.tallying import tally_all
 from windlass.model.metric import Distribution
 from windlass.model.outcome import Failed
-from windlass.store.ends import newest_fact
+from windlass.store.event_cursor import newest_cursor
 
 pytestmark = pytest.mark.fault("F15")
 HOUR = 3600.0
@@ -88,7 +88,7 @@ async def test_f15_a_retry_waits_for_its_delay_from_the_clock_as_it_then_goes(mo
 
 async def test_f15_figures_do_not_go_back_with_the_clock(moved: World) -> None:
     engine = moved.engine
-    engine.metrics.begin(await engine.store.read(newest_fact), engine.settings)
+    engine.metrics.begin(await engine.store.read(newest_cursor), engine.settings)
     await moved.submit(await moved.define(steps={"a": {"retry": {"attempts": 2, "delay": 0}}}))
     worker = await moved.worker()
     claim = await worker.take_one()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from windlass.store.migrations import HEAD, VERSIONS
 from windlass.store.sqlite import SqliteStore
 from windlass.store.upgrade import APPLICATION_ID, found_store, schema_version
 
-SEED: Final = int(os.environ.get("WINDLASS_FAULT_SEED") or random.SystemRandom().randrange(2**32))
+SEED: Final = int(os.environ.get("TESTS_FAULT_SEED") or random.SystemRandom().randrange(2**32))
 #: Processes that upgrade at once.
 MANY: Final = 4
 #: Reads a database from outside without end, and looks at all of it each time.
@@ -69,7 +70,7 @@ async def older_store(path: Path, version: str) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("version", VERSIONS[:1] + VERSIONS[-2:-1])
 def test_many_upgrade_an_old_store_at_once_and_some_die(tmp_path: Path, version: str) -> None:
-    print(f"WINDLASS_FAULT_SEED={SEED}")  # noqa: T201 - shown where the test fails
+    print(f"TESTS_FAULT_SEED={SEED}")  # noqa: T201 - shown where the test fails
     dice = random.Random(f"{SEED} {version}")  # noqa: S311 - a game that can be played again
     home = tmp_path / "home"
     asyncio.run(older_store(home / "windlass.db", version))
@@ -80,17 +81,32 @@ def test_many_upgrade_an_old_store_at_once_and_some_die(tmp_path: Path, version:
         return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     first = [upgrading() for _ in range(MANY)]
-    for one in first[: MANY // 2]:
+    until(lambda: is_written(home / "windlass.db"), "an upgrade that has begun", pace=0.001)
+    dying = first[: MANY // 2]
+    dying[0].kill()
+    for one in dying[1:]:
         with suppress(subprocess.TimeoutExpired):  # whoever was quicker has upgraded it
-            one.wait(dice.uniform(0.1, 0.6))
+            one.wait(dice.uniform(0, 0.1))
         one.kill()
     for one in first:
         one.communicate(timeout=60)
+    assert dying[0].returncode == -signal.SIGKILL, "it died while one of them upgraded"
     last = upgrading()
     output, errors = last.communicate(timeout=60)
     assert last.returncode == 0, errors
     assert f'"{HEAD}"' in output
     asyncio.run(whole(home / "windlass.db"))
+
+
+def is_written(path: Path) -> bool:
+    """Say whether somebody is in the middle of a transaction that writes."""
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+    return False
 
 
 async def whole(path: Path) -> None:

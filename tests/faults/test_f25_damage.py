@@ -21,7 +21,7 @@ from windlass.errors import CorruptStore, Unavailable
 from windlass.store.open import open_store
 
 pytestmark = pytest.mark.fault("F25")
-SEED: Final = int(os.environ.get("WINDLASS_FAULT_SEED") or random.SystemRandom().randrange(2**32))
+SEED: Final = int(os.environ.get("TESTS_FAULT_SEED") or random.SystemRandom().randrange(2**32))
 TRIES: Final = int(os.environ.get("WINDLASS_FAULT_ROUNDS") or 12)
 Harm = Callable[[Path, random.Random], None]
 
@@ -137,7 +137,7 @@ def lost(other: Victim, accepted: list[bytes]) -> list[str]:
 
 @pytest.mark.timeout(300)
 def test_nothing_is_healed_by_forgetting(killed: Scene, tmp_path: Path) -> None:
-    print(f"WINDLASS_FAULT_SEED={SEED}")  # noqa: T201 - shown where the test fails
+    print(f"TESTS_FAULT_SEED={SEED}")  # noqa: T201 - shown where the test fails
     refused = dict.fromkeys(HARMS, 0)
     wrong: list[str] = []
     for number, name in enumerate(list(HARMS) * TRIES):

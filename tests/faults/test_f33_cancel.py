@@ -90,8 +90,8 @@ def test_many_cancel_every_run_in_every_state_at_once(scene: Scene) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", [1, *(pytest.param(number, marks=pytest.mark.slow) for number in range(2, 6))])
 def test_owners_die_while_everything_is_cancelled(scene: Scene, number: int) -> None:
-    seed = int(os.environ.get("WINDLASS_FAULT_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"WINDLASS_FAULT_SEED={seed} ({number})")  # noqa: T201 - shown where the test fails
+    seed = int(os.environ.get("TESTS_FAULT_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"TESTS_FAULT_SEED={seed} ({number})")  # noqa: T201 - shown where the test fails
     dice = random.Random(seed)  # noqa: S311 - a game that can be played again
     client = scene.victim.start()
     runs = bring_about(scene, client)

@@ -9,7 +9,7 @@ import pytest
 from tests.oracle.scene import Scene
 
 #: Killed with the start written and not told, or with the end of the attempt not yet on disk.
-_MOMENTS: Final = ("exchange+claims committed", "exchange+reports written")
+_MOMENTS: Final = ("exchange_within+claims committed", "exchange_within+reports written")
 _STEPS: Final[dict[str, dict[str, Any]]] = {
     "pause": {"type": "wait", "config": {"duration": "100ms"}},
     "calls": {"uses": {"job": "child"}},

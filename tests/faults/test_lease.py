@@ -12,7 +12,8 @@ from tests.oracle.world import World
 from windlass.engine.claim import Claim
 from windlass.engine.dispatching import drain_worker, set_slots
 from windlass.engine.heartbeat import Heartbeat
-from windlass.engine.queue import LeaseLost, StoreQueue, WorkerFace
+from windlass.engine.queue import LeaseLost, WorkerFace
+from windlass.engine.queues.store import StoreQueue
 from windlass.engine.report import Ended, Report, report_on
 from windlass.engine.services.rescuer import Rescuer
 from windlass.engine.worker import StopSignal, Worker

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import random
+import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.oracle.beside import check_folders, double_keys, lost_files, overspent, torn_logs
-from tests.oracle.ledger import Ledger
+from tests.oracle.examination import may_be_gone
+from tests.oracle.ledger import Effect, Ledger
+from tests.oracle.load import Crowd
+from tests.oracle.seen import Seen
+from tests.oracle.told import Told
 from tests.oracle.world import World
 from windlass.engine.report import KeptFile, Usage
+from windlass.errors import NotFound
+from windlass.ids import id_text
 from windlass.model.ending import WORKER_STOPPED
 from windlass.model.outcome import Completed, Failed
 from windlass.store.logs import NewChunk
@@ -101,3 +111,70 @@ def test_what_is_left_in_folders_is_named(tmp_path: Path) -> None:
         (tmp_path / path).mkdir(parents=True)
     assert list(check_folders(tmp_path, at_rest=False)) == []
     assert len(list(check_folders(tmp_path, at_rest=True))) == 2
+
+
+def test_only_what_was_below_a_run_that_may_be_gone_is_excused() -> None:
+    gone, kept, child, stranger = (bytes([number]) * 16 for number in range(1, 5))
+    told = Told(accepted=[gone, kept], jobs={gone: "chain", kept: "chain"}, wished={gone}, passing=frozenset({"brief"}))
+
+    def effect(run_id: bytes, job: str = "chain", parent: bytes | None = None) -> Effect:
+        return Effect(run_id, 0, 1, "start", 0.0, 1, job, parent)
+
+    def excused(*effects: Effect) -> set[bytes]:
+        return may_be_gone([effects[0]], effects, told, Seen())
+
+    assert excused(effect(gone)) == {gone}
+    assert excused(effect(kept)) == set()
+    assert excused(effect(stranger)) == set(), "nobody knows it, and nobody was told to delete it"
+    assert excused(effect(stranger, "brief")) == {stranger}, "its acceptance was not answered, and a policy deletes it"
+    assert excused(effect(child, parent=gone)) == {child}
+    assert excused(effect(child, parent=kept)) == set(), "its parent is there"
+    assert excused(effect(stranger, parent=child), effect(child, parent=gone)) == {stranger}
+
+
+def test_a_step_says_its_job_and_the_run_below_which_it_is(tmp_path: Path) -> None:
+    (tmp_path / "ledger").touch()
+    ledger = Ledger(tmp_path / "ledger")
+    parent, child = (f"00000000-0000-7000-8000-00000000000{number}" for number in (1, 2))
+    for run, above in ((parent, ""), (child, parent)):
+        own = {"WINDLASS_TASK_ID": f"{run}.3", "WINDLASS_ATTEMPT": "1", "WINDLASS_JOB": "chain", "PARENT": above}
+        script = '. "$EFFECTS"; say start'
+        subprocess.run(["/bin/sh", "-c", script], env={**os.environ, **ledger.environment(), **own}, check=True)
+    top, below = ledger.read()
+    assert (top.job, top.parent, below.parent) == ("chain", None, top.run_id)
+
+
+class Archive:
+    """A server that has no run; what its archive has is told."""
+
+    def __init__(self, *archived: str) -> None:
+        """Have these runs."""
+        self.archived = archived
+
+    def get(self, *path: str) -> dict[str, str]:
+        """Return what the archive has."""
+        if path[0] == "archive" and path[1] in self.archived:
+            return {"id": path[1]}
+        raise NotFound("There is no such run.")
+
+    def _none(self, *_: object, **__: object) -> None:
+        raise NotFound("There is no such run.")
+
+    post = call = _none
+
+
+@pytest.mark.parametrize(
+    ("job", "archived", "lost"),
+    [("chain", True, False), ("chain", False, True), ("later", True, True), ("later", False, True)],
+)
+def test_an_accepted_run_that_is_neither_there_nor_in_the_archive_is_lost(
+    job: str, *, archived: bool, lost: bool
+) -> None:
+    run_id = bytes(16)
+    crowd = Crowd(random.Random(7))  # noqa: S311 - a game that can be played again
+    crowd.told.accepted.append(run_id)
+    crowd.told.jobs[run_id] = job
+    server = Archive(id_text(run_id)) if archived else Archive()
+    with pytest.raises(AssertionError, match="was accepted and is gone") if lost else nullcontext():
+        for _ in range(20):
+            crowd.act(server, tidies=0)  # type: ignore[arg-type]

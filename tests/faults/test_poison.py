@@ -67,6 +67,25 @@ def test_a_step_that_kills_its_supervisor_is_a_dead_letter_after_the_third_time(
     assert ledger.read_text().split() == ["x"] * 6
 
 
+def test_what_ran_beside_it_is_not_set_aside_with_it(windlass: Windlass, tmp_path: Path) -> None:
+    ledger, quiet = tmp_path / "ledger", tmp_path / "quiet"
+    poison = "steps:\n  - {name: a, onWorkerLost: retry, run: 'sleep 0.5; echo x >> %s; kill -9 $PPID; sleep 98765'}\n"
+    # They take longer than it needs to end what they run in: they are lost with it, time after time.
+    innocent = "steps:\n  - {name: a, onWorkerLost: retry, run: 'echo x >> %s; sleep 1'}\n"
+    apply(windlass, HEAD % "innocent" + innocent % quiet)
+    (windlass.folder / "poison.yaml").write_text(HEAD % "poison" + poison % ledger)
+    assert windlass("job", "apply", "poison.yaml").code == 0
+    serve(windlass)
+    before = [accepted(windlass, "innocent") for _ in range(2)]
+    run = accepted(windlass, "poison")
+    behind = [accepted(windlass, "innocent") for _ in range(2)]
+    assert final(windlass, run)["reason"] == "quarantined"
+    assert [final(windlass, one)["state"] for one in (*before, *behind)] == ["completed"] * 4
+    assert ledger.read_text().split() == ["x"] * 3
+    (letter,) = answered(windlass, "queue", "dead")
+    assert letter["runId"] == run
+
+
 def test_losses_are_counted_over_restarts_of_the_server(windlass: Windlass, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     step = "steps:\n  - {name: a, onWorkerLost: retry, run: 'echo x >> %s; exec sleep 98765'}\n"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.e2e.stage import HEAD, Socket, accepted, apply, ended, log, serve
+from tests.faults.disks import SmallDisk, small_disk
 from tests.fixtures.program import Windlass
 from tests.oracle.crash import until
 
@@ -25,61 +23,16 @@ MIB: Final = 1024 * 1024
 SIZE: Final = 48 * MIB
 
 
-@dataclass
-class SmallDisk:
-    """The disk that holds the home of `windlass`, which nothing outside of its namespace sees."""
-
-    #: It, as seen from outside.
-    outside: Path
-
-    def free(self) -> int:
-        """Return how many bytes are free."""
-        found = os.statvfs(self.outside)
-        return found.f_bavail * found.f_frsize
-
-    def fill(self, but: int) -> None:
-        """Leave no more than `but` bytes free."""
-        with (self.outside / "filler").open("ab") as file:
-            while (left := self.free() - but) > 0:
-                try:
-                    file.write(b"x" * min(left, 4096))
-                    file.flush()
-                except OSError:
-                    return
-
-    def empty(self) -> None:
-        """Remove what `fill` has put there."""
-        (self.outside / "filler").unlink()
-
-
 @pytest.fixture
 def disk(windlass: Windlass, tmp_path: Path) -> Iterator[SmallDisk]:
     """Mount a small file system, keep the home on it, and start all commands where it is to be seen."""
     place = tmp_path / "disk"
-    place.mkdir()
-    mine = ["--mount", "--propagation=private"]
-    if os.geteuid():
-        mine += ["--user", "--map-root-user"]
-    script = f"mount -t tmpfs -o size={SIZE},mode=700 small {place} && echo mounted && exec cat"
-    holder = subprocess.Popen(
-        ["unshare", *mine, "sh", "-c", script],  # noqa: S607 - every Linux has them
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "mounted\n", (
-        "the test mounts a file system: run it as root, or allow user namespaces"
-    )
-    inside = ["--mount", *(["--user", "--preserve-credentials"] if os.geteuid() else [])]
-    windlass.before = [
-        "nsenter", f"--target={holder.pid}", *inside, "--", "env", f"--chdir={windlass.folder}",
-    ]  # fmt: skip
-    windlass.home = place / "home"
-    windlass.env["WINDLASS_HOME"] = str(windlass.home)
-    yield SmallDisk(Path(f"/proc/{holder.pid}/root{place}"))
-    windlass.close()
-    holder.communicate()
+    with small_disk(place, SIZE) as disk:
+        windlass.before = [*disk.inside, "env", f"--chdir={windlass.folder}"]
+        windlass.home = place / "home"
+        windlass.env["WINDLASS_HOME"] = str(windlass.home)
+        yield disk
+        windlass.close()
 
 
 @pytest.fixture

@@ -24,10 +24,14 @@ STEPS: dict[str, Any] = {"a": {"retry": {"attempts": 2, "delay": 0}}, "b": {}}
 
 
 @pytest.fixture
-async def small(kept_world: World) -> AsyncIterator[World]:
-    """Give a world whose disk can be made full."""
-    yield kept_world
-    await limit(kept_world, 1_000_000)
+async def small(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    """Give a world in a file, whose disk can be made full."""
+    request.node.user_properties.append(("store", "sqlite"))
+    found = World(str(tmp_path / "windlass.db"), tmp_path)
+    yield found
+    await limit(found, 1_000_000)
+    await found.assert_sound()
+    await found.close()
 
 
 async def limit(world: World, pages: int) -> None:

@@ -12,7 +12,7 @@ from windlass.clock import SECOND
 
 #: Why a task ended that was told to stop.
 _STOPPED: Final = {"cancel": "cancelled", "timeout": "run_deadline"}
-_LOST_IN_ROW: Final = 3
+LOST_IN_ROW: Final = 3
 #: Failures of which the step itself, or what is behind it, says that no other attempt is of use.
 _NO_RETRY: Final = {"refused", "child_cancelled", "unasked"}
 
@@ -177,7 +177,7 @@ class Flow:
     def _lose(self, run: Run, task: Task) -> None:
         if not task.step.again_when_lost:
             self._end_task(run, task, "failed", "worker_lost", "lost")
-        elif task.losses_in_row >= _LOST_IN_ROW:
+        elif task.losses_in_row >= LOST_IN_ROW:
             self._end_task(run, task, "failed", "quarantined", "lost")
         else:
             self._again(run, task, "lost", 0)

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.machine.flow import Flow
+from tests.machine.flow import LOST_IN_ROW, Flow
 from tests.machine.rows import Run, Task, Wait
 from tests.machine.shapes import Shape
 from windlass.clock import SECOND
@@ -176,13 +176,25 @@ class Model(Flow):
         if worker is None or worker.draining or self.maintenance:
             return []
         room = self.room()
+        full = {*self.paused, *(queue for queue, left in room.items() if left <= 0)}
+        beside = [task.losses_in_row for _, task in self.held(worker_id) if task.losses_in_row]
+        waits = False  # whether one that was lost waits: then none that was lost passes it
         taken: list[Held] = []
         for run, task in self.ready():
-            queue = run.shape.queue
-            if len(taken) == capacity or queue in self.paused or room.get(queue, 1) <= 0:
+            queue, losses = run.shape.queue, task.losses_in_row
+            if len(taken) == capacity or queue in full or (losses and waits):
+                continue
+            # One that was lost twice in a row runs beside none that was lost.
+            apart = bool(losses and beside) and max(losses, *beside) >= LOST_IN_ROW - 1
+            waits |= apart
+            if room.get(queue, 1) <= 0:
+                full.add(queue)
+            if apart or queue in full:
                 continue
             if queue in room:
                 room[queue] -= 1
+            if losses:
+                beside.append(losses)
             task.worker, task.fence = worker_id, task.fence + 1
             if not task.step.when:
                 self._begin(run, task)

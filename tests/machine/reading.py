@@ -56,8 +56,8 @@ class Reading:
         return Counter((event.run_id, event.type, event.task) for event in self.events)
 
 
-def read(tx: Transaction, engine: Engine, after: int) -> Reading:
-    """Read all rows, and the events behind `after`."""
+def read(tx: Transaction, engine: Engine, after: str) -> Reading:
+    """Read all rows, and the events that follow a cursor."""
     return Reading(
         runs={row[0]: _run(row) for row in tx.cursor.execute(_RUNS).fetchall()},
         tasks=_tasks(tx),
@@ -94,11 +94,11 @@ def _earlier(tx: Transaction) -> dict[tuple[bytes, int], list[tuple[int, str]]]:
     return dict(found)
 
 
-def _events(tx: Transaction, after: int) -> list[Event]:
+def _events(tx: Transaction, after: str) -> list[Event]:
     found: list[Event] = []
     while more := events_after(tx, after):
         found += more
-        after = more[-1].seq
+        after = more[-1].cursor
     return found
 
 

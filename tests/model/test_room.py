@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windlass.model.room import Disk, amount, shortage
+from windlass.model.room import Disk, amount, left, shortage
 
 pytestmark = pytest.mark.promise("K06")
 MIB = 1024 * 1024
@@ -25,7 +25,37 @@ def test_what_is_short_is_named_with_the_setting_and_what_to_do() -> None:
     found = shortage([ROOMY], reserve=0, used=3 * MIB, quota=2 * MIB)
     assert found is not None
     assert found.what == "quota"
-    assert "takes 3.0 MiB, and WINDLASS_DISK_QUOTA allows 2.0 MiB" in found.sentence
+    assert found.sentence == (
+        "The store takes 3.0 MiB, and WINDLASS_DISK_QUOTA allows 2.0 MiB: nothing new is taken until runs have left: "
+        "see `windlass archive run` and `windlass run delete`, or raise the quota."
+    )
+
+
+def test_where_archived_runs_stay_in_the_store_the_advice_is_what_makes_it_smaller() -> None:
+    found = shortage([ROOMY], reserve=0, used=3 * MIB, quota=2 * MIB, archived_here=True)
+    assert found is not None
+    assert "archive run" not in found.sentence
+    for way in ("`windlass run delete`", "WINDLASS_ARCHIVE_RETENTION", "WINDLASS_ARCHIVE_URL", "raise the quota"):
+        assert way in found.sentence
+
+
+def test_what_is_urgent_is_held_to_no_quota_and_to_a_quarter_of_the_reserve() -> None:
+    for free, short in ((16 * MIB, False), (16 * MIB - 1, True)):
+        disk = Disk("/a", free, 1000 * MIB)
+        found = shortage([disk], reserve=64 * MIB, used=5, quota=2, urgent=True)
+        assert (found is not None) == short
+
+
+@pytest.mark.parametrize(
+    ("quota", "size", "what"),
+    [(None, 836 * MIB, "disk"), (7 * MIB, 2 * MIB, "quota"), (3 * MIB, 0, "quota"), (2000 * MIB, 836 * MIB, "disk")],
+)
+def test_what_is_left_is_told_by_the_nearer_limit(quota: int | None, size: int, what: str) -> None:
+    found = left(ROOMY, reserve=64 * MIB, used=5 * MIB, quota=quota)
+    assert (found.size, found.what) == (size, what)
+    setting = "WINDLASS_DISK_RESERVE" if what == "disk" else "WINDLASS_DISK_QUOTA"
+    assert f"{size:,} bytes" in found.sentence
+    assert setting in found.sentence
 
 
 def test_a_small_disk_keeps_a_tenth_and_no_reserve_keeps_nothing() -> None:

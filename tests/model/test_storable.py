@@ -38,6 +38,13 @@ def test_half_letters_are_replaced() -> None:
     assert storable(Completed(branches=(HALF,))) == Completed(branches=("? half a letter",))
 
 
+def test_no_text_has_a_nul() -> None:
+    failed = storable(Failed("error", "a\0b", reason="\0"))
+    assert isinstance(failed, Failed)
+    assert (failed.message, failed.reason) == ("a\ufffdb", "\ufffd")
+    assert storable(Skipped("no\0")) == Skipped("no\ufffd")
+
+
 def test_long_texts_are_cut_and_say_so() -> None:
     failed = storable(Failed("error", "x" * 10_000_000))
     assert isinstance(failed, Failed)

@@ -110,7 +110,7 @@ def _held_back(run: RunPicture) -> bool:
         row
         for row in run.live.values()
         if row.state in {"queued", "running", "scheduled"}
-        or (row.state == "waiting" and '"child":' in (row.detail or ""))
+        or (row.state == "waiting" and "child" in json.loads(row.detail or "{}"))
     ]
     return bool(most) and len(active) >= most
 

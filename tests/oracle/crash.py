@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,8 @@ from windlass.supervisor.procfs import processes
 PATIENCE: Final = 60.0
 #: A program that is `windlass`, and ends at a moment that has a name.
 DOOMED: Final = Path(__file__).with_name("doomed.py")
+#: How a program ends that cannot reach its store.
+_UNAVAILABLE: Final = 3
 #: Seconds between two looks at a condition that tells nobody when it comes true.
 _PACE: Final = 0.005
 
@@ -47,14 +49,19 @@ def until(condition: Callable[[], bool], what: str, *, patience: float = PATIENC
 class Victim:
     """An embedded store with an owner that may be killed at any moment."""
 
-    def __init__(self, folder: Path, ledger: Ledger, **settings: str) -> None:
-        """Prepare; `settings` are variables without their prefix."""
+    def __init__(
+        self, folder: Path, ledger: Ledger, command: Sequence[str | Path] = (PROGRAM, "up"), **settings: str
+    ) -> None:
+        """Prepare; `settings` are variables without their prefix, `command` is what starts the owner."""
         self.home = folder / "home"
         self.ledger = ledger
         self._folder = folder
+        self._command = command
         self._env = program_environment(self.home, folder) | ledger.environment()
         self._env |= {f"WINDLASS_{name.upper()}": value for name, value in settings.items()}
         self._process: subprocess.Popen[str] | None = None
+        #: What stands before a command that is begun beside the owner.
+        self.before: list[str] = []
         self._stderr = (folder / "stderr").open("a")
 
     @property
@@ -72,9 +79,24 @@ class Victim:
 
     def start(self) -> Client:
         """Start the owner; return a client of it once it is ready."""
-        client, line = self._begin([PROGRAM, "up"], {})
+        client, line = self._begin(self._command, {})
         assert client is not None, f"it said {line!r}"
         return client
+
+    def start_patiently(self) -> Client:
+        """Start the owner as a service manager does: again where it ended because its database is away just now."""
+        found: list[Client] = []
+
+        def ready() -> bool:
+            client, _ = self._begin(self._command, {})
+            if client is None:
+                assert self.wait() == _UNAVAILABLE, self.log()
+            else:
+                found.append(client)
+            return bool(found)
+
+        until(ready, "a start")
+        return found[0]
 
     def start_doomed(self, **more: str) -> Client | None:
         """Start an owner with the variables of `tests.oracle.doomed`; None where it has ended before it was ready."""
@@ -87,15 +109,18 @@ class Victim:
         done = subprocess.run(
             command, env=env, cwd=self._folder, stdout=said, stderr=said, timeout=PATIENCE, check=False
         )
-        until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
+        until(self._steps_ended, "the end of all steps")
         return done.returncode
 
-    def _begin(self, command: list[str | Path], more: dict[str, str]) -> tuple[Client | None, str]:
+    def _begin(self, command: Sequence[str | Path], more: dict[str, str]) -> tuple[Client | None, str]:
         self._process = subprocess.Popen(
             command, env=self._env | more, cwd=self._folder, stdout=subprocess.PIPE, stderr=self._stderr, text=True
         )
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        return self._reached(self._process.stdout.readline())
+
+    def _reached(self, line: str) -> tuple[Client | None, str]:
+        """Return a client of an owner by what it says at first, and that."""
         owner = find_owner(self.database)
         if not line.startswith("ready ") or owner is None or owner.socket is None:
             return None, line
@@ -110,8 +135,8 @@ class Victim:
         """Store jobs by the command line."""
         self.run("job", "apply", *manifests)
 
-    def run(self, *arguments: str | Path, home: Path | None = None) -> str:
-        """Run a command that has to end well, in another home if one is named; return what it says."""
+    def run(self, *arguments: str | Path, home: Path | None = None, code: int = 0) -> str:
+        """Run a command that has to end with `code`, in another home if one is named; return what it says."""
         env = self._env if home is None else self._env | {"WINDLASS_HOME": str(home)}
         done = subprocess.run(
             [PROGRAM, *arguments],
@@ -123,14 +148,16 @@ class Victim:
             check=False,
         )
         told = f"windlass {' '.join(map(str, arguments))} ended with {done.returncode}:"
-        assert done.returncode == 0, f"{told}\n{done.stdout}{done.stderr}"
+        assert done.returncode == code, f"{told}\n{done.stdout}{done.stderr}"
         return done.stdout
 
     def begin(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """Begin a command beside the owner; whoever waits for it gets all that it says on its standard output."""
         out, err = subprocess.PIPE, subprocess.STDOUT
         env = {name: value for name, value in self._env.items() if name != "LEDGER"}  # it is no step
-        return subprocess.Popen([PROGRAM, *arguments], env=env, cwd=self._folder, stdout=out, stderr=err, text=True)
+        return subprocess.Popen(
+            [*self.before, PROGRAM, *arguments], env=env, cwd=self._folder, stdout=out, stderr=err, text=True
+        )
 
     def pids(self) -> dict[str, int]:
         """Return the pids of the owner, its supervisor and the guard between them, as far as they live."""
@@ -158,7 +185,7 @@ class Victim:
         """Return the exit code of the owner once it has ended, and nothing of its steps lives."""
         assert self._process is not None
         self._process.communicate(timeout=PATIENCE)
-        until(lambda: not is_held(steps_lock_path(self.database)), "the end of all steps")
+        until(self._steps_ended, "the end of all steps")
         return self._process.returncode
 
     def ask_to_end(self) -> None:
@@ -166,6 +193,10 @@ class Victim:
         assert self._process is not None
         self._process.terminate()
         until(lambda: not _pending(self.pids()["owner"]) & 1 << signal.SIGTERM - 1, "the request to arrive")
+
+    def _steps_ended(self) -> bool:
+        """Say whether nothing of the steps that the owner has started lives."""
+        return not is_held(steps_lock_path(self.database))
 
     def stop(self) -> int:
         """Ask the owner to end; return its exit code."""

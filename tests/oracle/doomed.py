@@ -3,7 +3,8 @@
 Each unit of work that changes anything gives two moments: `NAME written`, before its commit, and `NAME committed`,
 when nobody has heard of it yet. Attempts and requests give the ones in between. Of the environment, DOOM says at which
 moment to end (`NAME committed`, or `NAME committed#3` for the third time), BOOK a file that gets the name of each
-moment when it comes for the first time, FULL a file while whose presence the database cannot grow, AHEAD a file that
+moment when it comes for the first time, LEADS whether to
+do every duty whoever has it, FULL a file while whose presence the database cannot grow, AHEAD a file that
 says how many seconds the clock is ahead.
 """
 
@@ -13,18 +14,23 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import cache, wraps
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import Any, Final
 
 from windlass.api import asgi
 from windlass.clock import SystemClock, micros
-from windlass.engine import archiving, attempt, restoring
+from windlass.engine import archiving, attempt, duty, forgetting, restoring
 from windlass.engine.claim import Exchange
+from windlass.engine.remote.exchanging import Done
 from windlass.main import main
+from windlass.store.postgres.lane import Lane
+from windlass.store.postgres.store import PostgresStore
 from windlass.store.sqlite import SqliteStore
+from windlass.store.transaction import beside_others, may_run_beside
 from windlass.supervisor.client import Supervisor
 
 _NO_LIMIT: Final = 1_000_000
@@ -52,43 +58,79 @@ class Moments:
 
 
 def watch_commits(moments: Moments) -> None:
-    """Let every unit of work that changes something give its two moments."""
-    run, run_blocking, commit = SqliteStore.run, SqliteStore.run_blocking, SqliteStore._commit_or_refuse
-    written: list[str] = []  # only the thread that writes looks at it
-
-    def watched(unit: Callable[..., Any]) -> Callable[..., Any]:
-        def call(tx: Any, *args: Any, **more: Any) -> Any:
-            before = tx.cursor.connection.total_changes
-            result = unit(tx, *args, **more)
-            if tx.cursor.connection.total_changes != before:
-                written.append(_name(unit, args, result))
-                moments.reach(f"{written[-1]} written")
-            return result
-
-        return call
-
-    async def run_watched(store: SqliteStore, unit: Any, *args: Any, **more: Any) -> Any:
-        return await run(store, watched(unit), *args, **more)
-
-    def run_blocking_watched(store: SqliteStore, unit: Any, *args: Any, **more: Any) -> Any:
-        return run_blocking(store, watched(unit), *args, **more)
+    """Let every unit of work that changes something give its two moments, whichever store it works on."""
+    written = _Written()
+    _watch_units(SqliteStore, moments, written, lambda tx: int(tx.cursor.connection.total_changes))
+    _watch_units(PostgresStore, moments, written, _changes)
+    commit, commit_there = SqliteStore._commit_or_refuse, Lane._commit
 
     def commit_watched(store: SqliteStore, group: Any, cursor: Any) -> Any:
-        written.clear()
+        written.names.clear()
         hints = commit(store, group, cursor)
-        for name in written:
+        for name in written.names:
             moments.reach(f"{name} committed")
         return hints
 
-    SqliteStore.run = run_watched  # type: ignore[method-assign]
-    SqliteStore.run_blocking = run_blocking_watched  # type: ignore[method-assign]
+    async def commit_there_watched(lane: Lane, requests: Any, outcome: Any, *args: Any, **more: Any) -> None:
+        written.names.clear()
+        await commit_there(lane, requests, outcome, *args, **more)
+        for name in written.names if outcome.failed is None else ():
+            moments.reach(f"{name} committed")
+
     SqliteStore._commit_or_refuse = commit_watched  # type: ignore[method-assign]
+    Lane._commit = commit_there_watched  # type: ignore[method-assign]
+
+
+class _Written(local):
+    """Names of the units that have written something in the transaction of a thread."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+
+def _watch_units(store: Any, moments: Moments, written: _Written, changes: Callable[[Any], int]) -> None:
+    run, run_blocking = store.run, store.run_blocking
+
+    @cache
+    def watched(unit: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(unit)
+        def call(tx: Any, *args: Any, **more: Any) -> Any:
+            before = changes(tx)
+            result = unit(tx, *args, **more)
+            if changes(tx) != before:
+                written.names.append(_name(unit, args, result))
+                moments.reach(f"{written.names[-1]} written")
+            return result
+
+        return beside_others(call) if may_run_beside(unit) else call
+
+    async def run_watched(store: Any, unit: Any, *args: Any, **more: Any) -> Any:
+        return await run(store, watched(unit), *args, **more)
+
+    def run_blocking_watched(store: Any, unit: Any, *args: Any, **more: Any) -> Any:
+        return run_blocking(store, watched(unit), *args, **more)
+
+    store.run = run_watched
+    store.run_blocking = run_blocking_watched
+
+
+def _changes(tx: Any) -> int:
+    """Return how many rows the transaction has changed so far in PostgreSQL, and how many runs wait to be inserted."""
+    counted = "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_xact_user_tables"
+    return int(tx.cursor.execute(counted).fetchone()[0]) + (len(tx.pending._runs) if tx.pending is not None else 0)
 
 
 def _name(unit: Any, args: tuple[Any, ...], result: Any) -> str:
-    name = unit.__qualname__.rpartition(".")[2].lstrip("_")
+    whole = getattr(unit, "func", unit).__qualname__
+    # The same unit under two names: that of a worker elsewhere, and those of workers here.
+    name = "exchange_once" if whole == "exchange_beside_others" else whole.rpartition(".")[2].lstrip("_")
+    name = name.replace("_beside_others", "_within").replace("_behind_others", "_within")
+    result = result[0] if isinstance(result, tuple) and result else result  # an exchange, and more about it
     if isinstance(result, Exchange):  # what it is about differs too much for one name
         return "+".join([name, *["reports"] * bool(args[1]), *["claims"] * bool(result.claims)])
+    if isinstance(result, Done):
+        asked, claims = args[-1], result.exchange is not None and result.exchange.claims
+        return "+".join([name, *["reports"] * bool(asked.reports), *["claims"] * bool(claims)])
     return str(name)
 
 
@@ -105,7 +147,7 @@ def watch_upkeep(moments: Moments) -> None:
     _around(archiving, "_copied", moments, "copy of runs")
     _around(archiving, "copy_files", moments, "copy of files")
     _around(archiving, "drop_moved", moments, "removal of files")
-    _around(archiving, "tidy_files", moments, "tidying of files")
+    _around(forgetting, "tidy_files", moments, "tidying of files")
     _around(restoring, "bring_files_back", moments, "return of files")
 
 
@@ -149,6 +191,16 @@ def shift_clock(file: Path) -> None:
     SystemClock.now = shifted  # type: ignore[method-assign]
 
 
+def lead_always() -> None:
+    """Let this process take every duty for its own, whoever has it."""
+
+    def all_of_them(tx: Any, holder: str, names: Collection[str], lease: int) -> set[str]:
+        del tx, holder, lease
+        return set(names)
+
+    duty.hold_duties = all_of_them
+
+
 def fill_disk(file: Path) -> None:
     """Let the database be unable to grow while `file` is there."""
     commit = SqliteStore._commit_or_refuse
@@ -172,6 +224,8 @@ if __name__ == "__main__":
     watch_requests(found)
     if ahead := os.environ.pop("AHEAD", ""):
         shift_clock(Path(ahead))
+    if os.environ.pop("LEADS", ""):
+        lead_always()
     if full := os.environ.pop("FULL", ""):
         fill_disk(Path(full))
     sys.argv[0] = "windlass"

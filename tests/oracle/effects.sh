@@ -5,8 +5,8 @@
 
 say() {
 	read -r now _ < /proc/uptime
-	printf '{"task":"%s","attempt":%s,"phase":"%s","at":%s,"pid":%s}\n' \
-		"$WINDLASS_TASK_ID" "$WINDLASS_ATTEMPT" "$1" "$now" "$$" >> "$LEDGER"
+	printf '{"task":"%s","attempt":%s,"phase":"%s","at":%s,"pid":%s,"job":"%s","parent":"%s"}\n' \
+		"$WINDLASS_TASK_ID" "$WINDLASS_ATTEMPT" "$1" "$now" "$$" "$WINDLASS_JOB" "${PARENT:-}" >> "$LEDGER"
 	sync "$LEDGER"
 }
 

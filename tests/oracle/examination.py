@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.oracle.beside import double_keys, lost_files, overspent, torn_logs
@@ -23,11 +24,20 @@ from windlass.store.transaction import Transaction
 
 
 async def examine(
-    path: Path, home: Path, told: Told, ledger: Ledger, *, seen: Seen, at_rest: bool = False, until: int | None = None
+    path: Path,
+    home: Path,
+    told: Told,
+    ledger: Ledger,
+    *,
+    seen: Seen,
+    at_rest: bool = False,
+    until: int | None = None,
+    in_turn: bool = True,
 ) -> list[str]:
     """Return what is wrong with the store of which `path` is a copy that may be changed.
 
-    `home` is where its files are; `until` says how many lines of the ledger it can know of, None for all.
+    `home` is where its files are; `until` says how many lines of the ledger it can know of, None for all; `in_turn`
+    whether one transaction came after the other.
     """
     store = SqliteStore(str(path))
     settings = Settings(home=path.parent)
@@ -47,7 +57,7 @@ async def examine(
             found += await store.read(lambda tx: list(left_files(tx, home, away)))
         accepted = [run_id for run_id in told.accepted if not told.may_be_gone(run_id)]
         counted = await store.read(_counted, effects[:until], told, seen)
-        return found + await check_history(engine, accepted=accepted, effects=counted, at_rest=at_rest)
+        return found + await check_history(engine, accepted=accepted, effects=counted, at_rest=at_rest, in_turn=in_turn)
     finally:
         await store.close()
 
@@ -55,15 +65,23 @@ async def examine(
 def _counted(tx: Transaction, effects: list[Effect], told: Told, seen: Seen) -> set[tuple[bytes, int, int]]:
     """Return which attempts must be in the history: all that were at work but for those of runs that may be gone."""
     there = {row[0] for row in tx.cursor.execute("SELECT id FROM runs")}
-    return {
-        (one.run_id, one.task, one.attempt)
-        for one in effects
-        if one.run_id in there or not _excused(one.run_id, told, seen)
-    }
+    missing = [one for one in effects if one.run_id not in there]
+    excused = may_be_gone(missing, effects, told, seen)
+    return {(one.run_id, one.task, one.attempt) for one in effects if one.run_id not in excused}
 
 
-def _excused(run_id: bytes, told: Told, seen: Seen) -> bool:
-    if any(told.may_be_gone(one) for one in seen.ancestors(run_id)):
-        return True
-    # A child that came and went between two looks has the job's name alone to tell.
-    return run_id not in told.jobs and not seen.knows(run_id) and any(told.may_be_gone(one) for one in told.accepted)
+def may_be_gone(missing: Iterable[Effect], effects: Iterable[Effect], told: Told, seen: Seen) -> set[bytes]:
+    """Return those of the runs with some effects of which nobody may count on them, or on a run that they are below.
+
+    Who started a run is known by its row, if anybody saw it, and by what its steps said; what is not known of a run
+    whose acceptance was not answered, its job, they say too.
+    """
+    parents = {one.run_id: one.parent for one in effects if one.parent is not None}
+    found = set()
+    for one in missing:
+        above = [*seen.ancestors(one.run_id)]
+        while (parent := parents.get(above[-1])) is not None:
+            above += seen.ancestors(parent)
+        if one.job in told.passing or any(told.may_be_gone(run_id) for run_id in above):
+            found.add(one.run_id)
+    return found

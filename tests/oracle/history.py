@@ -20,14 +20,17 @@ async def check_history(
     accepted: Iterable[bytes] = (),
     effects: Collection[tuple[bytes, int, int]] = (),
     at_rest: bool = False,
+    in_turn: bool | None = None,
 ) -> list[str]:
     """Return one sentence for each thing that is wrong with the history of a store; none if all is well.
 
     `accepted` are the runs that were answered for, `effects` the attempts `(run, task, number)` that were seen at work.
-    `at_rest` says that everything had the time to end.
+    `at_rest` says that everything had the time to end, `in_turn` that one transaction came after the other; None: as
+    the store that is read has them.
     """
     snapshot = await engine.store.read(take_snapshot, engine)
-    return problems(snapshot, accepted=accepted, effects=effects, at_rest=at_rest)
+    in_turn = engine.store.kind != "postgresql" if in_turn is None else in_turn
+    return problems(snapshot, accepted=accepted, effects=effects, at_rest=at_rest, in_turn=in_turn)
 
 
 def problems(
@@ -36,6 +39,7 @@ def problems(
     accepted: Iterable[bytes] = (),
     effects: Collection[tuple[bytes, int, int]] = (),
     at_rest: bool = False,
+    in_turn: bool = True,
 ) -> list[str]:
     """Return what is wrong with a history that was read; see `check_history`."""
     found = [f"O1 run {id_text(run_id)} was accepted and is gone" for run_id in accepted if run_id not in snapshot.runs]
@@ -43,7 +47,7 @@ def problems(
         broken = list(losses(run))
         found += broken
         if not broken:
-            found += [*forgotten(run, snapshot), *illegal_moves(run), *wrong_starts(run)]
+            found += [*forgotten(run, snapshot), *illegal_moves(run, in_turn=in_turn), *wrong_starts(run)]
         if at_rest and run.row.state not in RUN_FINAL:
             found.append(f"O1 {run.name} is still {run.row.state}")
     found += [*crowded(snapshot), *overfull(snapshot), *wrong_alerts(snapshot, at_rest=at_rest)]

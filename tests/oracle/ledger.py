@@ -26,6 +26,9 @@ class Effect:
     #: Seconds since the machine's start.
     at: float
     pid: int
+    job: str
+    #: The run that started its run, where the step was told.
+    parent: bytes | None = None
 
 
 class Ledger:
@@ -85,4 +88,5 @@ def _effect(line: str) -> Effect:
     run, _, task = fields["task"].partition(".")
     run_id = parse_id(run)
     assert run_id is not None
-    return Effect(run_id, int(task), fields["attempt"], fields["phase"], fields["at"], fields["pid"])
+    attempt, phase, at, pid = (fields[name] for name in ("attempt", "phase", "at", "pid"))
+    return Effect(run_id, int(task), attempt, phase, at, pid, fields.get("job", ""), parse_id(fields.get("parent", "")))

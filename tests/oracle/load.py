@@ -120,6 +120,9 @@ _MORE: Final[dict[str, Fields]] = {
     CACHED: {"parameters": {"key": {"type": "string", "default": "a"}}},
     "late": {"sla": {"duration": "600ms"}},
 }
+#: The jobs that steps of others start too, whose own steps say below which run that is.
+_CHILDREN_TOO: Final = frozenset({"chain", "flaky", "endless"})
+_OF_CHILD: Final = {"PARENT": "${{ default(run.trigger.type, '') == 'parent' ? run.trigger.run : '' }}"}
 #: The jobs whose runs do not stay, by what their policy does with them.
 LEAVING: Final[dict[str, tuple[str, ...]]] = {
     "archive": ("chain", "fan", "files", "family", "talk", "flaky", CACHED, "late", "dead", "alone", "fragile"),
@@ -135,7 +138,7 @@ def apply_load(victim: Victim, folder: Path, *, leave: bool = False) -> None:
             "apiVersion": "v1",
             "kind": "Job",
             "metadata": {"alias": alias},
-            "defaults": {"env": victim.ledger.environment()},
+            "defaults": {"env": victim.ledger.environment() | (_OF_CHILD if alias in _CHILDREN_TOO else {})},
             **_MORE.get(alias, {}),
             "steps": [{"name": name, **fields} for name, fields in steps.items()],
         }
@@ -215,9 +218,15 @@ class Crowd:
         try:
             self._do(client, run_id, what)
         except NotFound:
-            # Whatever it acts on was answered for; where it has left, the oracle asks whether it is in the archive.
-            if not self.told.may_be_gone(run_id) and self.told.jobs[run_id] not in LEAVING["archive"]:
+            if not self.told.may_be_gone(run_id) and not self._has_left(client, run_id):
                 raise AssertionError(f"{what}: run {id_text(run_id)} was accepted and is gone") from None
+
+    def _has_left(self, client: Client, run_id: bytes) -> bool:
+        """Say whether a run is in the archive, where runs of its job may go."""
+        try:
+            return self.told.jobs[run_id] in LEAVING["archive"] and bool(client.get("archive", id_text(run_id)))
+        except NotFound:
+            return False
 
     def _do(self, client: Client, run_id: bytes, what: str) -> None:
         run = id_text(run_id)
@@ -253,11 +262,13 @@ class Crowd:
 
     def delete(self, client: Client, run_id: bytes) -> None:
         """Ask for a run to be deleted, and keep in mind what was answered."""
+        asked_before = run_id in self.told.wished  # what was answered then may never have arrived
         self.told.wished.add(run_id)
         try:
             answer = client.delete("runs", id_text(run_id))
-        except UserError:  # another run needs it, or it is in the archive
-            self.told.wished -= {run_id} - self.told.promised
+        except UserError:  # another run needs it, or it is on its way
+            if not asked_before:
+                self.told.wished.remove(run_id)
             raise
         self.told.promised.add(run_id)
         if answer is None:

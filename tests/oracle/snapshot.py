@@ -16,8 +16,10 @@ from windlass.engine.engine import Engine
 from windlass.model.event import Event
 from windlass.model.fanout import Expansion
 from windlass.model.graph import TaskLayout
+from windlass.store.event_cursor import BEGINNING
 from windlass.store.events import events_after
-from windlass.store.tables import attempts, jobs, queue, revisions, run_dependencies, runs, tasks, workers
+from windlass.store.runs import AS_SEEN
+from windlass.store.tables import attempts, jobs, queue, revisions, run_dependencies, tasks, workers
 from windlass.store.transaction import Transaction
 
 
@@ -73,14 +75,14 @@ class Snapshot:
 def take_snapshot(tx: Transaction, engine: Engine) -> Snapshot:
     """Read everything within one transaction."""
     events: dict[bytes, list[Event]] = defaultdict(list)
-    after = 0
+    after = BEGINNING
     while found := events_after(tx, after):
-        after = found[-1].seq
+        after = found[-1].cursor
         for event in found:
             events[event.run_id or b""].append(event)
     live, final, earlier = _by_run(tx, queue), _by_run(tx, tasks), _by_run(tx, attempts)
     pictures = {}
-    for row in tx.connection.execute(select(runs)):
+    for row in tx.connection.execute(select(*AS_SEEN)):
         job = compiled(tx, engine.jobs, row.revision_id)
         pictures[row.id] = RunPicture(
             row=row,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal
 
 from tests.oracle.history import check_history
-from tests.oracle.transitions import watch_states, wrong_moves
+from tests.oracle.transitions import watch_states, watch_states_there, wrong_moves
+from tests.oracle.wire import WiredQueue, wired_queue
 from windlass.clock import ManualClock
 from windlass.engine.applying import ApplyOptions, apply
 from windlass.engine.cancellation import cancel
@@ -17,7 +20,8 @@ from windlass.engine.claim import Claim, Exchange
 from windlass.engine.compiled import JobCache
 from windlass.engine.engine import Engine
 from windlass.engine.manifests import ManifestText
-from windlass.engine.queue import LeaseLost, StoreQueue, WorkerFace
+from windlass.engine.queue import LeaseLost, WorkerFace
+from windlass.engine.queues.store import StoreQueue
 from windlass.engine.reading import get_run, list_attempts, list_tasks
 from windlass.engine.recovery import settle_all, settle_gone
 from windlass.engine.report import Ended, Report, report_on
@@ -30,8 +34,12 @@ from windlass.model.event import Event
 from windlass.model.manifest.canonical import to_job
 from windlass.model.outcome import Completed, Outcome
 from windlass.settings import Settings
+from windlass.store.event_cursor import BEGINNING
 from windlass.store.events import events_after
+from windlass.store.place import store_place
+from windlass.store.postgres.store import PostgresStore
 from windlass.store.sqlite import SqliteStore
+from windlass.store.store import Store
 from windlass.store.upgrade import upgrade
 
 CATALOG = StepCatalog()
@@ -49,12 +57,17 @@ def manifest(alias: str = "job", /, *, steps: Mapping[str, Mapping[str, Any]], *
 class World:
     """One store and everything that works on it."""
 
+    #: A file, `:memory:`, or the URL of a database on PostgreSQL that has an empty store.
     path: str
     home: Path
     clock: ManualClock = field(default_factory=ManualClock)
     ids: SequentialIds = field(default_factory=SequentialIds)
     settings: Mapping[str, Any] = field(default_factory=dict)
     accepted: list[bytes] = field(default_factory=list)
+    #: How workers reach the queue.
+    over: Literal["store", "http"] = "store"
+    joined: int = 0
+    threads: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, 4))
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,7 +82,13 @@ class World:
             clocks=self.clock.readings,
         )
 
-    def _store(self) -> SqliteStore:
+    def _store(self) -> Store:
+        server = store_place(self.path).server if self.path.startswith("postgresql:") else None
+        if server is not None:
+            shared = PostgresStore(server, clock=self.clock)
+            self.ids.new()  # what a new store of the other kinds is called
+            shared.run_blocking(watch_states_there)
+            return shared
         store = SqliteStore(self.path, clock=self.clock)
         upgrade(store, ids=self.ids)
         watch_states(store)
@@ -86,6 +105,7 @@ class World:
 
     async def close(self) -> None:
         """Let go of the store."""
+        self.threads.shutdown(wait=False)
         await self.engine.store.close()
 
     async def define(self, *args: str, **manifest_fields: Any) -> Prepared:
@@ -111,6 +131,13 @@ class World:
     async def worker(self, name: str = "w1", *, slots: int = 100, **face: Any) -> ScriptedWorker:
         """Let a worker join."""
         found = WorkerFace(name=name, host="host", pid=1, slots=slots, **face)
+        if self.over == "http":
+            self.joined += 1
+            instance = f"{self.joined:032x}"
+            wired = await wired_queue(self.engine, found, self.home, self.threads, instance=instance)
+            worker = ScriptedWorker(self, name, slots, wired)
+            wired.held = worker.held
+            return worker
         return ScriptedWorker(self, name, slots, await StoreQueue.join(self.engine, found))
 
     async def cancel(self, run_id: bytes) -> None:
@@ -143,12 +170,12 @@ class World:
         """Return `(step, number, outcome)` of every attempt of a run."""
         return [(one["step"], one["number"], one["outcome"]) for one in await list_attempts(self.engine, run_id)]
 
-    async def events(self, run_id: bytes | None = None, after: int = 0) -> list[Event]:
+    async def events(self, run_id: bytes | None = None, after: str = BEGINNING) -> list[Event]:
         """Return the events of one run, or of all."""
         found: list[Event] = []
         while more := await self.engine.store.read(events_after, after, run_id=run_id):
             found += more
-            after = more[-1].seq
+            after = more[-1].cursor
         return found
 
     async def told(self, run_id: bytes) -> list[str]:
@@ -159,7 +186,7 @@ class World:
     async def assert_sound(self, *, at_rest: bool = False) -> None:
         """Fail where the oracle finds anything."""
         found = await check_history(self.engine, accepted=self.accepted, at_rest=at_rest)
-        found += await wrong_moves(cast("SqliteStore", self.engine.store))
+        found += await wrong_moves(self.engine.store)
         assert not found, "\n".join(found)
 
 
@@ -189,14 +216,25 @@ class ScriptedWorker:
     world: World
     name: str
     slots: int
-    queue: StoreQueue
+    queue: StoreQueue | WiredQueue
+    #: Claims that it has taken and not reported, by queue row and fence.
+    taken: set[tuple[int, int]] = field(default_factory=set)
+
+    def held(self) -> set[tuple[int, int]]:
+        """Return the claims that it knows of."""
+        return self.taken
 
     async def exchange(self, reports: Iterable[Report] = (), capacity: int = 0) -> Exchange:
         """Hand in reports and take tasks; one that was found gone hears nothing, and joins anew."""
+        told = list(reports)
         try:
-            return await self.queue.exchange(list(reports), capacity)
+            found = await self.queue.exchange(told, capacity)
         except LeaseLost:
+            self.taken.clear()
             return Exchange([], [])
+        self.taken.difference_update((one.queue_id, one.fence) for one in told)
+        self.taken.update((claim.queue_id, claim.fence) for claim in found.claims)
+        return found
 
     async def take(self, capacity: int | None = None) -> list[Claim]:
         """Take tasks, as many as there are slots unless said otherwise."""

@@ -89,6 +89,13 @@ SOME_TEXT = TEXT.filter(lambda text: text.strip() != "" and "${{" not in text)
 NAME = st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True)
 DURATION = st.sampled_from(["5s", "1h30m", 90, 0.5, "250ms", "23h", 86400, 1.25])
 LABELS = st.dictionaries(SOME_TEXT, TEXT | st.integers(-5, 5) | st.booleans(), max_size=3)
+#: Those that a worker can have, and so a job require: WINDLASS_LABELS holds them as `key=value,key=value`.
+SAID = TEXT.map(lambda text: text.replace(",", "").strip())
+REQUIRED = st.dictionaries(
+    SAID.map(lambda text: text.replace("=", "").strip()).filter(lambda text: text and "${{" not in text),
+    SAID | st.integers(-5, 5) | st.booleans(),
+    max_size=3,
+)
 ENV = st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,5}", fullmatch=True), TEXT, max_size=3)
 JSON = st.recursive(
     TEXT | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False),
@@ -155,7 +162,7 @@ def manifests(draw: st.DrawFn) -> dict[str, Any]:
                 "failFast": st.booleans(),
                 "defaults": st.fixed_dictionaries({}, optional={"env": ENV, "retry": RETRY, "timeout": DURATION}),
                 "concurrency": st.fixed_dictionaries({}, optional={"limit": st.integers(1, 5)}),
-                "requires": st.fixed_dictionaries({}, optional={"pool": NAME, "labels": LABELS}),
+                "requires": st.fixed_dictionaries({}, optional={"pool": NAME, "labels": REQUIRED}),
                 "parameters": st.dictionaries(
                     NAME, st.fixed_dictionaries({}, optional={"default": TEXT, "description": TEXT}), max_size=2
                 ),

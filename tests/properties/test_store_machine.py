@@ -32,6 +32,7 @@ from windlass.errors import Conflict, NotFound, UserError
 from windlass.ids import id_text
 from windlass.model.event import Event
 from windlass.model.outcome import Cancelled, ChildRun, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
+from windlass.store.event_cursor import BEGINNING
 from windlass.store.transaction import Transaction
 
 #: Where a flush costs nothing: this is about order, not about disks.
@@ -84,6 +85,7 @@ class StoreMachine(RuleBasedStateMachine):
         #: What workers believe that they hold, the last first.
         self.claims: list[tuple[ScriptedWorker, Claim]] = []
         self.seq = 0
+        self.cursor = BEGINNING
         self.join(2)
         self.bustle(seed, many)
 
@@ -389,7 +391,7 @@ class StoreMachine(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         model = self.model
-        found = self.do(self.world.engine.store.read(read, self.world.engine, self.seq))
+        found = self.do(self.world.engine.store.read(read, self.world.engine, self.cursor))
         assert found.runs == {run.id: run.seen() for run in model.runs.values()}
         tasks = [(run, task) for run in model.runs.values() for task in run.tasks]
         assert found.tasks == {(run.id, task.number): task.seen() for run, task in tasks}
@@ -409,6 +411,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert numbers == sorted(set(numbers))
         assert [event.at for event in events] == sorted(event.at for event in events)
         self.seq = max([self.seq, *numbers])
+        self.cursor = events[-1].cursor if events else self.cursor
 
     def teardown(self) -> None:
         """In the end the oracle finds nothing in the history either."""

@@ -155,4 +155,4 @@ def test_what_is_set_up_to_develop_can_run(tree: Path) -> None:
 def test_an_unknown_level_is_answered_by_the_known_ones() -> None:
     program = Path(setup.__file__)
     done = subprocess.run([sys.executable, program, "all"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, "usage: tools/setup.py run|dev\n")
+    assert (done.returncode, done.stderr) == (2, "usage: tools/setup.py run|dev|bench\n")

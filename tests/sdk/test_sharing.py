@@ -226,7 +226,7 @@ async def test_code_that_can_be_imported_needs_no_register(
     ("url", "options", "sentence"),
     [
         ("https://windlass.example", {}, "a server on the network lands later"),
-        ("postgresql://x/y", {}, "PostgreSQL has not landed yet"),
+        ("postgresql://x", {}, "names no database"),
         ("jobs.db", {}, "has no scheme: write `sqlite:///FILE`"),
         ("memory://", {"workers": -1}, "it is -1"),
         ("memory://", {"settings": {"leese": "15s"}}, 'There is no setting "leese"; did you mean "lease"?'),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fixtures.store import embedded_stores
 from windlass.store.check import Check, _notes, check
 from windlass.store.migrations import HEAD
 from windlass.store.sqlite import SqliteStore
@@ -21,6 +22,7 @@ async def test_a_new_store_is_sound(store: SqliteStore) -> None:
     assert found.sound
 
 
+@embedded_stores
 async def test_what_is_missing_or_too_much_is_named(store: SqliteStore) -> None:
     await store.run(
         run_sql,
@@ -34,13 +36,18 @@ async def test_what_is_missing_or_too_much_is_named(store: SqliteStore) -> None:
     said = "\n".join(found.problems)
     assert (
         "The schema lacks: index ix_queue_ready of queue on (route_id, rank, id) "
-        "where state = 'queued' AND worker_id IS NULL." in said
+        "where state = 'queued' AND worker_id IS NULL; `windlass doctor --repair` makes it." in said
     )
-    assert "The schema lacks: table artifacts." in said
-    assert "The schema has what it should not have: index ix_mine of runs on (state)." in said
-    assert "The schema has what it should not have: column jobs.colour TEXT." in said
+    assert "The schema lacks: table artifacts; restore a backup." in said
+    assert "column" not in said.replace("column artifacts.", "")
+    assert found.notes[:2] == (
+        "The schema has besides: column jobs.colour TEXT; it is left alone.",
+        "The schema has besides: index ix_mine of runs on (state); it is left alone.",
+    )
+    assert not any("ix_queue_ready" in one for one in found.damage)
 
 
+@embedded_stores
 async def test_a_row_that_points_nowhere_is_named(store: SqliteStore) -> None:
     store.connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
     await store.run(

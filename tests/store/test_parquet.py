@@ -20,6 +20,7 @@ from windlass.ids import id_text
 from windlass.store.archive.archive import Piece
 from windlass.store.archive.in_parquet import ParquetArchive
 from windlass.store.archive.open import open_archive, require_parquet
+from windlass.store.archive.traces import note_traces
 
 pytestmark = pytest.mark.promise("K06")
 DAY = 86_400.0
@@ -61,10 +62,13 @@ async def test_other_programs_read_columns(cold: World, tmp_path: Path) -> None:
 async def test_a_file_of_others_stays_and_one_of_a_killed_process_goes(cold: World, tmp_path: Path) -> None:
     runs = await archived(cold)
     (day,) = (tmp_path / "cold").glob("*/2025/06/15")
-    for name in ("notes.parquet", "x.runs.parquet", "x.tasks.parquet.part"):
+    others = {"notes.parquet", "y.runs.parquet", "y.tasks.parquet.part"}
+    for name in (*others, "x.runs.parquet", "x.tasks.parquet.part"):
         (day / name).write_bytes(b"x")
+    url = cold.engine.settings.archive_url
+    await cold.engine.store.run(note_traces, url, "document", [f"2025/06/15/{runs[0].hex()}", "2025/06/15/x"])
     await sweep(cold.engine)
-    assert {path.name for path in day.iterdir() if not path.name.startswith(runs[0].hex())} == {"notes.parquet"}
+    assert {path.name for path in day.iterdir() if not path.name.startswith(runs[0].hex())} == others
     await restore(cold.engine, id_text(runs[1]))
 
 
@@ -101,6 +105,7 @@ async def test_without_pyarrow_one_sentence_says_how_to_install_it(
 async def test_a_disk_without_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = ParquetArchive("parquet:///x", tmp_path / "cold", "store")
     piece = Piece(b"1" * 16, 0, b'["runs",{"id":"31"}]\n', 0)
+    (name,) = archive.plan([(piece.run_id, piece.finished_at)])
     await archive.write([piece])
 
     def full(*_: Any) -> None:
@@ -110,4 +115,6 @@ async def test_a_disk_without_room_is_told(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(Unavailable, match="No space left on device"):
         await archive.seal()
     monkeypatch.undo()
-    assert await archive.tidy([]) == 1
+    assert [path.suffix for path in (tmp_path / "cold").rglob("*.part")] == [".part"]
+    await archive.discard([name])
+    assert [path for path in (tmp_path / "cold").rglob("*") if path.is_file()] == []

@@ -37,7 +37,7 @@ def test_a_store_in_memory() -> None:
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("jobs.db", "has no scheme: write `sqlite:///FILE` or `memory://`"),
+        ("jobs.db", "has no scheme: write `sqlite:///FILE`, `postgresql://USER@HOST/DATABASE` or `memory://`"),
         ("", "has no scheme"),
         ("sqlite://", "names a file behind three slashes"),
         ("sqlite:///", "names a file behind three slashes"),
@@ -48,8 +48,7 @@ def test_a_store_in_memory() -> None:
         ("sqlite:///data/", "names no file"),
         ("sqlite:///jobs\0.db", "names no file"),
         ("memory://jobs", '"memory://", with nothing behind it'),
-        ("postgresql://me:secret@host/jobs", "The store on PostgreSQL has not landed yet"),
-        ("postgresql+asyncpg://host/jobs", "The store on PostgreSQL has not landed yet"),
+        ("postgresql+psycopg://me:secret@host/jobs", "without a driver"),
         ("mysql://me:secret@host/jobs", 'the scheme "mysql", which Windlass does not know'),
     ],
 )

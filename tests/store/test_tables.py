@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import Any
@@ -12,13 +13,14 @@ from windlass.store.tables import metadata
 
 
 def _index_texts(url: str) -> dict[str, str]:
-    """Return how the database of `url` is asked for each index, white space aside."""
+    """Return how the database of `url` is asked for each index; white space and the room in its pages aside."""
     found: dict[str, str] = {}
 
     def keep(statement: Any, *_: object, **__: object) -> None:
         words = str(statement.compile(dialect=engine.dialect)).split()
-        if "INDEX" in words[:3]:
-            found[words[words.index("INDEX") + 1]] = " ".join(words)
+        if words[0] == "CREATE" and "INDEX" in words[:3]:
+            text = re.sub(r" WITH \(fillfactor = \d+\)", "", " ".join(words))
+            found[words[words.index("INDEX") + 1]] = text
 
     engine = create_mock_engine(url, keep)
     metadata.create_all(engine, checkfirst=False)

@@ -249,3 +249,22 @@ async def test_limits_that_jobs_stated_before_they_were_in_force_hold_after_the_
         (bytes(16), "p", "disk", 2, 500_000),
     ]
     await store.close()
+
+
+async def test_tasks_that_waited_for_a_run_are_known_by_it_after_the_upgrade(tmp_path: Path) -> None:
+    store = begun_at(tmp_path, VERSIONS[0])
+    before = [
+        '{"atEnd":"failed","worker":"w","outputs":{},"child":"0190","cascade":true}',
+        '{"atEnd":"failed","worker":"w","outputs":{},"event":{"type":"made","filter":{"child":"x"}}}',
+    ]
+    for task, detail in enumerate(before):
+        store.connection.exec_driver_sql(
+            "INSERT INTO queue (run_id, task, revision_id, route_id, priority, state, due, rank, wake_at, detail) "
+            "VALUES (?, ?, 1, 1, 5, 'waiting', 1, 1, 1, ?)",
+            (b"1" * 16, task, detail),
+        )
+    store.connection.exec_driver_sql("COMMIT")
+    assert upgrade(store) == Upgrade(VERSIONS[0], HEAD)
+    rows = store.connection.exec_driver_sql("SELECT detail FROM queue ORDER BY task").scalars().all()
+    assert rows == ['{"child":"0190","atEnd":"failed","worker":"w","outputs":{},"cascade":true}', before[1]]
+    await store.close()

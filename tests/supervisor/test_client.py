@@ -16,8 +16,10 @@ import pytest
 from tests.fixtures.begun import begun
 from tests.supervisor.conftest import Bench
 from windlass.supervisor import procfs
+from windlass.supervisor.child import SupervisedChild
 from windlass.supervisor.client import Supervisor
 from windlass.supervisor.contract import Limits, NotStarted, SupervisorLost
+from windlass.supervisor.link import Link
 from windlass.supervisor.steps_lock import lock_is_held, wait_released
 
 if TYPE_CHECKING:
@@ -375,7 +377,7 @@ async def test_owns_says_no_of_nobody_while_what_a_lost_supervisor_left_may_live
     assert not bench.supervisor.owns(os.getpid())
 
 
-async def test_a_start_that_may_have_been_made_is_told_from_one_that_never_left(bench: Bench) -> None:
+async def test_of_starts_those_that_never_left_a_lost_supervisor_are_made_by_the_next_one(bench: Bench) -> None:
     os.kill(bench.supervisor.pid, signal.SIGSTOP)
     reading, writing = os.pipe()
     starts = [
@@ -383,12 +385,29 @@ async def test_a_start_that_may_have_been_made_is_told_from_one_that_never_left(
         for number in range(1000)  # more than the channel takes
     ]
     os.kill(bench.supervisor.pid, signal.SIGKILL)
-    kinds = [type(one) for one in await asyncio.gather(*starts, return_exceptions=True)]
+    found = await asyncio.gather(*starts, return_exceptions=True)
     os.close(writing)
     os.close(reading)
+    kinds = [type(one) for one in found]
     assert kinds[0] is SupervisorLost
-    assert kinds[-1] is NotStarted
-    assert set(kinds) == {SupervisorLost, NotStarted}
+    assert kinds[-1] is SupervisedChild
+    assert set(kinds) == {SupervisorLost, SupervisedChild}
+    assert kinds == sorted(kinds, key=[SupervisorLost, SupervisedChild].index)
+    children = [one for one in found if isinstance(one, SupervisedChild)]
+    assert {(await child.wait()).status for child in children} == {0}
+
+
+async def test_a_start_is_not_asked_for_without_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    async def lost(*_: object) -> None:
+        asked.append(1)
+        raise NotStarted("gone")
+
+    monkeypatch.setattr(Link, "spawn", lost)
+    with pytest.raises(NotStarted, match="gone"):
+        await bench.supervisor.spawn(bench.command("true", output=2))
+    assert len(asked) > 1
 
 
 async def test_an_instance_has_a_name_that_a_folder_can_have() -> None:

@@ -14,9 +14,9 @@ from typing import Any, Final, Literal
 from windlass.errors import UserError
 
 #: What a caller may do. `open` needs no login at all; the others are what the roles viewer, operator, editor and
-#: admin add to one another.
-Permission = Literal["open", "view", "operate", "edit", "administer"]
-PERMISSIONS: Final[tuple[Permission, ...]] = ("open", "view", "operate", "edit", "administer")
+#: admin add to one another. `work` is what workers do, and nobody else.
+Permission = Literal["open", "view", "operate", "edit", "administer", "work"]
+PERMISSIONS: Final[tuple[Permission, ...]] = ("open", "view", "operate", "edit", "administer", "work")
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 #: Escapes of NUL and of surrogates.
@@ -31,6 +31,8 @@ class Principal:
     permissions: frozenset[Permission] = frozenset({"open"})
     #: True where the caller is a process of the store's own user on the same machine, whose paths are ours.
     local: bool = False
+    #: Process at the other end of a local connection; None where that is not known.
+    pid: int | None = None
 
 
 def local_admin(name: str) -> Principal:

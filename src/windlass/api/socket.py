@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ from windlass.errors import Refused, Unavailable, WindlassError
 from windlass.supervisor import procfs
 from windlass.supervisor.procfs import Process
 
+#: Name under which a scope's extensions hold the process at the other end.
+_PEER: Final = "windlass.peer"
 _CREDENTIALS: Final = struct.Struct("3i")
 #: SO_PEERPIDFD of asm-generic/socket.h, Linux 6.5 and later: a descriptor of the process that connected.
 _PEER_PIDFD: Final = 77
@@ -46,7 +49,7 @@ class SocketServer:
         It may raise ProcessLookupError for a process that has ended, and Unavailable while it cannot tell.
         """
         principal = local_admin(user_name())
-        self._api = Api(table, engine, lambda _: principal)
+        self._api = Api(table, engine, lambda scope: replace(principal, pid=scope.get("extensions", {}).get(_PEER)))
         self._path = path
         self._is_step_descendant = is_step_descendant
         self._server: _Server | None = None
@@ -96,7 +99,8 @@ class SocketServer:
 
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 why = refusal(transport.get_extra_info("socket"), is_step_descendant)
-                self.app = _breakable(self.app, transport.abort) if why is None else _refuse(why)
+                peer = transport.get_extra_info("socket")
+                self.app = _of_peer(self.app, transport.abort, peer_pid(peer)) if why is None else _refuse(why)
                 super().connection_made(transport)
 
         return PeerProtocol
@@ -154,11 +158,17 @@ def _same(before: Process | None, after: Process | None) -> bool:
     return before is not None and after is not None and after.state not in "ZX" and before.start == after.start
 
 
-def _breakable(app: Any, abort: Callable[[], None]) -> Any:
-    """Return `app` able to break its connection off, for an answer that cannot be ended in good order."""
+def peer_pid(peer: Any) -> int | None:
+    """Return the process that connected; None where it cannot be seen from here."""
+    pid, _, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return pid or None
+
+
+def _of_peer(app: Any, abort: Callable[[], None], pid: int | None) -> Any:
+    """Return `app` for one peer, able to break its connection off where an answer cannot be ended in good order."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "extensions": {BREAK_OFF: abort}}, receive, send)
+        await app({**scope, "extensions": {BREAK_OFF: abort, _PEER: pid}}, receive, send)
 
     return application
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
@@ -34,17 +34,30 @@ class Sent:
         return name + b"event: " + self.type.encode() + b"\ndata: " + orjson.dumps(self.data) + b"\n\n"
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Events that were there at once and are sent so: each by itself costs more than all that is in it."""
+
+    events: Sequence[Sent]
+
+    def encode(self) -> bytes:
+        """Return them as they stand in the stream."""
+        return b"".join(event.encode() for event in self.events)
+
+
 #: The last event of a stream whose server goes away.
 FAREWELL: Final = Sent("problem", problem_of(ServerGone("The server has ended.")).body).encode()
 
 
-async def server_sent(events: AsyncIterator[Sent], *, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[bytes]:
+async def server_sent(
+    events: AsyncIterator[Sent | Together], *, keep_alive: float = KEEP_ALIVE
+) -> AsyncIterator[bytes]:
     """Yield events as bytes, and a comment after each `keep_alive` seconds of silence.
 
     An error becomes a last event of type `problem`, whose data is the problem document.
     """
     yield b": begin\n\n"
-    upcoming: asyncio.Future[Sent] | None = None
+    upcoming: asyncio.Future[Sent | Together] | None = None
     try:
         while True:
             if upcoming is None:

@@ -33,6 +33,8 @@ class Family:
 
     summary: str
     commands: Mapping[str, Lazy]
+    #: What the noun does without a verb; None where it does nothing.
+    alone: Lazy | None = None
 
 
 class Command(click.Command):
@@ -90,7 +92,7 @@ class LazyGroup(click.Group):
         if entry is None:
             return None
         if isinstance(entry, Family):
-            return LazyGroup(entry.commands, name=name, help=entry.summary, params=list(common_options()))
+            return _family(name, entry)
         command: click.Command = importlib.import_module(entry.module).command
         return command
 
@@ -118,6 +120,27 @@ class LazyGroup(click.Group):
         """Return the commands that end in `verb`: whoever types `apply` means `job apply`."""
         families = {name: entry for name, entry in self._entries.items() if isinstance(entry, Family)}
         return [f"{name} {verb}" for name, family in families.items() if verb in family.commands][:3]
+
+
+def _family(name: str, entry: Family) -> LazyGroup:
+    if entry.alone is None:
+        return LazyGroup(entry.commands, name=name, help=entry.summary, params=list(common_options()))
+    alone: click.Command = importlib.import_module(entry.alone.module).command
+
+    @click.pass_context
+    def callback(ctx: click.Context, /, **values: Any) -> Any:
+        if ctx.invoked_subcommand is None and alone.callback is not None:
+            return alone.callback(**values)
+        given = [name for name in values if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT]
+        if given:
+            raise click.UsageError(f'--{given[0].replace("_", "-")} does not go with "{ctx.invoked_subcommand}".', ctx)
+        return None
+
+    found = LazyGroup(
+        entry.commands, name=name, help=alone.help, params=alone.params, invoke_without_command=True, callback=callback
+    )
+    found.epilog = alone.epilog
+    return found
 
 
 def make(**more: Any) -> Callable[[Callable[..., Any]], Command]:

@@ -69,12 +69,14 @@ COMMANDS: dict[str, Lazy | Family] = {
         },
     ),
     "worker": Family(
-        "Look after who runs tasks.",
+        "Run tasks for a server, and look after who does.",
         {
             "list": Lazy("windlass.cli.worker.list", "List workers."),
+            "get": Lazy("windlass.cli.worker.get", "Show a worker, with what it can do."),
             "drain": Lazy("windlass.cli.worker.drain", "Have a worker take no more."),
             "slots": Lazy("windlass.cli.worker.slots", "Say how many attempts a worker runs at one time."),
         },
+        Lazy("windlass.cli.worker.work", "Run tasks for a server, until stopped."),
     ),
     "maintenance": Family(
         "Stop handing tasks out, and go on.",
@@ -105,6 +107,7 @@ COMMANDS: dict[str, Lazy | Family] = {
             "run": Lazy("windlass.cli.archive.run", "Let every run leave now whose retention is over."),
             "list": Lazy("windlass.cli.archive.list", "List archived runs, newest first."),
             "restore": Lazy("windlass.cli.archive.restore", "Bring a run back from the archive."),
+            "adopt": Lazy("windlass.cli.archive.adopt", "Make archives this store's, after it was restored."),
         },
     ),
     "db": Family(
@@ -114,6 +117,7 @@ COMMANDS: dict[str, Lazy | Family] = {
             "check": Lazy("windlass.cli.db.check", "Check that the database is sound."),
             "backup": Lazy("windlass.cli.db.backup", "Copy the store to a folder, while it works."),
             "restore": Lazy("windlass.cli.db.restore", "Put a backup in the place of the database."),
+            "copy": Lazy("windlass.cli.db.copy", "Copy the store from SQLite to PostgreSQL."),
         },
     ),
     "config": Lazy("windlass.cli.config", "Show every setting, its value and where it came from."),

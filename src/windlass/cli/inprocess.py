@@ -92,7 +92,15 @@ class LocalTransport:
         self._engine = engine
         self._principal = principal
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> LocalReply:
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        patience: float | None = None,  # noqa: ARG002 - who asks works on it
+    ) -> LocalReply:
         """Send a request; see `Transport.send`."""
         path, _, query = target.partition("?")
         request = Request(

@@ -39,6 +39,14 @@ class Program(Protocol):
         """
         ...
 
+    def work(self, settings: Settings, app: str | None, ready: Callable[[str], None]) -> None:
+        """Work for whoever owns the store, until a signal asks to end; `ready` is told the worker's name.
+
+        `app` names an application of Python, `module:name`, whose jobs run in this process. Waits for an owner where
+        there is none.
+        """
+        ...
+
     def backup(
         self, settings: Settings, target: Path, *, files: bool, tell: Callable[[str], None]
     ) -> Mapping[str, Any]:
@@ -50,6 +58,14 @@ class Program(Protocol):
 
     def restore(self, settings: Settings, source: Path, *, tell: Callable[[str], None]) -> Mapping[str, Any]:
         """Put a backup in the place of the database; return what was done. Raises Unavailable where it has an owner."""
+        ...
+
+    def copy(self, settings: Settings, target: str, *, tell: Callable[[str], None]) -> Mapping[str, Any]:
+        """Copy the store from SQLite to the database in PostgreSQL that the URL `target` names; return what was done.
+
+        Raises Conflict where that is not empty, Unavailable where a server works on the store and not under
+        maintenance.
+        """
         ...
 
     def catalog(self) -> StepCatalog:

@@ -18,7 +18,9 @@ WINDLASS_HOME=/srv/windlass windlass up
 
 @make(name="up", examples=_EXAMPLES)
 @click.option(
-    "--slots", type=click.IntRange(1, MOST_SLOTS), help="Attempts that run at one time.  [default: cores x 4]"
+    "--slots",
+    type=click.IntRange(0, MOST_SLOTS),
+    help="Attempts that run at one time; with 0 only workers of their own work.  [default: cores x 4]",
 )
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="How log records are written.  [default: text]")
 def command(session: Session, *, slots: int | None, log_format: str | None) -> None:

@@ -63,9 +63,13 @@ class Client:
         query: Values | None = None,
         body: Any = None,
         headers: Values | None = None,
+        patience: float | None = None,
     ) -> Any:
-        """Send one request and return the JSON of its answer, None where that has no body."""
-        reply = self._send(method, path, query or {}, body, headers or {})
+        """Send one request and return the JSON of its answer, None where that has no body.
+
+        It may take `patience` seconds to begin; see `Transport.send`.
+        """
+        reply = self._send(method, path, query or {}, body, headers or {}, patience)
         text = reply.read()
         return json.loads(text) if text else None
 
@@ -110,7 +114,15 @@ class Client:
         """Close the transport."""
         self._transport.close()
 
-    def _send(self, method: str, path: Sequence[str], query: Values, body: Any, headers: Values) -> Reply:
+    def _send(
+        self,
+        method: str,
+        path: Sequence[str],
+        query: Values,
+        body: Any,
+        headers: Values,
+        patience: float | None = None,
+    ) -> Reply:
         pairs = [(name, item) for name, value in query.items() for item in _items(value)]
         sent = {"accept": "application/json"} | self._headers | dict(headers)
         data = None
@@ -124,7 +136,7 @@ class Client:
         except UnicodeEncodeError as error:
             wrong = ascii(error.object[error.start : error.end + 20])[1:-1]
             raise UserError(f"The request holds bytes that are not UTF-8: {wrong}.") from None
-        reply = self._transport.send(method, target, sent, data)
+        reply = self._transport.send(method, target, sent, data, patience=patience)
         if reply.status >= _BAD:
             raise error_of(reply.status, _document(reply))
         return reply

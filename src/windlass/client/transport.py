@@ -35,10 +35,19 @@ class Reply(Protocol):
 class Transport(Protocol):
     """Carries one request after another."""
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        patience: float | None = None,
+    ) -> Reply:
         """Send a request to `target` (path and query) and return its answer once that begins.
 
-        Raises Unavailable where nobody answers.
+        It may take `patience` seconds to begin, or what is usual here; with `math.inf` as long as the server
+        lives. Raises Unavailable where nobody answers.
         """
         ...
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Iterator, Mapping
+from math import inf
 from pathlib import Path
 from typing import Final
 
-from windlass.errors import ServerGone
+from windlass.errors import ServerGone, Unavailable
+from windlass.settings import UNIX
 
 #: Seconds that an answer may take to begin; a start that waits for the store takes up to 10.
 _PATIENCE: Final = 30.0
@@ -25,15 +27,24 @@ class UnixTransport:
         self._path = path
         self._patience = patience
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> UnixReply:
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        patience: float | None = None,
+    ) -> UnixReply:
         """Send a request; see `Transport.send`."""
-        connection = _Connection(self._path, self._patience)
+        wanted = self._patience if patience is None else patience
+        connection = UnixConnection(self._path, None if wanted == inf else wanted)
         try:
             connection.request(method, target, body=body, headers=dict(headers))
             return UnixReply(connection, connection.getresponse())
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise ServerGone(f"The server does not answer on {self._path}{_reason(error)}.") from None
+            raise ServerGone(f"The server does not answer on {self._path}{reason(error)}.") from None
 
     def close(self) -> None:
         """Let go of everything: there is nothing kept."""
@@ -61,7 +72,7 @@ class UnixReply:
             if self._response.length:  # a body of known length that ended early
                 raise ServerGone("The connection to the server broke in the middle of an answer.")
         except (OSError, http.client.HTTPException) as error:
-            raise ServerGone(f"The connection to the server broke{_reason(error)}.") from None
+            raise ServerGone(f"The connection to the server broke{reason(error)}.") from None
         finally:
             self.close()
 
@@ -82,12 +93,24 @@ def listens(path: Path) -> bool:
         return True
 
 
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path, patience: float) -> None:
+def named_transport(address: str) -> UnixTransport:
+    """Return the way to the server with an address of the settings. Raises Unavailable where none listens there."""
+    path = Path(address.removeprefix(UNIX))
+    if not listens(path):
+        raise Unavailable(f"Nobody listens on {path}, which WINDLASS_URL names; start the server.")
+    return UnixTransport(path)
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """A connection of HTTP over a Unix socket."""
+
+    def __init__(self, path: Path, patience: float | None) -> None:
+        """Speak to the socket at `path`; each step may take `patience` seconds, or for ever."""
         super().__init__("localhost", timeout=patience)
         self._path = path
 
     def connect(self) -> None:
+        """Connect. Raises OSError."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.sock.settimeout(self.timeout)
@@ -96,8 +119,21 @@ class _Connection(http.client.HTTPConnection):
             self.sock.close()
             raise
 
+    def getresponse(self) -> http.client.HTTPResponse:
+        """Return the answer once its head is there. Raises HTTPException where that was cut short.
 
-def _reason(error: Exception) -> str:
+        The library takes a head that ends early for a whole one. A whole one says how long its answer is, or that it
+        comes in pieces.
+        """
+        response = super().getresponse()
+        if response.length is None and not response.chunked:
+            response.close()
+            raise http.client.IncompleteRead(b"")
+        return response
+
+
+def reason(error: Exception) -> str:
+    """Return why a request failed, as it stands behind a sentence."""
     if isinstance(error, TimeoutError):
         return ": it takes too long"
     strerror = getattr(error, "strerror", None)

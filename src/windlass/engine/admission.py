@@ -15,8 +15,7 @@ from windlass.engine.readable import readable
 from windlass.engine.setting_aside import set_aside
 from windlass.ids import id_text
 from windlass.model.concurrency import ONE_TOO_MANY, WAITS, as_ranges, free_places
-from windlass.store import hot_sqlite as hot
-from windlass.store import project_limits, run_limits
+from windlass.store import hot, project_limits, run_limits
 from windlass.store.lines import LimitedRun
 from windlass.store.rows import NewFact
 from windlass.store.transaction import Transaction, apart

@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from windlass.clock import micros
+from windlass.engine.archive_owner import begin_change, require_own, still_own
 from windlass.engine.cache_upkeep import tidy_cache
 from windlass.engine.engine import Engine
-from windlass.engine.forgetting import forget_contents, forget_copies
+from windlass.engine.forgetting import TROUBLE, forget_contents, forget_copies, tidy_archives
 from windlass.engine.listening import settle_all
-from windlass.engine.moving_files import copy_files, drop_moved, remove_files, remove_strays, tidy_files
+from windlass.engine.moving import moving_runs
+from windlass.engine.moving_files import copy_files, drop_moved, remove_files, remove_strays
 from windlass.engine.retaining import DAY, leaving_runs, rules_of
 from windlass.engine.swept import Swept
 from windlass.engine.tallying import tally_all
-from windlass.errors import CorruptStore, Unavailable, UserError
+from windlass.errors import CorruptStore, Unavailable
 from windlass.ids import id_text
 from windlass.model.retention import FinalRun, RetentionRule
 from windlass.store.archive import catalogue, leaving
@@ -33,6 +35,7 @@ from windlass.store.garbage import DROPS, PORTION
 from windlass.store.giving_back import give_back
 from windlass.store.retained import forget_files, jobs_with_retention, runs_with_old_files
 from windlass.store.transaction import Transaction
+from windlass.store.upgrade import has_newer_schema
 
 _log = logging.getLogger(__name__)
 
@@ -65,8 +68,11 @@ async def sweep(engine: Engine, *, patience: float | None = None) -> Swept:
     """Let every run leave whose time has come, and end what was begun before.
 
     It stops after `patience` seconds, once some have left; `more` says then that others may be to leave. It may be
-    killed at any point: what it had copied is copied again, what it had begun to remove is removed.
+    killed at any point: what it had copied is copied again, what it had begun to remove is removed. Raises Unavailable
+    where a newer program has upgraded the store: what that writes into rows would be lost on the way.
     """
+    if await engine.store.read(has_newer_schema):
+        raise Unavailable("A newer Windlass has upgraded the store: only its servers may archive runs.")
     try:
         swept = await _swept(engine, None if patience is None else time.monotonic() + patience)
         engine.swept.add(swept, *await engine.store.read(_state))
@@ -82,32 +88,54 @@ def _state(tx: Transaction) -> tuple[int, catalogue.Figures, int | None]:
 
 async def _swept(engine: Engine, end: float | None) -> Swept:
     swept = Swept()
-    async with engine.archiving:
+    async with moving_runs(engine):
         if await engine.store.read(catalogue.any_coming_back):  # and nobody brings it: whoever does has the lock
             await engine.store.run(catalogue.turn_around)
         await _finish(engine)
-        archive = await open_archive(engine.settings.archive_url, engine.store)
-        await refuse_missing(archive.url, engine.store)
-        if archive.url not in await engine.store.read(catalogue.archives):
-            await engine.store.run(catalogue.note_archive, archive.url)
-        rules = await engine.store.read(rules_of, engine)
-        async for rule, runs in leaving_runs(engine, rules):
-            if rule.to == "delete":
-                await _delete(engine, rule, runs, swept)
-            else:
-                for part in await engine.store.read(_parts, runs):
-                    await _archive(engine, archive, rule, part, swept)
-                    if _enough(swept, end):
-                        break
-            swept.more = _enough(swept, end)
-            if swept.more:
-                break
+        trouble = await _let_leave(engine, swept, end)
         if not swept.more:
             await _drop_files(engine)
-            await _end(engine, archive, swept)
+            await _end(engine, swept)
+            await tidy_archives(engine)
             await _tidy(engine)
             await tidy_cache(engine)
+        if trouble is not None:
+            raise trouble
     return swept
+
+
+async def _let_leave(engine: Engine, swept: Swept, end: float | None) -> Exception | None:
+    """Let runs leave; return why none goes to the archive where that is in trouble: others are deleted all the same."""
+    trouble: Exception | None = None
+    archive: Archive | None = None
+    try:
+        archive = await open_archive(engine.settings.archive_url, engine.store)
+        await refuse_missing(archive.url, engine.store)
+        await require_own(engine, archive)
+    except TROUBLE as error:
+        trouble = error
+    rules = await engine.store.read(rules_of, engine)
+    async for rule, runs in leaving_runs(engine, rules):
+        if rule.to == "delete":
+            await _delete(engine, rule, runs, swept)
+        elif archive is not None and trouble is None:
+            try:
+                await _archive_parts(engine, archive, rule, runs, swept, end)
+            except TROUBLE as error:
+                trouble = error
+        swept.more = _enough(swept, end)
+        if swept.more:
+            break
+    return trouble
+
+
+async def _archive_parts(
+    engine: Engine, archive: Archive, rule: RetentionRule, runs: Sequence[FinalRun], swept: Swept, end: float | None
+) -> None:
+    for part in await engine.store.read(_parts, runs):
+        await _archive(engine, archive, rule, part, swept)
+        if _enough(swept, end):
+            return
 
 
 def _enough(swept: Swept, end: float | None) -> bool:
@@ -136,6 +164,7 @@ async def preview_sweep(engine: Engine) -> list[dict[str, Any]]:
     Raises Unavailable, CorruptStore or UserError where the archive would take none.
     """
     await try_archive(engine.settings.archive_url, engine.store)
+    await require_own(engine, await open_archive(engine.settings.archive_url, engine.store))
     rules = await engine.store.read(rules_of, engine)
     counts: dict[str, dict[str, Any]] = {}
     async for rule, runs in leaving_runs(engine, rules):
@@ -149,6 +178,8 @@ async def _archive(
 ) -> None:
     left = list(runs)
     for _ in range(TRIES):
+        names = archive.plan([(run.id, run.finished_at) for run in left])
+        await begin_change(engine, archive, names, await engine.store.read(_contents, left))
         copies = await _copied(engine, archive, left)
         kept = await archive.seal()
         files = await copy_files(engine, archive.url, [copy.run.id for copy in copies if copy.mark is not None])
@@ -175,6 +206,7 @@ async def _archive(
             entry = NewEntry(copy.run.id, rule.name, archive.url, place.place, place.size, digest)
             ready.append(Leaving(entry, copy.mark, contents))
             swept.size += place.size
+        await still_own(engine, archive)
         swept.archived += len(await _leave(engine, ready, swept))
         await _finish(engine)
         left = failed
@@ -188,6 +220,12 @@ async def _archive(
         len(left),
         id_text(left[0].id),
     )
+
+
+def _contents(tx: Transaction, runs: Sequence[FinalRun]) -> list[str]:
+    """Return the contents of files that runs will take with them."""
+    found = files_to_move(tx, [run.id for run in runs])
+    return sorted({content.sha256 for contents in found.values() for content in contents})
 
 
 async def _copied(engine: Engine, archive: Archive, runs: Sequence[FinalRun]) -> list[_Copy]:
@@ -290,10 +328,15 @@ def _left(tx: Transaction, engine: Engine, part: Sequence[Leaving]) -> tuple[lis
 async def _finish(engine: Engine, only: Sequence[bytes] | None = None) -> None:
     """Remove what is left of runs that have left: large ones go bit by bit, and the files of deleted ones.
 
-    Who does not hold `engine.archiving` names `only` runs that no archive keeps: those never come back meanwhile.
+    Who has no right to move runs names `only` runs that no archive keeps: those never come back meanwhile.
     """
     for start in range(0, len(only), _TOGETHER) if only is not None else [0]:
         await _finish_some(engine, None if only is None else only[start : start + _TOGETHER])
+
+
+async def finish_leaving(engine: Engine, run_ids: Sequence[bytes]) -> None:
+    """Remove what is left of runs that were on their way, and that no archive keeps any more."""
+    await _finish(engine, run_ids)
 
 
 async def _finish_some(engine: Engine, only: Sequence[bytes] | None) -> None:
@@ -339,36 +382,15 @@ def _old_files(tx: Transaction, job_id: bytes, age: int) -> list[bytes]:
     return runs_with_old_files(tx, job_id, tx.now - age, 100)
 
 
-async def _end(engine: Engine, archive: Archive, swept: Swept) -> None:
-    """Let runs leave the archive whose time there is over, and remove what a killed process left in it."""
+async def _end(engine: Engine, swept: Swept) -> None:
+    """Forget the runs whose time in an archive is over; `tidy_archives` removes what is there of them."""
     age = micros(engine.settings.archive_retention)
-    urls = {archive.url}
     while found := await engine.store.read(_over, age):
-        by_url: dict[str, list[tuple[bytes, str]]] = {}
-        for row in found:
-            by_url.setdefault(row.archive, []).append((row.run_id, row.place))
-        for url, runs in by_url.items():
-            if url:
-                urls.add(url)
-                other = archive if url == archive.url else await open_archive(url, engine.store)
-                await other.remove(runs)
         ids = [row.run_id for row in found]
         for run_id in await engine.store.read(_not_hot, ids):
             await remove_files(engine, run_id)
         await engine.store.run(catalogue.drop, ids)
         swept.ended += len(ids)
-    await _tidy_archive(engine, archive)
-    for url in sorted((urls | await engine.store.read(catalogue.archives)) - {archive.url}):
-        try:
-            await _tidy_archive(engine, await open_archive(url, engine.store))
-        except (Unavailable, CorruptStore, UserError) as error:
-            _log.warning("What nobody needs any more in the former archive %s stays for now: %s", url, error)
-
-
-async def _tidy_archive(engine: Engine, archive: Archive) -> None:
-    """Remove the documents and files of an archive that the catalogue does not know."""
-    await archive.tidy(await engine.store.read(catalogue.places, archive.url))
-    await tidy_files(engine, archive.url)
 
 
 async def _tidy(engine: Engine) -> None:

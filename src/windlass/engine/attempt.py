@@ -16,11 +16,11 @@ import orjson
 from windlass.clock import Clock
 from windlass.engine.claim import Claim
 from windlass.engine.compiled import CompiledJob
-from windlass.engine.engine import Engine
-from windlass.engine.queue import Queue
+from windlass.engine.place import Place
+from windlass.engine.queue import Desk, Secretary
 from windlass.engine.report import Ended, KeptFile, Usage
 from windlass.engine.room import Room
-from windlass.engine.secret import SCHEME, Secrets
+from windlass.engine.secret import SCHEME
 from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import context_file, expression_context, step_environment, task_id
 from windlass.engine.tracing import attempt_trace
@@ -30,9 +30,10 @@ from windlass.ids import id_text
 from windlass.model.masking import Masker
 from windlass.model.outcome import Completed, Failed, Outcome, Skipped, Waiting
 from windlass.model.secret_forms import secrets_digest
-from windlass.steps.artifacts import ArtifactLimits, collect_artifacts
+from windlass.steps.artifacts import ArtifactLimits, Collected, collect_artifacts
 from windlass.steps.contract import StepContext, TaskIdentity
 from windlass.steps.log_pipe import LogPipe
+from windlass.steps.wanting import when_possible
 from windlass.store.logs import NewChunk
 from windlass.supervisor.contract import ProcessHost
 from windlass.uninterrupted import uninterrupted
@@ -53,7 +54,7 @@ class Shop(Protocol):
     """What of the workshop an attempt needs."""
 
     processes: ProcessHost
-    secrets: Secrets
+    secrets: Secretary
     clock: Clock
     workspaces: Path
     artifacts: Path
@@ -74,6 +75,7 @@ class Attempt:
     artifacts: Path
     room: Room
     progress: PacedProgress
+    desk: Desk
 
     async def close(self, outcome: Outcome) -> Ended:
         """Keep the artifacts and the rest of the log; return what the attempt leaves, without secrets."""
@@ -99,28 +101,43 @@ class Attempt:
     async def _keep_artifacts(self, outcome: Outcome) -> tuple[tuple[KeptFile, ...], Outcome]:
         """Copy the files that the step names or has put into its artifact folder; over a limit the step fails."""
         globs, offered = self.claim.step.artifacts, self.workspace.artifacts
-        if not globs and not any(offered.iterdir()):
-            return (), outcome
         into = self.artifacts / id_text(self.claim.run_id)
-        try:
+
+        async def collected() -> Collected | None:
+            if not globs and not any(offered.iterdir()):
+                return None
             limits = ArtifactLimits(room=self.room.left(self.artifacts))
-            found = await asyncio.to_thread(
+            return await asyncio.to_thread(
                 collect_artifacts, self.workspace.work, globs, into, offered=offered, limits=limits
             )
+
+        try:
+            found = await when_possible(collected, f"The artifacts of {self.claim.step.name} wait")
         except (LimitExceeded, NoRoom, OSError) as error:
-            message = f"its artifacts cannot be kept: {error}"
-            await self._say(message)
-            if isinstance(outcome, Completed):
-                return (), Failed("error", message, outputs=outcome.outputs, reason="artifacts")
+            return (), await self._unkept(error, outcome)
+        if found is None:
             return (), outcome
         for sentence in found.left_out:
             await self._say(f"artifacts: {sentence}")
-        return tuple(
+        kept = tuple(
             KeptFile(
                 self.masker.mask_text(file.name), file.size, file.sha256, str(file.path.relative_to(self.artifacts))
             )
             for file in found.artifacts
-        ), outcome
+        )
+        try:
+            await self.desk.place(self.claim, kept)
+        except WindlassError as error:
+            return (), await self._unkept(error, outcome)
+        return kept, outcome
+
+    async def _unkept(self, error: Exception, outcome: Outcome) -> Outcome:
+        """Say why no file was kept; return what the attempt comes to without them."""
+        message = f"its artifacts cannot be kept: {error}"
+        await self._say(message)
+        if isinstance(outcome, Completed):
+            return Failed("error", message, outputs=outcome.outputs, reason="artifacts")
+        return outcome
 
     async def _say(self, text: str) -> None:
         await self.log.write(f"[windlass: {self.masker.mask_text(text)}]\n".encode(), "system")
@@ -168,8 +185,8 @@ class Attempt:
 
 
 async def open_attempt(
-    engine: Engine,
-    queue: Queue,
+    engine: Place,
+    queue: Desk,
     shop: Shop,
     claim: Claim,
     parameters: Mapping[str, Any],
@@ -184,7 +201,7 @@ async def open_attempt(
     secret = secret_names(claim.job)
     hidden = {name: value for name, value in parameters.items() if name in secret and isinstance(value, str)}
     wanted = [*compiled.references.secrets, *(value for value in hidden.values() if value.startswith(SCHEME))]
-    values = await shop.secrets.resolve(wanted, claim.job.project)
+    values = await shop.secrets.secrets(claim, wanted)
     parameters = {
         **parameters,
         **{name: values.get(value, value) for name, value in hidden.items()},
@@ -242,7 +259,7 @@ async def open_attempt(
         credentials=secrets_digest(known),
         inline=shop.inline,
     )
-    return Attempt(claim, context, config, workspace, log, masker, shop.artifacts, engine.room, progress)
+    return Attempt(claim, context, config, workspace, log, masker, shop.artifacts, engine.room, progress, queue)
 
 
 def _untaken(error: OSError) -> Unavailable:
@@ -289,7 +306,7 @@ def _choices(job: CompiledJob, step: int) -> tuple[str, ...]:
     return tuple(job.graph.names[after] for after in job.graph.successors[step])
 
 
-def open_log(engine: Engine, queue: Queue, shop: Shop, claim: Claim, masker: Masker) -> LogPipe:
+def open_log(engine: Place, queue: Desk, shop: Shop, claim: Claim, masker: Masker) -> LogPipe:
     """Return the log of an attempt; nothing is stored before something is written."""
     quota = claim.step.log_quota or engine.settings.log_quota
     return LogPipe(_Chunks(queue, claim, engine.room), clock=shop.clock, masker=masker, quota=quota)
@@ -299,7 +316,7 @@ def open_log(engine: Engine, queue: Queue, shop: Shop, claim: Claim, masker: Mas
 class _Chunks:
     """Hands chunks of a log to the queue under the claim that wrote them."""
 
-    queue: Queue
+    queue: Desk
     claim: Claim
     room: Room
 
@@ -313,7 +330,7 @@ class _Chunks:
 class PacedProgress:
     """Hands reports of progress to the queue, no more often than a person could follow; the last one is never lost."""
 
-    def __init__(self, queue: Queue, claim: Claim, masker: Masker) -> None:
+    def __init__(self, queue: Desk, claim: Claim, masker: Masker) -> None:
         """Report for `claim`; messages are masked."""
         self._queue = queue
         self._claim = claim

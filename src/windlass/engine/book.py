@@ -15,7 +15,7 @@ from windlass.model.definition import Step
 from windlass.model.fanout import Cell
 from windlass.model.graph import TaskLayout, layout_of
 from windlass.model.progress import Tally
-from windlass.store import hot_sqlite as hot
+from windlass.store import hot
 from windlass.store.rows import RunFlags
 from windlass.store.transaction import Transaction
 
@@ -83,9 +83,9 @@ class Book:
         return frozenset(chosen) if completed else None
 
 
-def open_book(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int) -> Book:
-    """Open a run that exists."""
-    flags = hot.run_flags(tx, run_id)
+def open_book(tx: Transaction, engine: Engine, run_id: bytes, revision_id: int, flags: RunFlags | None = None) -> Book:
+    """Open a run that exists; `flags` are those of its row where they were read already."""
+    flags = flags or hot.run_flags(tx, run_id)
     if flags is None:
         raise LookupError(f"run {run_id.hex()} has a queue row and no run row")
     job = compiled(tx, engine.jobs, revision_id)

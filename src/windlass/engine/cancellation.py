@@ -15,11 +15,10 @@ from windlass.errors import Conflict, NotFound
 from windlass.ids import id_text
 from windlass.model.ending import Stop
 from windlass.model.state import RUN_FINAL
-from windlass.store import hot_sqlite as hot
-from windlass.store import relations, timed
+from windlass.store import hot, relations, timed
 from windlass.store.rows import NewFact
 from windlass.store.runs import revision_of
-from windlass.store.transaction import Transaction, apart
+from windlass.store.transaction import Transaction, apart, require_alone
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +41,7 @@ def cancel_run(
 
     `for_run` is what the event says of another run that made this necessary: `{parent}` or `{replacedBy}`.
     """
+    require_alone(tx)
     flags = hot.run_flags(tx, run_id)
     revision = revision_of(tx, run_id)
     if flags is None or revision is None:

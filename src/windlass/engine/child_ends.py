@@ -16,8 +16,7 @@ from windlass.ids import id_text, parse_id
 from windlass.model.child_failure import child_failure
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, TimedOut
 from windlass.model.state import RUN_FINAL
-from windlass.store import hot_sqlite as hot
-from windlass.store import relations
+from windlass.store import hot, relations
 from windlass.store.ends import RunEnd, run_ends
 from windlass.store.rows import Held
 from windlass.store.transaction import Transaction

@@ -14,10 +14,12 @@ from windlass.errors import NotFound, WindlassError
 from windlass.model.catalog import StepCatalog
 from windlass.model.definition import Job, TriggerRule
 from windlass.model.graph import StepGraph, step_graph
+from windlass.model.plugged import plugged_of
 from windlass.model.rates import Rate, Takes, stated, takes_of
-from windlass.model.rendering import CompiledStep, compile_step
+from windlass.model.rendering import CompiledStep, References, compile_step
 from windlass.model.step_cache import KeyTexts, key_texts
-from windlass.store.revisions import revision
+from windlass.model.steptype import StepSpec
+from windlass.store.revisions import is_settled, revision
 from windlass.store.transaction import Transaction
 
 #: Steps of all kept jobs together: some hundred MB at the very most, far less with jobs of usual size.
@@ -41,6 +43,8 @@ class CompiledJob:
     #: What a start of each step takes of limited resources; None where none takes anything. The limits that it states.
     takes: Sequence[Takes] | None = None
     stated: Mapping[str, Rate] = field(default_factory=dict)
+    #: The type of each step that only workers with a plug-in may have; None where no step has such a type.
+    plugged: Sequence[str | None] | None = None
     #: Steps compiled for rendering, made when they are first needed.
     _steps: dict[int, CompiledStep] = field(default_factory=dict, repr=False)
     #: `cache.key` of steps, compiled when they are first needed.
@@ -59,6 +63,13 @@ class CompiledJob:
             found = self._steps[number] = compile_step(step, spec)
         return found
 
+    def references(self, number: int, catalog: StepCatalog) -> References:
+        """Return what a step names, also where its type is one that only workers elsewhere have."""
+        step = self.job.steps[number]
+        if step.type in catalog:
+            return self.step(number, catalog).references
+        return compile_step(step, StepSpec(name=step.type, summary="", schema={})).references
+
     def key_texts(self, number: int) -> KeyTexts:
         """Return `cache.key` of a step, ready to be evaluated. Raises ExpressionError where it cannot be read."""
         found = self._keys.get(number)
@@ -74,7 +85,7 @@ class CompiledJob:
         if not self._numbers:
             self._numbers.update({_spelled(name): other for other, name in enumerate(self.graph.names)})
         try:
-            names = self.step(number, catalog).references.steps
+            names = self.references(number, catalog).steps
             if self.job.steps[number].cache is not None:
                 names |= self.key_texts(number).references.steps
         except WindlassError:
@@ -141,6 +152,7 @@ class JobCache:
             rules=tuple(step.trigger_rule for step in job.steps),
             takes=takes_of(job),
             stated=stated(job),
+            plugged=plugged_of(job),
         )
 
     def _drop(self, revision_id: int) -> None:
@@ -167,5 +179,6 @@ def compiled(tx: Transaction, cache: JobCache, revision_id: int) -> CompiledJob:
             number=stored.number,
             content=orjson.loads(stored.content),
         )
-        cache.put(found)
+        if is_settled(tx, revision_id):
+            cache.put(found)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from windlass.engine.archiving import remove_runs
+from windlass.engine.archiving import finish_leaving, remove_runs
 from windlass.engine.cache_upkeep import drop_cached
 from windlass.engine.cancellation import cancel_run, cancel_runs
 from windlass.engine.engine import Engine
@@ -14,8 +14,7 @@ from windlass.engine.timing import wake_due
 from windlass.errors import Conflict, NotFound
 from windlass.ids import id_text
 from windlass.model.state import RUN_FINAL
-from windlass.store import hot_sqlite as hot
-from windlass.store import relations
+from windlass.store import hot, relations
 from windlass.store.archive import catalogue
 from windlass.store.archive.catalogue import Copy
 from windlass.store.step_cache import forget_runs
@@ -30,18 +29,14 @@ async def delete_run(engine: Engine, run_id: bytes, *, by: str | None = None) ->
 
     One that is live is cancelled and marked: it is deleted once it has ended, also after a restart (`delete_marked`).
     Children that were started to go on without it stay, and have no parent then.
-    Of a run that only the archive has those children go that are not in the archive themselves.
     Raises NotFound where there is no such run, Conflict where it is final and still needed by a run that is not, and
     where it is on its way to the archive or back.
     """
     if await engine.store.run(_mark, engine, run_id, by):
         return await _delete(engine, run_id)
-    children, files, copies = await engine.store.run(_forget, engine, run_id)
-    await drop_cached(engine, files)
-    await forget_copies(engine, copies)
-    await forget_contents(engine, copies)
-    await remove_files(engine, run_id)
-    for child in children:
+    family = await engine.store.run(_mark_below, engine, run_id)
+    await _forget_archived(engine, family)
+    for child in family[1:]:
         await _delete(engine, child)
     return True
 
@@ -66,6 +61,7 @@ async def _delete(engine: Engine, run_id: bytes) -> bool:
     if files is None:
         return False
     await drop_cached(engine, files)
+    await _forget_archived(engine, family)
     # The deepest first: where this is cut off, the run is found by its mark again, and what is left below it.
     await remove_runs(engine, family[::-1])
     return await engine.store.read(hot.run_flags, run_id) is None
@@ -89,21 +85,46 @@ def _mark(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> boo
     return True
 
 
-def _forget(tx: Transaction, engine: Engine, run_id: bytes) -> tuple[list[bytes], set[str], list[Copy]]:
-    """Forget a run that only the archive has; return its children, files of results, and what the archive has of it."""
+def _mark_below(tx: Transaction, engine: Engine, run_id: bytes) -> list[bytes]:
+    """Mark what was started by a run that only the archive has; return the run and all of that, parents first."""
     entry = catalogue.entry(tx, run_id)
     if entry is None:
         raise NotFound(f"There is no run {id_text(run_id)}.")
     if not entry.removed or hot.run_flags(tx, run_id) is not None:
         raise Conflict(f"Run {id_text(run_id)} is on its way to the archive or back; delete it in a moment.")
-    family = relations.family_of(tx, run_id)[1:]
-    cancel_runs(tx, engine, family, parent=run_id)
-    relations.mark_deleting(tx, family)
-    relations.let_go(tx, [run_id])
-    copies = catalogue.copies_of(tx, [run_id])
-    catalogue.drop(tx, [run_id])
+    family = relations.family_of(tx, run_id)
+    cancel_runs(tx, engine, family[1:], parent=run_id)
+    relations.mark_deleting(tx, family[1:])
     wake_due(tx, engine)
-    return family, forget_runs(tx, [run_id]), copies
+    return family
+
+
+async def _forget_archived(engine: Engine, family: list[bytes]) -> None:
+    """Delete those of a family that only archives have.
+
+    The deepest first: where this is cut off, what is left is still below a run that is there.
+    """
+    for end in range(len(family), 0, -_PAGE):
+        part = family[max(0, end - _PAGE) : end]
+        away, files, copies = await engine.store.run(_forget, part)
+        if away:
+            await drop_cached(engine, files)
+            await finish_leaving(engine, away)
+            await forget_copies(engine, copies)
+            await forget_contents(engine, copies)
+            for run_id in away:
+                await remove_files(engine, run_id)
+
+
+def _forget(tx: Transaction, run_ids: list[bytes]) -> tuple[list[bytes], set[str], list[Copy]]:
+    """Forget those that only archives have; return them, files of their results, and what archives have of them."""
+    away = [run_id for run_id in run_ids if hot.run_flags(tx, run_id) is None]
+    if not away:
+        return [], set(), []
+    relations.let_go(tx, away)
+    copies = catalogue.copies_of(tx, away)
+    catalogue.forget(tx, away)
+    return away, forget_runs(tx, away), copies
 
 
 def _ended_family(tx: Transaction, run_id: bytes) -> list[bytes] | None:

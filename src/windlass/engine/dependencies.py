@@ -18,8 +18,7 @@ from windlass.engine.setting_aside import set_aside
 from windlass.errors import LimitExceeded, NotFound, UserError
 from windlass.ids import id_text
 from windlass.model.dependency import Condition, judge, read_condition
-from windlass.store import hot_sqlite as hot
-from windlass.store import relations, timed
+from windlass.store import hot, relations, timed
 from windlass.store.relations import Awaited, Dependent
 from windlass.store.rows import NewFact
 from windlass.store.transaction import Transaction, apart
@@ -147,11 +146,12 @@ def release(book: Book, engine: Engine, scheduled_at: int | None) -> None:
     tx = book.tx
     at = scheduled_at if scheduled_at is not None and scheduled_at > tx.now else None
     allowed = engine.settings.run_deadline if book.job.job.timeout is None else book.job.job.timeout
-    state = "queued" if at is None else "scheduled"
-    if not relations.release_run(tx, book.run_id, state=state, deadline=(at or tx.now) + micros(allowed)):
+    state, begin = ("queued", tx.now) if at is None else ("scheduled", at)
+    deadline = begin + micros(allowed)
+    if not relations.release_run(tx, book.run_id, state=state, counted_at=begin, deadline=deadline):
         return
     if book.job.job.sla is not None:
-        promise(tx, book.job, [(book.run_id, at or tx.now)])
+        promise(tx, book.job, [(book.run_id, begin)])
     data = None if at is None else to_json({"at": at})
     hot.insert_facts(tx, [NewFact(f"run.{state}", book.run_id, None, tx.now, data)])
     if at is None and not arrive(tx, engine, book.run_id, book.job):

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
-
 from windlass.clock import SECOND, micros, to_text
 from windlass.engine.dispatching import list_queues, maintenance, maintenance_sentence
 from windlass.engine.engine import Engine
+from windlass.engine.forgetting import needed_archives, trouble_of
 from windlass.engine.health import Part, health
-from windlass.engine.present import Need, served_by, working
+from windlass.engine.present import duties_now, need_of, served_by, working
 from windlass.engine.repairing import Trouble, troubles
 from windlass.engine.step_context import task_id
 from windlass.errors import WindlassError
@@ -63,13 +62,21 @@ async def examine(engine: Engine, *, version: str) -> list[Diagnosis]:
 
 
 async def _archive(engine: Engine) -> list[Diagnosis]:
-    """Try the archive, where it lies outside of the database."""
+    """Try the archive, where it lies outside of the database, and those that the settings named before."""
     url = engine.settings.archive_url
+    former = await trouble_of(engine, await engine.store.read(needed_archives) - {url})
+    found = [
+        Diagnosis("error", "archive", f"what runs have in a former archive can be neither read nor removed now: {why}")
+        for why in former.values()
+    ]
     try:
         await try_archive(url, engine.store)
     except WindlassError as error:
-        return [Diagnosis("error", "archive", str(error))]
-    return [] if url == DATABASE else [Diagnosis("ok", "archive", f"{url} can be written")]
+        return [Diagnosis("error", "archive", str(error)), *found]
+    trouble = await trouble_of(engine, {url})
+    if trouble:
+        return [Diagnosis("error", "archive", trouble[url]), *found]
+    return found if url == DATABASE else [Diagnosis("ok", "archive", f"{url} can be written"), *found]
 
 
 def _of_trouble(trouble: Trouble) -> Diagnosis:
@@ -89,10 +96,39 @@ def _of_part(part: Part) -> Diagnosis:
 
 def _examine(tx: Transaction, engine: Engine) -> list[Diagnosis]:
     there = working(tx, engine)
-    pids = ", ".join(str(worker.pid) for worker in there)
-    owner = f"process {pids} owns the store and works" if there else "nobody works on runs: `windlass up` does"
     found = [*_said(tx, engine), *_work(tx, engine, serving=bool(there)), *_routes(tx, there)]
-    return [Diagnosis("ok", "owner", owner), *(found or [Diagnosis("ok", "work", "nothing is stuck")])]
+    return [
+        Diagnosis("ok", "owner", _who_works(engine, there)),
+        *_duties(tx, engine, serving=bool(there)),
+        *(found or [Diagnosis("ok", "work", "nothing is stuck")]),
+    ]
+
+
+def _who_works(engine: Engine, there: Sequence[Any]) -> str:
+    if not there:
+        return "nobody works on runs: `windlass up` does"
+    if engine.alone:
+        return f"process {', '.join(str(worker.pid) for worker in there)} owns the store and works"
+    return f"{len(there)} at work: {', '.join(worker.name for worker in there[:LIMIT])}"
+
+
+def _duties(tx: Transaction, engine: Engine, *, serving: bool) -> list[Diagnosis]:
+    """Say who does what only one of several servers does."""
+    duties = duties_now(tx, engine)
+    by_holder: dict[tuple[str, str], list[str]] = {}
+    for duty in duties:
+        if not duty["lapsed"]:
+            by_holder.setdefault((duty["holder"], duty["since"]), []).append(duty["name"])
+    found = [
+        Diagnosis("ok", "duties", f"{', '.join(names)}: done by {holder} since {since}")
+        for (holder, since), names in sorted(by_holder.items())
+    ]
+    hint = "a server takes it within a third of a lease, look at the log of `windlass up`"
+    for duty in duties if serving else ():
+        if duty["lapsed"]:
+            message = f"nobody does the duty of the {duty['name']} since {duty['until']}; {hint}"
+            found.append(Diagnosis("warning", "duties", message))
+    return found
 
 
 def _said(tx: Transaction, engine: Engine) -> list[Diagnosis]:
@@ -141,8 +177,10 @@ def _routes(tx: Transaction, there: Sequence[Any]) -> list[Diagnosis]:
     for route, queue, pool, labels, count, oldest in stuck.unserved_routes(tx):
         if route in served:
             continue
-        need = Need(queue, pool, orjson.loads(labels))
+        need = need_of(queue, pool, labels)
         hint = f"start {'it again as ' if there else ''}`{need.command}`"
+        if need.step_type is not None and there:
+            hint = "install the package that brings the step type for such a worker, and start that again"
         tasks = "1 task waits" if count == 1 else f"{count} tasks wait"
         message = f"{tasks} since {to_text(oldest)} and nobody takes {'it' if count == 1 else 'them'} ({need}); {hint}"
         found.append(Diagnosis("warning", "queue", message))

@@ -10,7 +10,8 @@ from contextlib import suppress
 from windlass.engine.engine import Engine
 from windlass.errors import NotFound, Unavailable
 from windlass.ids import id_text
-from windlass.store.ends import RunEnd, ended_after, newest_fact, run_ends
+from windlass.store.ends import RunEnd, ended_after, run_ends
+from windlass.store.event_cursor import newest_cursor
 from windlass.store.transaction import Transaction
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ class RunEnds:
         self._waiting: dict[bytes, asyncio.Future[RunEnd]] = {}
         #: Runs that were asked for and not looked at yet.
         self._new: list[bytes] = []
-        self._fact: int | None = None
+        #: How far the events were read; None while nobody waits.
+        self._cursor: str | None = None
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
@@ -78,7 +80,7 @@ class RunEnds:
 
     async def _until_changed(self) -> None:
         if not self._waiting:
-            self._fact = None
+            self._cursor = None
             await self._changed.wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL):
@@ -90,7 +92,7 @@ class RunEnds:
         while more:
             new, self._new = self._new, []
             try:
-                ends, missing, ended, self._fact, more = await self._engine.store.read(_read, new, self._fact)
+                ends, missing, ended, self._cursor, more = await self._engine.store.read(_read, new, self._cursor)
             except Unavailable:
                 self._new = new + self._new
                 raise
@@ -115,14 +117,14 @@ class RunEnds:
 
 
 def _read(
-    tx: Transaction, new: Sequence[bytes], fact: int | None
-) -> tuple[list[RunEnd], list[bytes], list[bytes], int, bool]:
-    """Return the ends of `new` runs, which of those do not exist, what ended after `fact`, and how far that reached.
+    tx: Transaction, new: Sequence[bytes], cursor: str | None
+) -> tuple[list[RunEnd], list[bytes], list[bytes], str, bool]:
+    """Return the ends of `new` runs, which of those do not exist, what ended after `cursor`, and how far that reached.
 
     All on one view: what ended in it is found at once, what ends later is found by its event.
     """
     ends, missing = run_ends(tx, new)
-    if fact is None:
-        return ends, missing, [], newest_fact(tx), False
-    ended, reached, more = ended_after(tx, fact)
+    if cursor is None:
+        return ends, missing, [], newest_cursor(tx), False
+    ended, reached, more = ended_after(tx, cursor)
     return ends, missing, ended, reached, more

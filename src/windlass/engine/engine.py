@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from windlass.clock import Clocks, read_clocks
 from windlass.engine.compiled import JobCache
@@ -18,6 +19,9 @@ from windlass.ids import IdSource
 from windlass.model.catalog import StepCatalog
 from windlass.settings import Settings
 from windlass.store.store import Store
+
+if TYPE_CHECKING:
+    from windlass.engine.remote.work import RemoteWork
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +41,7 @@ class Engine:
     #: The clock of the store beside one that nobody sets.
     clocks: Callable[[], Clocks] = read_clocks
     metrics: Metrics = field(default_factory=Metrics)
-    #: Held by whoever moves runs to the archive or back.
+    #: Held by whoever moves runs to the archive or back in this process; see `engine.moving`.
     archiving: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Room on the disks of the store; always enough in memory.
     room: Room = field(default_factory=Room)
@@ -45,6 +49,14 @@ class Engine:
     swept: SweepTotals = field(default_factory=SweepTotals)
     #: Makes spans of runs, where somebody wants them.
     tracer: Tracer | None = None
+    #: True where no other process can be on the store: this one owns its file, or has it in memory.
+    alone: bool = True
+    #: Says whether this process, of all that share the store, tells its figures; see `engine.duty`.
+    leads: Callable[[], bool] = lambda: True
+    #: The same of the spans that are sent.
+    sends_spans: Callable[[], bool] = lambda: True
+    #: What workers in other processes speak to, where any may.
+    remote: RemoteWork | None = None
 
     def rank(self, due: int, priority: int) -> int:
         """Return the place in the queue: due, less the weight of the priority, in microseconds."""

@@ -28,8 +28,7 @@ from windlass.model.concurrency import (
     limit_key,
     to_replace,
 )
-from windlass.store import hot_sqlite as hot
-from windlass.store import project_limits, run_limits
+from windlass.store import hot, project_limits, run_limits
 from windlass.store.rows import NewFact, NewRun, TaskEnd
 from windlass.store.transaction import Transaction
 

@@ -13,13 +13,13 @@ from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
 from windlass.engine.readable import readable
 from windlass.ids import id_text
-from windlass.model.event import Event, Fact, expand
+from windlass.model.event import Event, Fact, expand, first_of_fact
 from windlass.model.event_wait import OWN, EventPattern, EventWait, Happening, first_seen
 from windlass.model.outcome import Waiting
 from windlass.store import event_waits as stored
-from windlass.store import hot_sqlite as hot
+from windlass.store import hot
+from windlass.store.event_cursor import Following
 from windlass.store.event_waits import ToldFact, WaitRow
-from windlass.store.events import newest
 from windlass.store.rows import Held
 from windlass.store.transaction import Transaction
 
@@ -36,7 +36,7 @@ def begin_event_wait(book: Book, row: Held, outcome: Waiting) -> None:
     a wait before this one, in the same run, ends no other one after it.
     """
     created = stored.first_fact(book.tx, book.run_id)
-    after = newest(book.tx) if created is None else created << 20
+    after = stored.newest_seq(book.tx) if created is None else first_of_fact(created)
     pattern = to_json(dict(outcome.event or {}))
     wait = WaitRow(
         book.run_id, row.task, row.fence, book.flags.project, first_seen(after, _seen_before(book, row.task)),
@@ -90,17 +90,17 @@ def open_waits_besides(tx: Transaction, known: AbstractSet[Key]) -> tuple[set[Ke
 
 
 def happened(
-    tx: Transaction, engine: Engine, after: int, types: Collection[str] | None
-) -> tuple[list[Happening], int, bool]:
-    """Return events behind `after` that are of `types` or from outside, up to which `seq` all was read, and if more is.
+    tx: Transaction, engine: Engine, cursor: str, types: Collection[str] | None
+) -> tuple[list[Happening], Following]:
+    """Return events behind a cursor that are of `types` or from outside, and where a reader stands then.
 
     `types` are those of Windlass itself; None is all of them. A fact that cannot be read is left out.
     """
-    facts, reached, more = stored.facts_behind(tx, after, types)
+    facts, span = stored.facts_behind(tx, cursor, types)
     found: list[Happening] = []
     for told in facts:
         found += readable(f"Event {told.seq}", _of_fact, tx, engine, told, types) or ()
-    return found, reached, more
+    return found, span
 
 
 def _of_fact(tx: Transaction, engine: Engine, told: ToldFact, types: Collection[str] | None) -> list[Happening]:

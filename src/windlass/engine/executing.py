@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import socket
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -21,6 +22,7 @@ from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.model.finding import Finding
 from windlass.store import workers
 from windlass.store.transaction import Transaction
+from windlass.store.workers import OF_ONE_HOME
 
 #: Where tasks of such runs wait; no manifest can name it.
 QUEUE: Final = ".exec"
@@ -75,7 +77,7 @@ def _prepare(tx: Transaction, engine: Engine, located: Located, project: str, by
     if said["on"]:
         raise Conflict(f"{maintenance_sentence(said)}; `windlass maintenance off` ends it.")
     job = unlisted(tx, engine, located.document, project=project, author=by)
-    return routed(tx, job, engine.settings.pool, {}, QUEUE)
+    return routed(tx, engine, job, engine.settings.pool, {}, queue_of(engine))
 
 
 def _digest(text: ManifestText) -> str:
@@ -85,12 +87,23 @@ def _digest(text: ManifestText) -> str:
 
 def serving(engine: Engine, *, alone: bool) -> Engine:
     """Return an engine whose worker serves the queue of such runs: it `alone`, or beside those of the settings."""
-    named = engine.settings.queues
+    named, queue = engine.settings.queues, queue_of(engine)
     if alone:
-        return replace(engine, settings=replace(engine.settings, queues=(QUEUE,)))
-    if named is None or QUEUE in named:
+        return replace(engine, settings=replace(engine.settings, queues=(queue,)))
+    if (named is None and engine.alone) or queue in (named or ()):
         return engine
-    return replace(engine, settings=replace(engine.settings, queues=(*named, QUEUE)))
+    return replace(engine, settings=replace(engine.settings, queues=(*(named or ("*",)), queue)))
+
+
+def queue_of(engine: Engine) -> str:
+    """Return the queue of runs that are executed here: where others share the store, only who has this home serves it.
+
+    Their steps begin in the folder of their file, which is on this machine.
+    """
+    if engine.alone:
+        return QUEUE
+    here = f"{socket.gethostname()}\0{engine.settings.home.resolve()}"
+    return f"{OF_ONE_HOME}{hashlib.sha256(here.encode()).hexdigest()[:8]}"
 
 
 async def until_idle(engine: Engine) -> None:
@@ -98,7 +111,7 @@ async def until_idle(engine: Engine) -> None:
     changed = asyncio.Event()
     forget = engine.store.on_hint("ended", changed.set)
     try:
-        while await engine.store.read(_busy):
+        while await engine.store.read(_busy, queue_of(engine)):
             changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_POLL):
@@ -107,5 +120,5 @@ async def until_idle(engine: Engine) -> None:
         forget()
 
 
-def _busy(tx: Transaction) -> bool:
-    return any(row.queue == QUEUE for row in workers.queue_depths(tx))
+def _busy(tx: Transaction, queue: str) -> bool:
+    return any(row.queue == queue for row in workers.queue_depths(tx))

@@ -15,10 +15,11 @@ from windlass.engine.engine import Engine
 from windlass.engine.event_waits import OUTPUT
 from windlass.engine.fan import Fan
 from windlass.engine.holding_back import limits_now
-from windlass.engine.present import served_by, working
+from windlass.engine.present import have_type, need_of, served_by, working
 from windlass.engine.reading import read_run
 from windlass.errors import NotFound
 from windlass.ids import id_text, parse_id
+from windlass.model.alone import begins_alone, needs_of, room_beside
 from windlass.model.cause import SHOWN, Cause, cause, waits_for
 from windlass.model.concurrency import SKIPPED
 from windlass.model.definition import Step
@@ -32,6 +33,7 @@ from windlass.model.why_others import event_came, not_needed, other_run, place_w
 from windlass.store import places
 from windlass.store import runs as stored
 from windlass.store.event_waits import waits_of
+from windlass.store.losses import held_losses
 from windlass.store.places import QueuePlace
 from windlass.store.relations import ended_dependencies, last_children
 from windlass.store.step_cache import misses
@@ -131,7 +133,7 @@ class _Trail:
         live = row.state not in RUN_FINAL
         found = _places(tx, engine, row.id, (0, layout.size - 1), span) if live else {}
         rows = tasks_of(tx, row.id)
-        last = places.last_outcomes(tx, row.id)
+        before = places.earlier_outcomes(tx, row.id)
         waits = waits_of(tx, row.id) if live else {}
         cached = any(one.cache is not None for one in job.job.steps)
         missed = dict(misses(tx, row.id)) if cached else {}
@@ -142,7 +144,7 @@ class _Trail:
             number = one.task if fan is None else fan.step_number(one.task)
             cell = None if fan is None else fan.cell(one.task)
             name, place = "" if cell is None else cell.key, found.get(one.task)
-            facts = _task(one, number, name, job, last, place, waits.get(one.task))
+            facts = _task(one, number, name, job, before.get(one.task, ()), place, waits.get(one.task))
             if one.task in held and one.worker not in there:
                 facts = replace(facts, worker_gone=True)
             tasks.append(replace(facts, cache=missed[one.task]) if missed.get(one.task) else facts)
@@ -154,7 +156,7 @@ class _Trail:
             reason=row.reason,
             message=error.get("message"),
             scheduled_at=row.scheduled_at,
-            time=_time_of(tx, engine, row, job) if row.expired else None,
+            time=_time_of(row, job),
             asked=None if row.cancel_requested_at is None else self._asked(row, depth),
             beyond=self._beyond(row, job, error, depth),
             waits_for=self._waits_for(row, depth) if row.state == "waiting" else (),
@@ -203,8 +205,9 @@ class _Trail:
         if above.cancel_requested_at is not None:
             return [self._asked(above, depth)]
         job = compiled(self.tx, self.engine.jobs, above.revision_id)
-        if above.expired:
-            return [time_was_up(_time_of(self.tx, self.engine, above, job), [])]
+        time = _time_of(above, job)
+        if time is not None:
+            return [time_was_up(time, [])]
         if above.id in self.told or child.parent_task is None:
             return []
         fan = None if above.expansion is None else self.engine.fans.get(self.tx, above.id)
@@ -240,15 +243,12 @@ class _Trail:
         return found
 
 
-def _time_of(tx: Transaction, engine: Engine, row: Any, job: CompiledJob) -> RunTime:
-    return run_time(
-        job.job.timeout,
-        engine.settings.run_deadline,
-        created_at=row.created_at,
-        scheduled_at=row.scheduled_at,
-        queued_at=row.queued_at,
-        seen_at=tx.now if row.finished_at is None else row.finished_at,
-    )
+def _time_of(row: Any, job: CompiledJob) -> RunTime | None:
+    """Return the limit of a run that ran into it, as it was; None where that was before such was kept."""
+    if not row.expired or row.up_at is None:
+        return None
+    begins = max(row.created_at, row.scheduled_at or 0) if row.counted_at is None else row.counted_at
+    return run_time(job.job.timeout, begins=begins, up_at=row.up_at, waited=row.queued_at is None)
 
 
 def _task(
@@ -256,7 +256,7 @@ def _task(
     step: int,
     key: str,
     job: CompiledJob,
-    last: dict[int, str],
+    before: Sequence[str],
     place: Place | None,
     event: str | None,
 ) -> TaskFacts:
@@ -269,6 +269,7 @@ def _task(
         reason=row.reason,
         attempt=row.attempt,
         max_attempts=definition.retry.attempts,
+        lost=before.count("lost"),
         exit_code=row.exit_code,
         message=(row.error or {}).get("message"),
         allowed=row.allowed,
@@ -280,7 +281,7 @@ def _task(
         on_worker_lost=definition.on_worker_lost,
         retried=definition.retry.on,
         event=None if event is None else orjson.loads(event),
-        last_outcome=last.get(row.task),
+        last_outcome=before[-1] if before else None,
         came=_came(row, definition),
         kept_from=None if row.kept_from is None else id_text(row.kept_from),
         place=place,
@@ -310,19 +311,27 @@ def _place(
     routes = sorted({route for _, found in serving for route in found} or {place.route_id})
     ahead = places.ahead_of(tx, place, routes, _MOST_AHEAD)
     taking = [worker for worker, _ in serving if not worker.draining]
+    beside = _held_beside(tx, place, taking)
+    need = need_of(place.queue, place.pool, place.labels)
     return Place(
         queue=place.queue,
         pool=place.pool,
-        labels=_read(place.labels),
+        labels=need.labels,
+        step_type=need.step_type,
+        unable=0 if need.step_type is None or have_type((one for one, _ in there), need.step_type) else len(there),
         ahead=ahead,
         more=ahead >= _MOST_AHEAD,
         workers=len(taking),
         draining=len(serving) - len(taking),
         slots=sum(worker.slots for worker in taking),
         busy=sum(worker.busy for worker in taking),
-        held_back=held_back,
+        held_back=[*held_back, *beside],
     )
 
 
-def _read(text: str) -> Any:
-    return orjson.loads(text)
+def _held_beside(tx: Transaction, place: QueuePlace, taking: Sequence[Any]) -> list[Cause]:
+    """Say that a task which was lost with its worker waits for others of that kind, where every worker has some."""
+    needed = sum(units for _, units in needs_of(place.losses_in_row))
+    if not needed or any(room_beside(held_losses(tx, worker.id)) >= needed for worker in taking):
+        return []
+    return [begins_alone(place.losses_in_row, worker.name) for worker in taking[:1]]

@@ -14,7 +14,7 @@ import orjson
 
 from windlass.model.fanout import Cell, Expansion
 from windlass.model.graph import TaskLayout
-from windlass.store import hot_sqlite as hot
+from windlass.store import hot
 from windlass.store.transaction import Transaction
 
 #: Tasks of all kept runs together.

@@ -14,8 +14,7 @@ from windlass.model.concurrency import as_ranges
 from windlass.model.ending import Stop
 from windlass.model.progress import RunFacts, advance, decide_end
 from windlass.model.state import RunState
-from windlass.store import hot_sqlite as hot
-from windlass.store import run_limits
+from windlass.store import hot, run_limits
 from windlass.store.rows import TaskEnd
 
 #: Reasons of tasks that were stopped, by why.

@@ -8,7 +8,7 @@ from windlass.engine.book import open_book, to_json
 from windlass.engine.engine import Engine
 from windlass.engine.following import Consequences, end_if_done, follow
 from windlass.ids import id_text
-from windlass.store import hot_sqlite as hot
+from windlass.store import hot
 from windlass.store.kept import keep_results
 from windlass.store.rows import NewFact
 from windlass.store.transaction import Transaction

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from windlass.engine.attempt import PacedProgress, Shop, identity_of, open_log
 from windlass.engine.claim import Claim
-from windlass.engine.engine import Engine
-from windlass.engine.queue import Queue
+from windlass.engine.place import Place
+from windlass.engine.queue import Desk
 from windlass.engine.report import Usage
 from windlass.engine.shapes import secret_names
 from windlass.model.masking import Masker
@@ -32,8 +32,8 @@ _NOTHING_TO_HIDE: Final = Masker()
 class OpenLightAttempt:
     """A started attempt; see `windlass.steps.light.LightAttempt`."""
 
-    engine: Engine
-    queue: Queue
+    engine: Place
+    queue: Desk
     shop: Shop
     claim: Claim
     parameters: Mapping[str, Any]
@@ -98,7 +98,7 @@ class OpenLightAttempt:
         return Usage(bytes_out=totals.bytes_out, log_bytes=totals.log_bytes, chunks=totals.chunks, unsaid=totals.unsaid)
 
 
-def light_call(engine: Engine, claim: Claim, step_type: StepType, *, inline: bool) -> LightCall | None:
+def light_call(engine: Place, claim: Claim, step_type: StepType, *, inline: bool) -> LightCall | None:
     """Return what runs the attempts of a claim's step where it is light, None where it is not.
 
     Light is what its type says is light, where its config is the same in every run, no secret can come into it and no

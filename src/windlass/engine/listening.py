@@ -16,6 +16,7 @@ from windlass.ids import id_text
 from windlass.model.event_wait import EventWait, Happening, Waiters
 from windlass.model.outcome import Completed
 from windlass.store import event_waits as stored
+from windlass.store.event_cursor import Following, cursor_behind
 from windlass.store.rows import Held
 from windlass.store.transaction import Transaction, apart
 
@@ -23,10 +24,10 @@ from windlass.store.transaction import Transaction, apart
 Match = tuple[EventWait[Key], Happening]
 
 
-def look(tx: Transaction, engine: Engine, waiters: Waiters[Key], after: int) -> tuple[list[Match], int, bool]:
-    """Return the waits that events behind `after` end, up to which `seq` those were read, and if more are."""
-    events, reached, more = happened(tx, engine, after, waiters.types())
-    return waiters.ended_by(events), reached, more
+def look(tx: Transaction, engine: Engine, waiters: Waiters[Key], cursor: str) -> tuple[list[Match], Following]:
+    """Return the waits that events behind a cursor end, and where their reader stands then."""
+    events, span = happened(tx, engine, cursor, waiters.types())
+    return waiters.ended_by(events), span
 
 
 def settle(tx: Transaction, engine: Engine, matches: Sequence[Match]) -> int:
@@ -50,26 +51,32 @@ def settle_one(tx: Transaction, engine: Engine, row: Held) -> bool:
     if found is None:
         return False
     wait = read_wait(found)
-    waiters, after, more = Waiters([wait]), wait.after, True
+    waiters, cursor, more = Waiters([wait]), cursor_behind(wait.after), True
     while more:
-        matches, after, more = look(tx, engine, waiters, after)
+        matches, span = look(tx, engine, waiters, cursor)
         if matches:
             _end(tx, engine, row, matches[0][1])
             return True
+        cursor, more = span.cursor, span.left > 0
     stored.end_wait(tx, row.run_id, row.task)
     return False
 
 
 def settle_all(tx: Transaction, engine: Engine) -> bool:
-    """End every wait by what has happened up to now, a portion at a time; return whether there is more to read."""
+    """End every wait by what has happened up to now; return whether any was ended, for that is an event as well."""
     waits = open_waits(tx)
     if not waits:
         stored.forget_ended(tx)
         return False
-    matches, reached, more = look(tx, engine, Waiters(waits), min(wait.after for wait in waits))
-    settle(tx, engine, matches)
-    stored.read_up_to(tx, [wait.key for wait in waits], reached)
-    return more
+    waiters, ended = Waiters(waits), 0
+    cursor, left = cursor_behind(min(wait.after for wait in waits)), 1
+    while left:
+        matches, span = look(tx, engine, waiters, cursor)
+        ended += settle(tx, engine, matches)
+        waiters.drop(wait.key for wait, _ in matches)
+        cursor, left = span.cursor, span.left
+    stored.read_up_to(tx, list(waiters.keys()), span.settled)
+    return ended > 0
 
 
 def _end(tx: Transaction, engine: Engine, row: Held, event: Happening) -> None:

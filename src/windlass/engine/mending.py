@@ -34,9 +34,8 @@ from windlass.model.graph import TaskLayout
 from windlass.model.mending import FOUND, Holder, Mending, OpenTask, RunPicture, Wait, decide_mending, wait_of
 from windlass.model.progress import decide_join
 from windlass.model.state import RUN_FINAL
-from windlass.store import hot_sqlite as hot
+from windlass.store import hot, relations, timed
 from windlass.store import mending as stored
-from windlass.store import relations, timed
 from windlass.store.mending import QueueRow, Standing
 from windlass.store.rows import NewFact, TaskEnd
 from windlass.store.transaction import Transaction, apart, is_trouble
@@ -183,8 +182,10 @@ def _begin(tx: Transaction, run: Standing, mending: Mending) -> list[str]:
     if mending.run in {"queue", "begin"} and timed.queue_run(tx, run.id) is not None:
         types.append("run.queued")
     if mending.run == "begin":
+        hot.note_begun(tx, [run.id])
         hot.runs_started(tx, [run.id])
-        types.append("run.started")
+        if not stored.is_told_begun(tx, run.id):
+            types.append("run.started")
     return types
 
 
@@ -296,4 +297,5 @@ def _open(row: QueueRow, *, child_ended: bool) -> OpenTask:
         row.attempt > 0,
         child_ended,
         bool(row.of_child),
+        bool(row.fresh),
     )

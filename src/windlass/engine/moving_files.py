@@ -7,24 +7,20 @@ import logging
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
 
 from windlass.engine.engine import Engine
 from windlass.errors import CorruptStore
 from windlass.ids import id_text
-from windlass.store.archive.archived_files import Content, files_of, files_to_move, unknown_contents
+from windlass.store.archive.archived_files import Content, files_of, files_to_move
 from windlass.store.archive.depot import Depot
 from windlass.store.archive.open import open_depot
 
 _log = logging.getLogger(__name__)
 
-#: Contents that are looked up together.
-_TOGETHER: Final = 500
-
 
 def artifacts_folder(engine: Engine) -> Path:
     """Return where the files of all runs are."""
-    return engine.settings.home / "artifacts"
+    return engine.settings.files / "artifacts"
 
 
 def artifact_folder(engine: Engine, run_id: bytes) -> Path:
@@ -118,16 +114,3 @@ async def drop_moved(engine: Engine, run_id: bytes, *, archived: bool) -> None:
     kept = not archived or bool(await engine.store.read(files_of, run_id))
     if kept:
         await remove_files(engine, run_id)
-
-
-async def tidy_files(engine: Engine, url: str) -> int:
-    """Remove the files of an archive that no run has any more; return how many those were."""
-    depot = await depot_of(engine, url)
-    names = await asyncio.to_thread(depot.names)
-    removed = 0
-    for start in range(0, len(names), _TOGETHER):
-        unknown = await engine.store.read(unknown_contents, url, names[start : start + _TOGETHER])
-        if unknown:
-            await asyncio.to_thread(depot.remove, unknown)
-            removed += len(unknown)
-    return removed

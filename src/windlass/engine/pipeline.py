@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard
 
@@ -17,15 +18,15 @@ from windlass.engine.attempt import Attempt, masked_errors, open_attempt
 from windlass.engine.claim import Claim
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.deadline import DeadlinePassed, within
-from windlass.engine.engine import Engine
-from windlass.engine.heartbeat import PATIENCE
+from windlass.engine.heartbeat import SILENCE
 from windlass.engine.light_attempt import OpenLightAttempt, light_call
-from windlass.engine.queue import Queue
+from windlass.engine.place import Place
+from windlass.engine.queue import Queue, Secretary
 from windlass.engine.report import Ended, Report, report_on
-from windlass.engine.secret import Secrets, SecretUnavailable
+from windlass.engine.secret import SecretUnavailable
 from windlass.engine.shapes import secret_names
 from windlass.engine.shortage import Shortage
-from windlass.engine.step_cache import Wanted, offer_result, take_result, wanted_result
+from windlass.engine.step_cache import Wanted, offer_result, wanted_result
 from windlass.engine.step_context import expression_context
 from windlass.engine.subject import work_on
 from windlass.engine.tracing import enter_trace
@@ -71,7 +72,7 @@ class Workshop:
 
     types: StepTypes
     processes: ProcessHost
-    secrets: Secrets
+    secrets: Secretary
     clock: Clock
     #: Below it each attempt has its own folders.
     workspaces: Path
@@ -86,7 +87,7 @@ class Workshop:
 class Pipeline:
     """Runs one claimed task to its end."""
 
-    def __init__(self, engine: Engine, queue: Queue, workshop: Workshop, *, worker: str) -> None:
+    def __init__(self, engine: Place, queue: Queue, workshop: Workshop, *, worker: str) -> None:
         """Run attempts of the worker named `worker`."""
         self._engine = engine
         self._queue = queue
@@ -190,14 +191,14 @@ class Pipeline:
         if wanted is None:
             return None, None
         try:
-            found = await self._queue.recall(wanted)
+            found = await self._queue.recall(claim, wanted)
         except Unavailable as error:
             _log.warning("No result of %s was looked for: %s", claim.step.name, error)
             return None, wanted
         if isinstance(found, dict):
             claim.cache = found
             return None, wanted
-        return await take_result(self._engine, self._shop.artifacts, claim, found), wanted
+        return found, wanted
 
     async def _attempt(
         self, claim: Claim, parameters: Mapping[str, Any], stop: StopSignal, wanted: Wanted | None
@@ -229,7 +230,7 @@ class Pipeline:
             working = step_type.run(attempt.context, attempt.config)
             ended = await attempt.close(await self._within_timeout(claim, working))
             if wanted is not None:
-                await offer_result(self._engine, self._shop.artifacts, ended, wanted, attempt.masker)
+                await offer_result(self._engine, partial(self._queue.keep, claim), ended, wanted, attempt.masker)
             return ended
         finally:
             await attempt.remove()
@@ -283,7 +284,7 @@ async def _stopped_within(stop: StopSignal, seconds: float) -> bool:
 def _hasten(context: StepContext, stop: StopSignal, lease: float) -> None:
     """Leave a step that is stopped for the sake of the lease no more time than is left of it."""
     if stop.why == "lease":
-        context.grace = min(context.grace, lease * (1 - PATIENCE) / 2)
+        context.grace = min(context.grace, lease * (1 - SILENCE) / 2)
 
 
 def _is_short(outcome: Outcome) -> TypeGuard[Failed]:

@@ -1,19 +1,23 @@
-"""Which workers are there, and which work none of them will ever take."""
+"""Which workers are there, which work none of them will ever take, and who does what only one should."""
 
 from __future__ import annotations
 
 import shlex
 import socket
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-from windlass.clock import SECOND, micros
+from windlass.clock import SECOND, micros, to_text
+from windlass.engine.duty import KEEPER
 from windlass.engine.engine import Engine
 from windlass.engine.reading import read_run
+from windlass.model.worker_facts import said_and_found, step_types_in
 from windlass.store import stuck, workers
+from windlass.store.duties import held_duties
 from windlass.store.transaction import Transaction
 from windlass.supervisor import procfs
 
@@ -30,6 +34,8 @@ class Need:
     queue: str
     pool: str
     labels: Mapping[str, str]
+    #: A step type that not every worker has; None where every worker has what it takes.
+    step_type: str | None = None
 
     @property
     def command(self) -> str:
@@ -42,13 +48,25 @@ class Need:
     def __str__(self) -> str:
         """Return it as the end of a sentence."""
         labels = ", ".join(f"{key}={value}" for key, value in self.labels.items())
-        return f"queue {self.queue}, pool {self.pool}" + (f", labels {labels}" if labels else "")
+        told = f"queue {self.queue}, pool {self.pool}" + (f", labels {labels}" if labels else "")
+        return told if self.step_type is None else f"{told}, step type {self.step_type}"
+
+
+def need_of(queue: str, pool: str, labels: str) -> Need:
+    """Return what a worker must be to take tasks on a route; `labels` is JSON text, as the route has it."""
+    wanted = orjson.loads(labels)
+    return Need(queue, pool, said_and_found(wanted)[0], next(iter(step_types_in(wanted)), None))
+
+
+def have_type(there: Iterable[Any], step_type: str) -> list[Any]:
+    """Return the workers that have a step type."""
+    return [worker for worker in there if step_type in step_types_in(orjson.loads(worker.labels))]
 
 
 def working(tx: Transaction, engine: Engine) -> list[Any]:
     """Return the workers that are there: within their lease, and not known to be dead."""
     since = tx.now - micros(engine.settings.lease)
-    return [worker for worker in workers.live(tx) if worker.heartbeat_at > since and not _is_dead(worker)]
+    return [worker for worker in workers.live(tx) if worker.heartbeat_at > since and not _is_dead(tx, worker)]
 
 
 def served_by(tx: Transaction, there: Iterable[Any]) -> set[int]:
@@ -60,6 +78,22 @@ def served_by(tx: Transaction, there: Iterable[Any]) -> set[int]:
             tx, pool=worker.pool, labels=orjson.loads(worker.labels), queues=orjson.loads(worker.queues)
         )
     }
+
+
+def duties_now(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
+    """Return who has each duty and since when; `lapsed` says that its lease has run out and nobody has taken it yet."""
+    # Where this process owns the store and does no work, whoever stands there is dead, whatever the lease says.
+    dead = engine.alone and KEEPER not in engine.parts
+    return [
+        {
+            "name": duty.name,
+            "holder": duty.holder,
+            "since": to_text(duty.since),
+            "until": to_text(duty.until),
+            "lapsed": dead or duty.until <= tx.now,
+        }
+        for duty in held_duties(tx)
+    ]
 
 
 async def get_run_and_need(engine: Engine, run_id: bytes) -> dict[str, Any]:
@@ -77,16 +111,22 @@ def _with_need(tx: Transaction, engine: Engine, run_id: bytes) -> dict[str, Any]
         served = served_by(tx, there)
         for route, queue, pool, labels in stuck.awaited_routes(tx, run_id):
             if route not in served:
-                need = Need(queue, pool, orjson.loads(labels))
+                need = need_of(queue, pool, labels)
                 worker = {"queue": queue, "pool": pool, "labels": need.labels}
+                if need.step_type is not None:
+                    worker["stepType"] = need.step_type
                 lack = {"worker": worker, "command": need.command, "others": len(there)}
                 return run | {"waitingFor": {**(run["waitingFor"] or {}), **lack}}
     return run
 
 
-def _is_dead(worker: Any) -> bool:
+def _is_dead(tx: Transaction, worker: Any) -> bool:
     """Say whether the process of a worker on this machine is gone, or another process has its number by now."""
     if worker.host != socket.gethostname():
         return False
     found = procfs.process(worker.pid)
-    return found is None or found.state in "ZX" or procfs.started_at(found) * SECOND > worker.started_at + _LATE
+    if found is None or found.state in "ZX":
+        return True
+    # The store's clock may be another machine's: how long ago something was can be compared, not when.
+    age = time.time() - procfs.started_at(found)
+    return bool(age * SECOND + _LATE < tx.now - worker.started_at)

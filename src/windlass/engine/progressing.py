@@ -7,15 +7,17 @@ import math
 from windlass.engine.book import to_json
 from windlass.engine.claim import Claim
 from windlass.model.storable import clean
-from windlass.store import hot_sqlite as hot
+from windlass.store import hot
 from windlass.store.rows import NewFact
 from windlass.store.runs import set_progress
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, beside_others
 
 
+# Beside others: the queue row is locked before its claim is looked at, then the run's where this is its one task.
+@beside_others
 def note_progress(tx: Transaction, claim: Claim, percent: float | None, message: str | None) -> bool:
     """Keep a report of progress; False, and nothing changed, where the claim no longer stands."""
-    row = hot.held(tx, claim.queue_id)
+    row = hot.lock_held(tx, claim.queue_id)
     if row is None or row.fence != claim.fence or row.state != "running":
         return False
     if percent is not None:

@@ -13,7 +13,7 @@ from windlass.engine.compiled import CompiledJob
 from windlass.ids import id_text
 from windlass.model.sla import first_due, judge, promises_of, zone_of
 from windlass.store import slas
-from windlass.store.hot_sqlite import insert_facts
+from windlass.store.hot import insert_facts
 from windlass.store.rows import NewFact
 from windlass.store.slas import Promised
 from windlass.store.transaction import Transaction

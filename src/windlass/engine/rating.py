@@ -22,6 +22,9 @@ from windlass.store.transaction import Transaction
 #: of work that counted starts of another one may have been undone with it.
 _GLANCE: Final = SECOND
 
+#: Stands for the boot of the machine whose clock the database has, which is not known.
+_DATABASE: Final = "database"
+
 Taken = Sequence[tuple[Resource, int]]
 
 
@@ -164,9 +167,18 @@ def open_gate(tx: Transaction, engine: Engine, known: Known) -> Gate:
     return Gate(tx, engine, known, clocks, steady)
 
 
+def clocks_of(tx: Transaction, engine: Engine) -> Clocks:
+    """Return the clocks by which starts are counted: this machine's where it is alone, else the database's.
+
+    The clocks of several machines tell nothing of each other. Where the database's clock is set forward, windows end
+    that much earlier; where it is set back, what was started before counts for that much longer.
+    """
+    return engine.clocks() if engine.alone else Clocks(_DATABASE, tx.now, tx.now)
+
+
 def steady_now(tx: Transaction, engine: Engine) -> tuple[Clocks, Steady]:
     """Return what the clocks say, and what ties the steady time to them."""
-    clocks, kept = engine.clocks(), stored.steady_time(tx)
+    clocks, kept = clocks_of(tx, engine), stored.steady_time(tx)
     latest = stored.latest_start(tx) if kept is not None and kept.boot != clocks.boot else None
     return clocks, go_on(kept, clocks, latest)
 

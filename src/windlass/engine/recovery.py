@@ -11,8 +11,8 @@ from windlass.engine.engine import Engine
 from windlass.engine.report import report_of
 from windlass.engine.setting_aside import set_aside
 from windlass.model.outcome import Failed
-from windlass.store import hot_sqlite as hot
-from windlass.store import workers
+from windlass.store import hot, workers
+from windlass.store.remote_workers import grant_leases
 from windlass.store.rows import Held
 from windlass.store.transaction import Transaction, apart
 
@@ -51,15 +51,26 @@ def settle_gone(tx: Transaction, engine: Engine, spared: Collection[int] = ()) -
     `spared` are the workers of the calling process: after it was stopped for longer than a lease, or its clock was set,
     their heartbeats look old although they are as alive as the caller.
     """
+    return sum(settle_worker(tx, engine, worker_id, name) for worker_id, name in _gone(tx, engine, spared))
+
+
+def any_gone(tx: Transaction, engine: Engine, spared: Collection[int] = ()) -> bool:
+    """Say whether the lease of a worker has run out; see `settle_gone`."""
+    return bool(_gone(tx, engine, spared))
+
+
+def _gone(tx: Transaction, engine: Engine, spared: Collection[int]) -> list[tuple[int, str]]:
+    """Return the workers whose lease has run out, each with its name."""
     before = tx.now - micros(engine.settings.lease)
-    gone = [(worker_id, name) for worker_id, name in workers.gone(tx, before) if worker_id not in spared]
-    return sum(settle_worker(tx, engine, worker_id, name) for worker_id, name in gone)
+    return [(worker_id, name) for worker_id, name in workers.gone(tx, before) if worker_id not in spared]
 
 
 def settle_all(tx: Transaction, engine: Engine) -> int:
     """End every worker of an earlier owner of an embedded store, without waiting for leases.
 
-    Only for a new owner that knows that all processes of the old one are dead.
+    Only for a new owner that knows that all processes of the old one are dead. Workers in processes of their own may
+    live: as nobody could renew a lease without an owner, they get a fresh one.
     """
-    live = [(row.id, row.name) for row in workers.live(tx)]
+    spared = grant_leases(tx)
+    live = [(row.id, row.name) for row in workers.live(tx) if row.id not in spared]
     return sum(settle_worker(tx, engine, worker_id, name) for worker_id, name in live)

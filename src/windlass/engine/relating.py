@@ -33,3 +33,8 @@ def settle_awaited(tx: Transaction, engine: Engine, limit: int) -> bool:
                 break
             relations.await_no_more(tx, run.id)
     return done >= limit
+
+
+def any_awaited(tx: Transaction) -> bool:
+    """Say whether something waits for a run that has ended."""
+    return bool(relations.ended_awaited(tx, 1))

@@ -18,6 +18,7 @@ from windlass.errors import CorruptStore
 from windlass.ids import id_text, parse_id
 from windlass.store import mending, upkeep, workers
 from windlass.store.check import check
+from windlass.store.lockfile import stores_below
 from windlass.store.transaction import Transaction
 from windlass.supervisor import cgroup
 
@@ -47,8 +48,8 @@ class Trouble:
 
 async def troubles(engine: Engine) -> list[Trouble]:
     """Return what is wrong; changes nothing."""
-    folders = await asyncio.to_thread(_run_folders, artifacts_folder(engine))
     store = await engine.store.read(upkeep.store_identity)
+    folders = await asyncio.to_thread(_own_folders, artifacts_folder(engine), store)
     found = await engine.store.read(_in_store, list(folders))
     return [*await _broken(engine), *found, *await asyncio.to_thread(_groups, store)]
 
@@ -58,14 +59,13 @@ async def repair(engine: Engine) -> list[tuple[str, str]]:
 
     Raises CorruptStore, and touches nothing, where the database is damaged: what stands in it could not be trusted.
     """
-    sound = await check(engine.store)
-    damaged = [problem for problem in sound.problems if not problem.startswith("The schema lacks: ")]
-    if damaged:
+    if (await check(engine.store)).damage:
         raise CorruptStore("it is damaged, and nothing was changed: restore a backup with `windlass db restore`")
     done: list[tuple[str, str]] = []
     made = await engine.store.run(upkeep.make_indexes)
     if made:
         done.append(("indexes", f"made {', '.join(made)}"))
+    done += [("database", sentence) for sentence in await engine.store.tend()]
     mended = await Reconciler(engine).whole()
     if mended:
         runs = "1 run was" if mended == 1 else f"{mended} runs were"
@@ -137,6 +137,11 @@ def _clock(tx: Transaction) -> list[Trouble]:
     return [Trouble("clock", message)]
 
 
+def _own_folders(below: Path, store: str) -> list[bytes]:
+    """Return the ids of the runs that have a folder; none where they may be another store's in the same home."""
+    return [] if stores_below(below.parent) - {store} else _run_folders(below)
+
+
 def _run_folders(below: Path) -> list[bytes]:
     """Return the ids of the runs that have a folder."""
     found: list[bytes] = []
@@ -149,7 +154,8 @@ def _run_folders(below: Path) -> list[bytes]:
 
 
 async def _remove_folders(engine: Engine) -> list[tuple[str, str]]:
-    found = await asyncio.to_thread(_run_folders, artifacts_folder(engine))
+    store = await engine.store.read(upkeep.store_identity)
+    found = await asyncio.to_thread(_own_folders, artifacts_folder(engine), store)
     orphans = await engine.store.read(upkeep.unknown_runs, found)
     gone = sum([await remove_files(engine, run_id) for run_id in orphans])
     return [("files", f"removed {gone} folders of artifacts that belonged to no run")] if gone else []

@@ -83,11 +83,7 @@ class Ended:
 
 
 def report_on(claim: Claim, ended: Ended, *, worker: str, finished_at: int) -> Report:
-    """Return the report on the end of what `claim` holds.
-
-    A step with the rule `always` goes on when its run is past its deadline: the run does not end as such a step does.
-    """
-    step = claim.step
+    """Return the report on the end of what `claim` holds."""
     return Report(
         queue_id=claim.queue_id,
         fence=claim.fence,
@@ -101,10 +97,19 @@ def report_on(claim: Claim, ended: Ended, *, worker: str, finished_at: int) -> R
         usage=ended.usage,
         artifacts=ended.artifacts,
         keep=ended.keep,
-        single=claim.single and not claim.limited and not step.branch and step.trigger_rule != "always",
+        single=ends_run(claim),
         queued_at=claim.queued_at,
         first_started_at=claim.first_started_at,
     )
+
+
+def ends_run(claim: Claim) -> bool:
+    """Say whether a completion of what `claim` holds is one of its run, whatever became of that meanwhile.
+
+    A step with the rule `always` goes on when its run is past its deadline: the run does not end as such a step does.
+    """
+    step = claim.step
+    return claim.single and not claim.limited and not step.branch and step.trigger_rule != "always"
 
 
 def report_of(row: Held, outcome: Outcome, *, finished_at: int, worker: str | None = None) -> Report:

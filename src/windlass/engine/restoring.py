@@ -7,7 +7,8 @@ from typing import Any
 
 from windlass.clock import to_text
 from windlass.engine.engine import Engine
-from windlass.engine.moving_files import bring_files_back, check_files
+from windlass.engine.moving import moving_runs
+from windlass.engine.moving_files import bring_files_back, check_files, remove_files
 from windlass.engine.reading import get_run, id_range
 from windlass.errors import Conflict, CorruptStore, NotFound, UserError
 from windlass.ids import id_text
@@ -17,6 +18,7 @@ from windlass.store.archive.catalogue import ArchiveFilter
 from windlass.store.archive.document import insert_rows, mark_of, read_rows
 from windlass.store.archive.open import open_archive, refuse_missing
 from windlass.store.labels import keep_labels_of
+from windlass.store.relations import exists_anywhere
 from windlass.store.transaction import Transaction
 
 
@@ -56,7 +58,7 @@ async def restore(engine: Engine, reference: str) -> tuple[dict[str, Any], bool]
     CorruptStore where its copy is damaged.
     """
     run_id = await engine.store.read(_find, reference)
-    async with engine.archiving:
+    async with moving_runs(engine):
         entry, hot = await engine.store.read(_state, run_id)
         if not hot:
             archive = await open_archive(entry.archive, engine.store)
@@ -77,6 +79,14 @@ async def _restore(engine: Engine, archive: Archive, entry: Any) -> None:
     await check_files(engine, archive.url, entry.run_id)
     # Where this is cut off, the next sweep removes what came back so far.
     await engine.store.run(_begin, entry.run_id)
+    try:
+        await _bring_back(engine, archive, entry)
+    except Conflict:  # somebody deleted it meanwhile
+        await remove_files(engine, entry.run_id)
+        raise
+
+
+async def _bring_back(engine: Engine, archive: Archive, entry: Any) -> None:
     await bring_files_back(engine, archive.url, entry.run_id)
     run: list[dict[str, Any]] = []
     async for data in archive.read(entry.run_id, entry.place):
@@ -101,9 +111,15 @@ def _complete(tx: Transaction, run_id: bytes, run: list[dict[str, Any]]) -> None
     """Make a run readable again: its own row comes last. Raises Conflict where its other rows were taken away."""
     if not catalogue.came_back(tx, run_id):
         raise _stopped(run_id)
-    insert_rows(tx, [("runs", values | {"restored_at": tx.now}) for values in run])
+    insert_rows(tx, [("runs", values | _family(tx, values) | {"restored_at": tx.now}) for values in run])
     for values in run:
         keep_labels_of(tx, run_id, values.get("labels"))
+
+
+def _family(tx: Transaction, run: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run says of the one that started it where that is gone: nobody did."""
+    parent = run.get("parent_id")
+    return {} if parent is None or exists_anywhere(tx, parent) else {"parent_id": None, "root_id": None}
 
 
 def _stopped(run_id: bytes) -> Conflict:

@@ -21,7 +21,7 @@ from windlass.model.did_you_mean import suggestion
 from windlass.model.fanout import Expansion
 from windlass.model.resuming import EndedTask, ResumePlan, plan_resume
 from windlass.store.dead_letters import settle_dead
-from windlass.store.hot_sqlite import insert_facts
+from windlass.store.hot import insert_facts
 from windlass.store.rows import NewFact
 from windlass.store.tasks import TaskRow, tasks_of
 from windlass.store.transaction import Transaction

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from windlass.errors import NoRoom
-from windlass.model.room import Disk, Shortage, shortage
+from windlass.model.room import Disk, Left, Shortage, left, shortage
 from windlass.settings import Settings
+from windlass.store.archive.in_database import URL as DATABASE
 
 #: Seconds for which one look at the disks is good.
 FRESH: Final = 1.0
@@ -24,8 +25,9 @@ def room_of(settings: Settings, database: Path | None) -> Room:
     """
     if database is None:
         return Room()
-    folders = tuple(dict.fromkeys((database.parent, settings.home)))
-    return Room(folders, settings.disk_reserve, settings.disk_quota)
+    folders = tuple(dict.fromkeys((database.parent, settings.home, settings.files)))
+    here = settings.archive_url == DATABASE
+    return Room(folders, settings.disk_reserve, settings.disk_quota, archived_here=here)
 
 
 def look_at(folder: Path) -> Disk:
@@ -45,6 +47,8 @@ class Room:
     reserve: int = 0
     #: Bytes that database and files may take together; None is no limit.
     quota: int | None = None
+    #: Whether archived runs stay in the database.
+    archived_here: bool = False
     look: Callable[[Path], Disk] = look_at
     #: Bytes that they took when somebody counted.
     used: int = 0
@@ -64,25 +68,31 @@ class Room:
             self._disks, self._until = found, now + FRESH
         return self._disks
 
-    def shortage(self) -> Shortage | None:
-        """Return what is short; None while there is room."""
+    def shortage(self, *, urgent: bool = False) -> Shortage | None:
+        """Return what is short, for what is `urgent` or for everything else; None while there is room."""
         if not self.folders:
             return None
-        return shortage(self.disks(), reserve=self.reserve, used=self.used, quota=self.quota)
+        return shortage(
+            self.disks(),
+            reserve=self.reserve,
+            used=self.used,
+            quota=self.quota,
+            archived_here=self.archived_here,
+            urgent=urgent,
+        )
 
-    def require(self) -> None:
-        """Raise NoRoom where nothing new may be taken."""
-        short = self.shortage()
+    def require(self, *, urgent: bool = False) -> None:
+        """Raise NoRoom where nothing new may be taken, or not even what is `urgent`."""
+        short = self.shortage(urgent=urgent)
         if short is not None:
             raise NoRoom(short.sentence)
 
-    def left(self, folder: Path) -> int | None:
-        """Return how many bytes may still be written below `folder`; None where nothing limits them."""
+    def left(self, folder: Path) -> Left | None:
+        """Return how much may still be written below `folder`; None where nothing limits it."""
         if not self.folders:
             return None
         try:
             disk = self.look(folder)
         except OSError:
             return None
-        free = disk.free - disk.kept(self.reserve)
-        return max(0, free if self.quota is None else min(free, self.quota - self.used))
+        return left(disk, reserve=self.reserve, used=self.used, quota=self.quota)

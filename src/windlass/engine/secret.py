@@ -6,10 +6,13 @@ all that the attempt writes, and is never stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from windlass.errors import WindlassError
+
+if TYPE_CHECKING:
+    from windlass.engine.claim import Claim
 
 SCHEME = "secret://"
 
@@ -35,6 +38,10 @@ class Secrets:
     def __init__(self, sources: Mapping[str, SecretSource]) -> None:
         """Know `sources` by the name that stands after `secret://`."""
         self._sources = dict(sources)
+
+    async def secrets(self, claim: Claim, references: Sequence[str]) -> Mapping[str, str]:
+        """Return the value of each reference of an attempt; see `windlass.engine.queue.Secretary`."""
+        return await self.resolve(references, claim.job.project)
 
     async def resolve(self, references: Iterable[str], project: str) -> dict[str, str]:
         """Return the value of each reference. Raises SecretUnavailable at the first one that cannot be had."""

@@ -47,5 +47,5 @@ async def send_event(
 
 
 def _store(tx: Transaction, engine: Engine, name: str, said: Mapping[str, Any]) -> Event:
-    engine.room.require()
+    engine.room.require(urgent=True)  # runs that were accepted may wait for it, and it is small
     return Event(told_outside(tx, name, to_json(said)) << 20, name, None, None, tx.now, said)

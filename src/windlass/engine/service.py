@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from windlass.errors import Unavailable
@@ -24,9 +25,13 @@ class Duty(Protocol):
 class Service:
     """A loop around a duty."""
 
-    def __init__(self, duty: Duty) -> None:
-        """Prepare; nothing runs before `start`."""
+    def __init__(self, duty: Duty, is_ours: Callable[[], bool] = lambda: True) -> None:
+        """Prepare; nothing runs before `start`.
+
+        No turn begins while `is_ours` denies it: whoever gives the duty to this process gives a hint then.
+        """
         self._duty = duty
+        self._is_ours = is_ours
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         #: What went wrong in the last turn; None where nothing did.
@@ -57,11 +62,16 @@ class Service:
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
+            if not self._is_ours():
+                self.trouble = None
+                await self._wake.wait()
+                continue
             try:
                 pause = await self._duty.turn()
                 self.trouble = None
             except Unavailable as error:
-                _log.warning("%s: %s", self._duty.name, error)
+                if self.trouble is None:  # told once
+                    _log.warning("%s: %s", self._duty.name, error)
                 self.trouble = str(error)
                 pause = 1.0
             except Exception as error:  # noqa: BLE001 - one bad turn must not end the duty

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import orjson
 
 from windlass.clock import SECOND
+from windlass.engine.apart import Apart, ready_beside
 from windlass.engine.engine import Engine
-from windlass.engine.rating import Known, open_gate
+from windlass.engine.rating import Known, clocks_of, open_gate
+from windlass.model import alone
+from windlass.model.definition import NORMAL_PRIORITY
 from windlass.model.dispatch import Needs, choose
 from windlass.model.rates import Resource, read_route
 from windlass.settings import Settings
-from windlass.store import dispatch, rates, run_limits, workers
-from windlass.store import hot_sqlite as hot
+from windlass.store import dispatch, hot, rates, run_limits, workers
 from windlass.store.dispatch import Route
+from windlass.store.floor import Floor
 from windlass.store.rows import Ready
 from windlass.store.transaction import Transaction
 
@@ -46,26 +50,53 @@ class Serving:
     slots: Mapping[int, int] = field(default_factory=dict)
     #: Resources of which nothing is left, and until when, in microseconds since the boot.
     used_up: dict[Resource, int] = field(default_factory=dict)
+    #: From where on it looks.
+    floor: Floor = field(default_factory=partial(Floor, "", 0))
 
-    def ready(self, tx: Transaction, engine: Engine, capacity: int) -> Found:
-        """Return up to `capacity` tasks that may be taken, first those of the lowest rank."""
+    @property
+    def is_free(self) -> bool:
+        """True where nothing of it is under a limit, and each of its routes may be looked at."""
+        return not self.needs and not self.known.takes and len(self.routes) <= _MANY
+
+    def ready(self, tx: Transaction, engine: Engine, capacity: int, worker_id: int) -> Found:
+        """Return up to `capacity` tasks that a worker may take, first those of the lowest rank."""
         routes = [route.id for route in self.routes]
         if len(routes) > _MANY:
             routes = self._waited_on(tx)
         if not self.needs and not self.known.takes:
-            return hot.ready(tx, routes, capacity), None
-        up = engine.clocks().up
+            rows, apart, again = self._ready_of_all(tx, routes, capacity, worker_id)
+            if not apart:
+                return rows, again
+            return choose([(row, apart.needs(row)) for row in rows], capacity, apart.room()).tasks, again
+        up = clocks_of(tx, engine).up
         routes = [route for route in routes if not self._is_used_up(route, up)]
         room = self._room(tx) if self.needs else {}
         routes = [route for route in routes if all(room[name] > 0 for name, _ in self.needs.get(route, _NOTHING))]
-        found = _in_order((row, route) for route in routes for row in hot.ready(tx, [route], capacity))
+        apart = Apart()
+        found: list[tuple[Ready, int]] = []
+        for route in routes:
+            rows, theirs = ready_beside(tx, [route], capacity, worker_id)
+            apart |= theirs
+            found += [(row, route) for row in rows]
+        found = _in_order(found)
         if any(route in self.needs for _, route in found):
             self._lock(tx)
             room = self._room(tx)
         if not any(route in self.known.takes for _, route in found):
-            plain = [(row, self.needs.get(route, _NOTHING)) for row, route in found]
-            return choose(plain, capacity, room).tasks, self._again(up, None)
-        return self._of_limited(tx, engine, found, capacity, room)
+            plain = [(row, [*self.needs.get(route, _NOTHING), *apart.needs(row)]) for row, route in found]
+            return choose(plain, capacity, room | apart.room()).tasks, self._again(up, None)
+        return self._of_limited(tx, engine, found, capacity, room, apart)
+
+    def _ready_of_all(
+        self, tx: Transaction, routes: Sequence[int], capacity: int, worker_id: int
+    ) -> tuple[list[Ready], Apart, float | None]:
+        """Look for ready tasks on all routes together, from where the last look came to; say when to look again."""
+        if len(routes) < len(self.routes):  # others the next time
+            return *ready_beside(tx, routes, capacity, worker_id), None
+        began = self.floor.begin(tx)
+        rows, apart = ready_beside(tx, routes, capacity, worker_id, began)
+        self.floor.end(tx, rows[0].rank if rows else None)
+        return rows, apart, self.floor.again(began) if len(rows) < capacity else None
 
     def _waited_on(self, tx: Transaction) -> list[int]:
         """Return those of the routes on which tasks wait: there may be thousands, and few that are in use."""
@@ -73,7 +104,13 @@ class Serving:
         return [route.id for route in self.routes if route.id in waited_on]
 
     def _of_limited(
-        self, tx: Transaction, engine: Engine, found: Sequence[tuple[Ready, int]], capacity: int, room: dict[str, int]
+        self,
+        tx: Transaction,
+        engine: Engine,
+        found: Sequence[tuple[Ready, int]],
+        capacity: int,
+        room: dict[str, int],
+        apart: Apart,
     ) -> Found:
         """Choose where some of the tasks take of limited resources."""
         gate = open_gate(tx, engine, self.known)
@@ -85,15 +122,16 @@ class Serving:
                 [
                     *self.needs.get(route, _NOTHING),
                     *gate.needs(self.known.takes.get(route, ()), row.revision_id),
+                    *(apart.needs(row) if row.id in mine else _NOTHING),
                 ],
             )
             for row, route in _in_order([*found, *heads])
         ]
         gate.lock()
-        left = room | gate.room
+        left = room | gate.room | apart.room()
         choice = choose(ready, capacity, left, gate.lines)
         gate.left = {name: left[name] for name in gate.room}
-        times = [gate.free_at(needs) for needs in choice.short.values()]
+        times = [gate.free_at(needs) for line, needs in choice.short.items() if line != alone.LIMIT]
         self.used_up.update(gate.used_up())
         free = min((at for at in times if at is not None), default=None)
         return choice.tasks, self._again(gate.clocks.up, None if free is None else free - gate.now)
@@ -163,7 +201,8 @@ def what_to_serve(
                 limits[name] = limits_of[name]
                 counted[name] = tuple(one.id for one in everything if getattr(one, what) == mine)
                 needs.setdefault(route.id, []).append((name, 1))
-    return Serving(routes, limits, needs, counted, known, elsewhere, their_slots)
+    floor = Floor(pool, round(NORMAL_PRIORITY * settings.priority_weight * SECOND))
+    return Serving(routes, limits, needs, counted, known, elsewhere, their_slots, floor=floor)
 
 
 def slot_limits(tx: Transaction, settings: Settings) -> dict[str, int]:

@@ -13,9 +13,9 @@ from windlass.engine.book import to_json
 from windlass.ids import id_text
 from windlass.model.state import RUN_FINAL
 from windlass.model.storable import clean
-from windlass.store import hot_sqlite as hot
+from windlass.store import hot
 from windlass.store.rows import Held, NewFact, TaskEnd
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, require_alone
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ REASON: Final = "internal_error"
 
 def set_aside(tx: Transaction, run_id: bytes, error: Exception, task: int | None = None) -> None:
     """Fail a run because of `error`; `task` is the one that was being worked on, whose attempt is over."""
+    require_alone(tx)
     flags = hot.run_flags(tx, run_id)
     rows = hot.open_rows(tx, run_id)
     if flags is None or (not rows and flags.state in RUN_FINAL):
@@ -47,7 +48,7 @@ def set_aside(tx: Transaction, run_id: bytes, error: Exception, task: int | None
     if len(ended) == len(rows):
         counts: Counter[str] = Counter()
         allowed = 0
-        for state, is_allowed, count in hot.ended_counts(tx, run_id, 0, last + 2**31):
+        for state, is_allowed, count in hot.ended_counts(tx, run_id, 0, 2**31 - 1):
             counts[state] += count
             allowed += count if is_allowed else 0
         hot.end_run(

@@ -26,11 +26,13 @@ from windlass.model.definition import PRIORITIES
 from windlass.model.finding import Finding
 from windlass.model.manifest.limits import Limits
 from windlass.model.parameters import check_parameters, from_text
-from windlass.model.rates import route_text
+from windlass.model.plugged import wanted_types
+from windlass.model.rates import Takes, route_text
+from windlass.model.worker_facts import requiring
 from windlass.store import runs as stored_runs
 from windlass.store import workers
 from windlass.store.dead_letters import settle_dead
-from windlass.store.hot_sqlite import insert_facts
+from windlass.store.hot import insert_facts
 from windlass.store.rows import NewFact
 from windlass.store.transaction import Transaction
 
@@ -194,17 +196,32 @@ def prepared_revision(tx: Transaction, engine: Engine, revision_id: int, queue: 
     """Return a revision ready for submissions; `queue` is where its tasks wait instead of the job's own."""
     job = compiled(tx, engine.jobs, revision_id)
     definition = job.job
-    return routed(tx, job, definition.requires.pool, dict(definition.requires.labels), queue)
+    return routed(tx, engine, job, definition.requires.pool, dict(definition.requires.labels), queue)
 
 
-def routed(tx: Transaction, job: CompiledJob, pool: str, labels: dict[str, str], queue: str | None = None) -> Prepared:
-    """Return a job with the routes of its steps: steps that take of limited resources have their own."""
+def routed(
+    tx: Transaction, engine: Engine, job: CompiledJob, pool: str, labels: dict[str, str], queue: str | None = None
+) -> Prepared:
+    """Return a job with the routes of its steps.
+
+    Steps that take of limited resources have their own, and so do those of types that not every worker has.
+    """
     where = queue or job.job.queue
     route = workers.route_id(tx, where, pool, labels)
-    if job.takes is None:
+    if job.takes is None and job.plugged is None:
         return Prepared(job, route, queue)
-    known = {takes: workers.route_id(tx, where, pool, labels, route_text(job.project, takes)) for takes in job.takes}
-    return Prepared(job, route, queue, [known[takes] for takes in job.takes])
+    nothing = [None] * len(job.rules)
+    types = nothing if job.plugged is None else wanted_types(job.plugged, engine.catalog)
+    ways = list(zip(job.takes or [()] * len(job.rules), types, strict=True))
+    known = {(takes, type_): _way(tx, job, where, pool, labels, takes, type_) for takes, type_ in dict.fromkeys(ways)}
+    return Prepared(job, route, queue, [known[way] for way in ways])
+
+
+def _way(
+    tx: Transaction, job: CompiledJob, queue: str, pool: str, labels: dict[str, str], takes: Takes, type_: str | None
+) -> int:
+    wanted = labels if type_ is None else requiring(labels, type_)
+    return workers.route_id(tx, queue, pool, wanted, route_text(job.project, takes))
 
 
 def checked(

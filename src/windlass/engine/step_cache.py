@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,17 +15,18 @@ import orjson
 from windlass.clock import micros
 from windlass.engine.claim import Claim
 from windlass.engine.engine import Engine
+from windlass.engine.place import Place
 from windlass.engine.report import Ended, KeptFile
 from windlass.engine.secret import SCHEME
 from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import expression_context
-from windlass.errors import ExpressionError
+from windlass.errors import ExpressionError, WindlassError
 from windlass.ids import id_text
 from windlass.model.masking import Masker
 from windlass.model.outcome import Cached, Completed
 from windlass.model.rendering import CompiledStep, Rendered
 from windlass.model.step_cache import CacheKey, KeyTexts, cache_key, is_cached, ttl_of
-from windlass.steps.kept_files import Damaged, keep_files, take_files
+from windlass.steps.kept_files import Damaged, take_files
 from windlass.store import step_cache as stored
 from windlass.store.kept import set_kept_from
 from windlass.store.step_cache import CacheEntry, CacheFile
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 #: In the trigger of a run: nothing is taken from the cache for it or for what it starts.
 NO_CACHE: Final = "noCache"
 
+Keep = Callable[[tuple[KeptFile, ...]], Awaitable[None]]
 #: Why nothing was taken: `{"missed": reason, ...}`, as the start of the attempt tells it.
 Missed = dict[str, Any]
 
@@ -56,7 +58,7 @@ class Wanted:
     fresh: bool = False
 
 
-def wanted_result(engine: Engine, claim: Claim, parameters: Mapping[str, Any]) -> Wanted | None:
+def wanted_result(engine: Place, claim: Claim, parameters: Mapping[str, Any]) -> Wanted | None:
     """Return by what the result of a claim's step is kept; None where it is not kept.
 
     That is so of steps that say nothing of it, and of those that are given a secret by value: then `claim.cache` says
@@ -160,10 +162,10 @@ def _difference(wanted: Wanted, other: CacheEntry) -> Missed:
     return {"missed": "differs", "differs": list(wanted.key.differs(other.parts)), "from": id_text(other.run_id)}
 
 
-async def take_result(engine: Engine, artifacts: Path, claim: Claim, entry: CacheEntry) -> Ended | None:
+async def take_result(engine: Engine, artifacts: Path, claim: Claim, entry: CacheEntry) -> Ended | Missed:
     """Put the files of a kept result into the run of a claim, and return the end of its task.
 
-    None where a file is not what it was: then `claim.cache` says so, and the step is worked for.
+    Where a file is not what it was it says so: then the step is worked for.
     """
     if entry.files:
         run = id_text(claim.run_id)
@@ -172,12 +174,10 @@ async def take_result(engine: Engine, artifacts: Path, claim: Claim, entry: Cach
             await asyncio.to_thread(take_files, files, cache_folder(engine), artifacts / run)
         except Damaged:
             _log.warning("A file that was kept of %s in run %s is damaged", entry.step, id_text(entry.run_id))
-            claim.cache = {"missed": "damaged", "from": id_text(entry.run_id)}
-            return None
+            return {"missed": "damaged", "from": id_text(entry.run_id)}
         except OSError as error:
             _log.warning("The files kept of %s cannot be had: %s", entry.step, error)
-            claim.cache = {"missed": "unreadable", "from": id_text(entry.run_id)}
-            return None
+            return {"missed": "unreadable", "from": id_text(entry.run_id)}
         kept = tuple(KeptFile(file.name, file.size, file.sha256, f"{run}/{file.sha256}") for file in entry.files)
     else:
         kept = ()
@@ -185,20 +185,20 @@ async def take_result(engine: Engine, artifacts: Path, claim: Claim, entry: Cach
     return Ended(outcome, artifacts=kept)
 
 
-async def offer_result(engine: Engine, artifacts: Path, ended: Ended, wanted: Wanted, masker: Masker) -> None:
+async def offer_result(place: Place, keep: Keep, ended: Ended, wanted: Wanted, masker: Masker) -> None:
     """Say with the end of an attempt that its result is to be kept, where it may be.
 
-    That is so of what completed. What a secret was masked in is not kept, nor files of a step that was given one.
+    `keep` keeps its files. That is so of what completed. What a secret was masked in is not kept, nor files of a step
+    that was given one.
     """
     if type(ended.outcome) is not Completed or ended.hid or (masker.active and ended.artifacts):
         return
     if ended.artifacts:
-        if engine.room.shortage() is not None:
+        if place.room.shortage() is not None:
             return
-        files = [(artifacts / file.path, file.sha256) for file in ended.artifacts]
         try:
-            await asyncio.to_thread(keep_files, files, cache_folder(engine))
-        except OSError as error:
+            await keep(ended.artifacts)
+        except (OSError, WindlassError) as error:
             _log.warning("The result of %s is not kept for later: %s", wanted.step, error)
             return
     ended.keep = wanted
@@ -243,4 +243,4 @@ def note_taken(tx: Transaction, run_id: bytes, task: int, project: str, outcome:
 
 def cache_folder(engine: Engine) -> Path:
     """Return where the files of kept results are, by their hashes."""
-    return engine.settings.home / "cache"
+    return engine.settings.files / "cache"

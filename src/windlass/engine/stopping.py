@@ -8,7 +8,7 @@ from windlass.engine.book import Book
 from windlass.engine.following import STOP_REASONS, Consequences, follow, unstarted
 from windlass.ids import parse_id
 from windlass.model.ending import Stop
-from windlass.store import hot_sqlite as hot
+from windlass.store import hot
 from windlass.store.rows import Held, TaskEnd
 
 
@@ -20,7 +20,7 @@ def stop_rest(book: Book, why: Stop, into: Consequences, *, spare: bool = True, 
     before them has really ended. So what lies between such a step and one that still runs is told to stop and stays.
     """
     kept = {"all_done", "always"} if why == "fail_fast" else {"always"}
-    rows = hot.open_rows(book.tx, book.run_id)
+    rows = hot.lock_open_rows(book.tx, book.run_id)
     spared = {row.id for row in rows if spare and book.step(row.task).trigger_rule in kept}
     between = _between(book, rows, spared) if spared else set()
     removed: list[Held] = []

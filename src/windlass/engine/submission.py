@@ -24,11 +24,12 @@ from windlass.model.fanout import Expansion, expand_job, fans_out
 from windlass.model.fanout_axes import axis_values
 from windlass.model.graph import TaskLayout
 from windlass.model.state import RUN_FINAL
-from windlass.store import hot_sqlite as hot
+from windlass.model.texts import require_no_nul
+from windlass.store import hot
 from windlass.store.labels import keep_run_labels
 from windlass.store.relations import let_loose
 from windlass.store.rows import NewFact, NewRun, NewTask
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, leads_others, require_alone
 
 #: Microseconds: whoever watches the deadlines of runs looks at them in shorter pauses than this, or when it is woken.
 SOON = 2 * SECOND
@@ -105,6 +106,12 @@ async def submit(engine: Engine, prepared: Prepared, submissions: Sequence[Submi
     return await engine.store.run(_accept_asked, engine, prepared, submissions, expanded)
 
 
+# Beside others, and leads them: new rows are inserted, and nothing is locked that who takes tasks locks before it.
+# Places under a limit are counted with its key locked; two runs under one idempotency key meet in its unique row, and
+# the later one is asked about again alone. What has to do with other runs (parents, dependencies, results taken over,
+# runs to be replaced) is accepted alone. That a job is disabled or deleted is done alone, so that nobody starts a run
+# of it meanwhile.
+@leads_others
 def _accept_asked(
     tx: Transaction,
     engine: Engine,
@@ -118,6 +125,9 @@ def _accept_asked(
 
 def _require_live_parents(tx: Transaction, job: CompiledJob, submissions: Sequence[Submission]) -> None:
     """Check that the runs that are to be parents go on; what an idempotency key stands for already is not started."""
+    if all(one.parent_id is None for one in submissions):
+        return
+    require_alone(tx)
     new = [one for one in submissions if one.parent_id is not None and _under_key(tx, job, one) is None]
     for parent_id in {one.parent_id for one in new if one.parent_id is not None}:
         flags = hot.run_flags(tx, parent_id)
@@ -133,13 +143,14 @@ async def submit_known(
 ) -> list[Accepted]:
     """Do the same as `submit` for a job that was prepared a while ago.
 
-    `told` says that the only worker of the store looks at the queue behind this without a hint.
+    `told` says that the only worker of this process looks at the queue behind this without a hint.
     Raises Conflict as well where the job was disabled since then, NotFound where it was deleted.
     """
     expanded = [expansion_of(engine, prepared.job, submission) for submission in submissions]
     return await engine.store.run(_accept_known, engine, prepared, submissions, expanded, told=told)
 
 
+@leads_others  # as `_accept_asked`
 def _accept_known(
     tx: Transaction,
     engine: Engine,
@@ -152,8 +163,10 @@ def _accept_known(
     require_startable(tx, prepared.job, submissions)
     _require_live_parents(tx, prepared.job, submissions)
     accepted = accept(tx, engine, prepared, submissions, expanded)
-    if told:
+    if told and engine.alone:
         tx.hints.discard("ready")
+    elif told:
+        tx.hints.add("told")
     return accepted
 
 
@@ -162,6 +175,9 @@ def require_startable(tx: Transaction, job: CompiledJob, submissions: Sequence[S
 
     Raises NotFound where the job was deleted, Conflict where it is disabled.
     """
+    if tx.pending is not None and submissions and all(one.idempotency_key is None for one in submissions):
+        tx.pending.require_startable(job.job_id)  # where it is not, this is asked again alone
+        return
     deleted, enabled = hot.job_flags(tx, job.job_id)
     if enabled and not deleted:
         return
@@ -188,7 +204,7 @@ def accept(
     expanded: Sequence[Expansion | None],
 ) -> list[Accepted]:
     """Insert runs within a unit of work; see `submit`."""
-    if prepared.job.job.concurrency is None and engine.settings.max_runs is None:
+    if not _is_limited(engine, prepared.job):
         return _accept(tx, engine, prepared, submissions, expanded)
     pairs = zip(submissions, expanded, strict=True)  # one by one: each counts those before it
     return [_accept(tx, engine, prepared, [one], [cells])[0] for one, cells in pairs]
@@ -231,13 +247,14 @@ def _accept(
             labels.extend((name, str(value), run_id) for name, value in submission.labels.items())
         if begun.depends_on or not begun.cascade or begun.kept:
             tied.append((run_id, begun))
-    hot.insert_runs(tx, runs)
     if labels:
         keep_run_labels(tx, labels)
-    hot.insert_tasks(tx, tasks)
-    if entry is not None:
-        facts = [entered(tx, runs[0], len(tasks), entry) or facts[0]]
-    hot.insert_facts(tx, facts)
+    if entry is None:
+        looked_at = bool(tied) or prepared.job.job.sla is not None or _is_limited(engine, prepared.job)
+        hot.insert_accepted(tx, runs, tasks, facts, unread=not looked_at)
+    else:
+        hot.insert_accepted(tx, runs, tasks, ())
+        hot.insert_facts(tx, [entered(tx, runs[0], len(tasks), entry) or facts[0]])
     _promise(tx, prepared.job, runs, tied)
     tx.hints.add("ready")
     if any(run.state == "scheduled" or run.deadline < soon for run in runs):
@@ -258,6 +275,7 @@ def _promise(
 
 def _tie(tx: Transaction, engine: Engine, prepared: Prepared, tied: Sequence[tuple[bytes, Submission]]) -> None:
     """Note what new runs have to do with other runs."""
+    require_alone(tx)
     loose = [run_id for run_id, submission in tied if not submission.cascade]
     if loose:
         let_loose(tx, loose)
@@ -277,13 +295,15 @@ def _run(
 ) -> NewRun:
     if submission.parent_id is None:  # children are part of what runs
         engine.room.require()
+    labels = submission.labels or {}
+    require_no_nul((submission.note, submission.correlation_id, *labels, *map(str, labels.values())))
     job = prepared.job
     definition = job.job
     said = {**(submission.trigger or {}), NO_CACHE: True} if submission.no_cache else submission.trigger
     trigger = with_trace(said, submission.traceparent)
-    asked_at = submission.scheduled_at if submission.delay is None else tx.now + micros(submission.delay)
-    scheduled = asked_at is not None and asked_at > tx.now
-    due = asked_at if scheduled and asked_at is not None else tx.now
+    scheduled_at = asked_at(tx, submission)
+    scheduled = scheduled_at is not None and scheduled_at > tx.now
+    due = scheduled_at if scheduled and scheduled_at is not None else tx.now
     if due - tx.now > FARTHEST:
         raise UserError("A run is scheduled for a time within the next hundred years.")
     allowed = engine.settings.run_deadline if definition.timeout is None else definition.timeout
@@ -306,7 +326,7 @@ def _run(
         root_id=submission.root_id,
         correlation_id=submission.correlation_id,
         idempotency_key=submission.idempotency_key,
-        scheduled_at=asked_at,
+        scheduled_at=scheduled_at,
         created_at=tx.now,
         queued_at=tx.now if state == "queued" else None,
         deadline=due + micros(allowed),
@@ -314,11 +334,21 @@ def _run(
     )
 
 
+def asked_at(tx: Transaction, submission: Submission) -> int | None:
+    """Return when a run is asked for, in microseconds; None where that is at once."""
+    return submission.scheduled_at if submission.delay is None else tx.now + micros(submission.delay)
+
+
+def _is_limited(engine: Engine, job: CompiledJob) -> bool:
+    """Say whether runs of a job are counted before another one may begin."""
+    return job.job.concurrency is not None or engine.settings.max_runs is not None
+
+
 def _placed(
     tx: Transaction, engine: Engine, job: CompiledJob, run: NewRun, submission: Submission
 ) -> tuple[NewRun, Entry | None]:
     """Return a run as its place under the limits of its job lets it begin."""
-    if job.job.concurrency is None and engine.settings.max_runs is None:
+    if not _is_limited(engine, job):
         return run, None
     entry = enter(tx, engine, job, run, submission.parameters)
     if entry is not None and entry.verdict == "wait":

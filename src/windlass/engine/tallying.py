@@ -16,10 +16,10 @@ PAGE: Final = 5000
 async def tally(engine: Engine) -> bool:
     """Count the next page of facts; say whether there is more. Two who do so at once count nothing twice."""
     before = await engine.store.read(counted_to)
-    last, full, rows = await engine.store.read(ended_after, before, PAGE)
-    if last == before:
+    span, rows = await engine.store.read(ended_after, before, PAGE)
+    if span.empty:
         return False
-    return not await engine.store.run(keep, before, last, _figures(rows)) or full
+    return not await engine.store.run(keep, before, span.cursor, _figures(rows)) or span.left > 0
 
 
 async def tally_all(engine: Engine) -> None:

@@ -15,14 +15,13 @@ from windlass.engine.completion import record_final
 from windlass.engine.engine import Engine
 from windlass.engine.entering import arrive
 from windlass.engine.listening import settle_one
-from windlass.engine.relating import settle_awaited
+from windlass.engine.relating import any_awaited, settle_awaited
 from windlass.engine.report import report_of
 from windlass.engine.setting_aside import set_aside
 from windlass.model.ending import Ending
 from windlass.model.event_wait import EventPattern
 from windlass.model.outcome import Completed
-from windlass.store import hot_sqlite as hot
-from windlass.store import timed
+from windlass.store import hot, timed
 from windlass.store.rows import Held, NewFact
 from windlass.store.transaction import Transaction, apart
 
@@ -30,8 +29,8 @@ from windlass.store.transaction import Transaction, apart
 BATCH = 500
 
 
-def wake_due(tx: Transaction, engine: Engine) -> int | None:
-    """Do what is due; return when to look again, None where nothing waits for a time."""
+def wake_due(tx: Transaction, engine: Engine, within: int | None = None) -> int | None:
+    """Do what is due; return when to look again, None where nothing waits for a time, `within` as many microseconds."""
     for found in timed.due_rows(tx, BATCH):
         row = hot.held(tx, found.id)
         if row is None or row.state != found.state:
@@ -53,7 +52,12 @@ def wake_due(tx: Transaction, engine: Engine) -> int | None:
             set_aside(tx, run_id, failure)
     if settle_awaited(tx, engine, BATCH):
         return tx.now
-    return timed.next_time(tx)
+    return timed.next_time(tx) if within is None else timed.next_time(tx, tx.now + within)
+
+
+def next_look(tx: Transaction, within: int) -> int | None:
+    """Return when there is something to do by `wake_due`: now, or at a time in as many microseconds; else None."""
+    return tx.now if any_awaited(tx) else timed.next_time(tx, tx.now + within)
 
 
 def _queue(tx: Transaction, engine: Engine, row: Held) -> None:

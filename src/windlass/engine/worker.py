@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Protocol
@@ -83,10 +84,12 @@ class Worker:
         parting: float = PARTING,
         last: float = LAST,
         held_up: Callable[[], bool] = lambda: False,
+        poll: Callable[[], float] = lambda: POLL,
     ) -> None:
         """Prepare a worker; `start` begins to take work. For `parting` and `last` see `drain`.
 
-        While `held_up` says so it takes no more.
+        While `held_up` says so it takes no more. `poll` says how many seconds lie between two looks at the queue where
+        no hint comes.
         """
         self._queue = queue
         self._runner = runner
@@ -96,6 +99,7 @@ class Worker:
         self._reports: list[Report] = []
         self._wake = asyncio.Event()
         self._held_up = held_up
+        self._poll = poll
         self._parting = parting
         self._last = last
         self._draining = False
@@ -116,6 +120,8 @@ class Worker:
         self._backoff = 0.0
         #: Looks at the queue when there will be more to take.
         self._again: asyncio.TimerHandle | None = None
+        #: Looks at the lease.
+        self._minding: asyncio.TimerHandle | None = None
 
     @property
     def busy(self) -> int:
@@ -126,6 +132,10 @@ class Worker:
         """Return those of `claims`, by queue row and fence, that this worker neither runs nor has yet to report."""
         reported = {(report.queue_id, report.fence) for report in self._reports}
         return [claim for claim in claims if claim not in self._active and claim not in reported]
+
+    def held(self) -> list[tuple[int, int]]:
+        """Return every claim, by queue row and fence, that it runs or has yet to report."""
+        return [*self._active, *((report.queue_id, report.fence) for report in self._reports)]
 
     def hint(self) -> None:
         """Look at the queue now: something may have become ready, or is to stop."""
@@ -159,6 +169,8 @@ class Worker:
                 await asyncio.wait([leaving], timeout=self._last)
         finally:
             self._heartbeat.stop()
+            if self._minding is not None:
+                self._minding.cancel()
             hurried.cancel()
             if not leaving.done():
                 await self._abandon(leaving)
@@ -205,8 +217,9 @@ class Worker:
 
     async def _run_loop(self) -> None:
         loop = asyncio.get_running_loop()
+        self._mind_again()
         while not self._done or self._exchanges:
-            timer = loop.call_later(POLL, self._wake.set)
+            timer = loop.call_later(self._poll(), self._wake.set)
             await self._wake.wait()
             timer.cancel()
             self._wake.clear()
@@ -215,6 +228,11 @@ class Worker:
                 self._missed = True
             elif not self._done:
                 self._begin_exchange()
+
+    def _mind_again(self) -> None:
+        """Look at the lease now and every second, however seldom the queue is looked at."""
+        self._minding = asyncio.get_running_loop().call_later(POLL, self._mind_again)
+        self._mind_the_lease()
 
     def _mind_the_lease(self) -> None:
         """Stop what may start elsewhere while the lease cannot be renewed: it must have ended before others take it.
@@ -275,15 +293,22 @@ class Worker:
             self._reports = reports + self._reports
             self._plenty = False
             self._missed = True
-            self._backoff = min(max(self._backoff * 2, 0.1), MAX_BACKOFF)
+            first = self._backoff == 0.0
+            # No two workers come back at the same moment to a store that was away.
+            self._backoff = min(max(self._backoff * 2, 0.1), MAX_BACKOFF) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads, keeps no secret
             known = isinstance(error, Unavailable)
-            text = "The store cannot be reached, next try in %.1f s: %s"
-            _log.warning(text, self._backoff, error, exc_info=None if known else error)
+            text = "The store cannot be reached, tried again until it can be: %s"
+            level = logging.WARNING if first or not known else logging.DEBUG
+            _log.log(level, text, error, exc_info=None if known else error)
             await self._pause()
         else:
+            if self._backoff:
+                _log.info("The store can be reached again")
             self._backoff = 0.0
             if capacity:
                 self._plenty = len(exchange.claims) == capacity
+            if self._plenty and len(self._exchanges) <= LANES and self._capacity():
+                self._begin_exchange()  # before the tasks that came: the store is to work while they run
             self._apply(exchange)
 
     async def _pause(self) -> None:

@@ -41,6 +41,11 @@ class StepCatalog(Mapping[str, StepSpec]):
         """Return the spec of a type, or `default` where there is none."""
         return self._specs.get(name, default)
 
+    @property
+    def runnable(self) -> list[str]:
+        """The names of the types that something here runs, in alphabetical order."""
+        return sorted(name for name, spec in self._specs.items() if spec.in_force)
+
     def checker(self, name: str) -> ConfigChecker:
         """Return what normalises and checks configs of a type; raises KeyError where there is none."""
         found = self.checker_or_none(name)

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 #: Events of one fact are numbered below this; a fact's own number is above it.
@@ -102,6 +102,8 @@ class Event:
     task: int | None
     at: int
     data: Mapping[str, Any]
+    #: Where a reader goes on behind it, a text of the store; empty where nobody reads on.
+    cursor: str = field(default="", compare=False)
 
 
 def expand(fact: Fact) -> Iterator[Event]:
@@ -140,3 +142,13 @@ def expand(fact: Fact) -> Iterator[Event]:
 def fact_of(seq: int) -> int:
     """Return the number of the fact that an event's `seq` belongs to."""
     return seq >> _FACT_BITS
+
+
+def first_of_fact(number: int) -> int:
+    """Return the `seq` of the first event of a fact."""
+    return number << _FACT_BITS
+
+
+def end_of_fact(number: int) -> int:
+    """Return a `seq` behind the events of a fact and before those of the next one."""
+    return (number + 1 << _FACT_BITS) - 1

@@ -59,6 +59,8 @@ class OpenTask:
     child_ended: bool = False
     #: True where it waits for a run that it began.
     of_child: bool = False
+    #: True where it runs since a moment ago: its worker says of the run that it runs once it does not end at once.
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +174,14 @@ def _of_pending(run: RunPicture, task: int, row: OpenTask, open_steps: Collectio
     return found
 
 
+def _has_begun(row: OpenTask) -> bool:
+    return (row.begun or row.state in {"running", "waiting"}) and not (row.fresh and row.holder == "alive")
+
+
 def _of_run(run: RunPicture, left: Mapping[int, OpenTask]) -> RunMend | None:
     if not left:
         return "end"
-    begun = any(row.begun or row.state in {"running", "waiting"} for row in left.values()) or any(run.ended.values())
+    begun = any(_has_begun(row) for row in left.values()) or any(run.ended.values())
     if run.state in {"scheduled", "queued"} and begun:
         return "begin"
     if run.state == "scheduled" and all(row.state != "scheduled" for row in left.values()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from windlass.clock import micros, to_text
+from windlass.clock import SECOND, micros, to_text
 from windlass.model.cause import Cause, cause
 from windlass.model.durations import duration_text
 
@@ -18,31 +18,17 @@ class RunTime:
     own: bool
     #: Whether the run waited for all that time, and never came into the queue.
     waited: bool
-    #: When the time was up, or will be.
+    #: When the time was up.
     up_at: int
 
 
-def run_time(
-    timeout: float | None,
-    longest: float,
-    *,
-    created_at: int,
-    scheduled_at: int | None,
-    queued_at: int | None,
-    seen_at: int,
-) -> RunTime:
-    """Return the limit of a run whose time is up, `seen_at` being a time after that.
+def run_time(timeout: float | None, *, begins: int, up_at: int, waited: bool) -> RunTime:
+    """Return the limit of a run whose time was counted from `begins` and up at `up_at`.
 
-    `timeout` is that of its job, `longest` the one that the settings give to runs without. A run's time begins when it
-    is to start, or when it was let go on after a wait; what is stored of that is made sense of by what came before
-    `seen_at`.
+    `timeout` is that of its job. Where it is not what the run got, the settings gave it its time: as they were then.
     """
-    waited = queued_at is None
-    own = timeout is not None and (not waited or timeout > longest)
-    seconds = timeout if own and timeout is not None else longest
-    begins = (scheduled_at, created_at if queued_at is None else queued_at)
-    ups = [begin + micros(seconds) for begin in begins if begin is not None]
-    up_at = max((up for up in ups if up <= seen_at), default=seen_at)
+    own = timeout is not None and micros(timeout) == up_at - begins
+    seconds = timeout if own and timeout is not None else (up_at - begins) / SECOND
     return RunTime(seconds=seconds, own=own, waited=waited, up_at=up_at)
 
 

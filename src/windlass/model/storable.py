@@ -11,6 +11,7 @@ import orjson
 
 from windlass.model.outcome import Cancelled, Completed, Failed, Outcome, Skipped, TimedOut, Waiting
 from windlass.model.outputs import OUTPUT_LIMIT
+from windlass.model.texts import without_nul
 
 #: Longest sentence that is kept of an outcome, in characters, and longest name.
 SENTENCE_LIMIT: Final = 8_000
@@ -47,10 +48,10 @@ def storable(outcome: Outcome) -> Outcome:
 
 
 def clean(text: str, limit: int = SENTENCE_LIMIT) -> str:
-    """Return `text` as valid Unicode of at most about `limit` characters."""
+    """Return `text` as valid Unicode without U+0000, of at most about `limit` characters."""
     if len(text) > limit:
         text = f"{text[:limit]} ... ({len(text) - limit:,} characters more)"
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    return without_nul(text if text.isascii() else text.encode("utf-8", "replace").decode())
 
 
 def _with_outputs(outcome: Completed | Failed | TimedOut | Cancelled | Waiting) -> Outcome:

@@ -31,6 +31,10 @@ class Place:
     queue: str
     pool: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: A step type that not every worker has; None where every worker has what it takes.
+    step_type: str | None = None
+    #: Workers that live, where none of them has that type.
+    unable: int = 0
     #: Tasks that come before it, over all routes of the workers that serve it; counted up to a limit.
     ahead: int = 0
     #: True where there are more than were counted.
@@ -56,6 +60,8 @@ class TaskFacts:
     reason: str | None = None
     attempt: int = 0
     max_attempts: int = 1
+    #: Attempts before this one that were lost with their workers: those do not count towards `max_attempts`.
+    lost: int = 0
     exit_code: int | None = None
     #: What went wrong, as a sentence.
     message: str | None = None
@@ -164,10 +170,11 @@ def _of_run(reader: _Reader) -> list[Cause]:
 def _late(run: RunFacts) -> list[Cause]:
     """Return the promises of its job that a run has missed."""
     missed = [(name, one) for name, one in run.sla.items() if one.get("missedAt") is not None]
+    is_ = "was" if run.state in RUN_FINAL else "is"
     return [
         cause(
             "sla_missed",
-            f"It is late: by the sla of its job ({name}) it should have ended by {_time(one['due'])}.",
+            f"It {is_} late: by the sla of its job ({name}) it should have ended by {_time(one['due'])}.",
             sla=name,
             due=_time(one["due"]),
         )
@@ -280,8 +287,8 @@ class _Reader:
         if not task.attempt:
             return [_not_before(task.wake_at)]
         how = task.last_outcome or "ended"
-        message = f"Attempt {task.attempt} of {task.max_attempts} {_WAS.get(how, how)}; the next one is due at {at}."
-        facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "outcome": task.last_outcome}
+        message = f"{_attempt(task)} {_WAS.get(how, how)}; the next one is due at {at}."
+        facts = _counted(task) | {"outcome": task.last_outcome}
         return [cause("retry_delay", message, at=at, **facts)]
 
     def queued(self, task: TaskFacts) -> list[Cause]:
@@ -294,7 +301,9 @@ class _Reader:
         place = task.place
         if place is None:
             return [cause("queued", "It waits for a worker.")]
-        facts = {"queue": place.queue, "pool": place.pool, "labels": dict(place.labels)}
+        facts: dict[str, Any] = {"queue": place.queue, "pool": place.pool, "labels": dict(place.labels)}
+        if place.step_type is not None:
+            facts["stepType"] = place.step_type
         if place.held_back or not place.workers:
             return [*place.held_back, *([] if place.workers else [_nobody_takes(place, facts)])]
         position = place.ahead + 1
@@ -312,8 +321,8 @@ class _Reader:
     def running(self, task: TaskFacts) -> list[Cause]:
         if task.worker_gone:
             return [_orphaned(task)]
-        message = f'Attempt {task.attempt} of {task.max_attempts} runs on worker "{task.worker}".'
-        facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "startedAt": _time(task.started_at)}
+        message = f'{_attempt(task)} runs on worker "{task.worker}".'
+        facts = _counted(task) | {"startedAt": _time(task.started_at)}
         found = [cause("attempt", message, worker=task.worker, **facts)]
         found += self._ran(task)
         if task.stop is not None:
@@ -338,8 +347,8 @@ class _Reader:
             return [cause("cached", message, **{"from": task.kept_from})]
         if not task.attempt:
             return [cause(task.reason or "kept", "It was not run: its result was there already.")]
-        message = f"Attempt {task.attempt} of {task.max_attempts} completed."
-        facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "exitCode": task.exit_code}
+        message = f"{_attempt(task)} completed."
+        facts = _counted(task) | {"exitCode": task.exit_code}
         return [cause("attempt", message, [] if task.came is None else [task.came], **facts), *self._ran(task)]
 
     def skipped(self, task: TaskFacts) -> list[Cause]:
@@ -364,14 +373,13 @@ class _Reader:
         facts: dict[str, Any] = {
             "reason": task.reason,
             "exitCode": task.exit_code,
-            "attempt": task.attempt,
-            "maxAttempts": task.max_attempts,
             "error": task.message,
+            **_counted(task),
         }
         if not task.attempt:
             return [cause(task.reason or "failed", f"It failed before it was started{said}", **facts)]
         how = "ran out of time" if task.state == "timeout" else "failed"
-        message = f"Attempt {task.attempt} of {task.max_attempts} {how}{said}"
+        message = f"{_attempt(task)} {how}{said}"
         behind = [] if task.child is None else [task.child]
         return [cause("attempt", message, behind, **facts), *self._no_other(task)]
 
@@ -384,7 +392,7 @@ class _Reader:
             return [cause("quarantined", "Its workers were lost too often in a row: something about it ends them.")]
         if task.reason == "run_deadline":
             return self._stopping()
-        if task.attempt >= task.max_attempts:
+        if task.attempt - task.lost >= task.max_attempts:
             return []
         policy = ", ".join(task.retried) or "nothing"
         return [cause("not_retried", f"It is not tried again: its policy retries {policy}.", on=list(task.retried))]
@@ -405,17 +413,26 @@ class _Reader:
         return [] if self.run.time is None else [time_was_up(self.run.time, [])]
 
 
+def _attempt(task: TaskFacts) -> str:
+    """Return which attempt of a task something is said of: of how many, where all of them counted."""
+    return f"Attempt {task.attempt}" if task.lost else f"Attempt {task.attempt} of {task.max_attempts}"
+
+
+def _counted(task: TaskFacts) -> dict[str, Any]:
+    return {"attempt": task.attempt, "maxAttempts": task.max_attempts, "lost": task.lost}
+
+
 def _orphaned(task: TaskFacts) -> Cause:
     """Return the cause of a task whose worker is gone, which a server has yet to settle."""
     begun = task.state == "running"
     again = task.on_worker_lost == "retry" or not begun
     then = "given to another worker" if not begun else "tried again" if again else "ended as failed"
     said = f" (onWorkerLost: {task.on_worker_lost})" if begun else ""
-    what = f"Attempt {task.attempt} of {task.max_attempts} was on it" if begun else "It had taken this task"
+    what = f"{_attempt(task)} was on it" if begun else "It had taken this task"
     message = (
         f'Worker "{task.worker}" is gone. {what}; the server, or the next `windlass up`, settles that: it is {then}'
     )
-    facts = {"attempt": task.attempt, "maxAttempts": task.max_attempts, "onWorkerLost": task.on_worker_lost}
+    facts = _counted(task) | {"onWorkerLost": task.on_worker_lost}
     return cause("worker_gone", f"{message}{said}.", worker=task.worker, startedAt=_time(task.started_at), **facts)
 
 
@@ -424,6 +441,14 @@ def _nobody_takes(place: Place, facts: Mapping[str, Any]) -> Cause:
     needs = f'queue "{place.queue}", pool "{place.pool}"' + "".join(
         f", {name}={value}" for name, value in sorted(place.labels.items())
     )
+    if place.unable:
+        message = (
+            f'No worker that lives has the step type "{place.step_type}": install the package that brings it for a '
+            f"worker, and start that again ({needs})."
+        )
+        return cause("no_worker", message, **facts)
+    if place.step_type is not None:
+        needs += f', step type "{place.step_type}"'
     if place.draining:
         message = f"Every worker that serves it was told to take no more ({needs})."
         return cause("workers_drain", message, workers=place.draining, **facts)

@@ -127,16 +127,17 @@ class Windlass:
     @overload
     async def submit(self, job: Callable[..., Any] | str, context: Any = None, **options: Any) -> Run[Any]: ...
 
-    async def submit(self, job: Any, context: Any = None, **options: Any) -> Run[Any]:
+    async def submit(self, job: Any, context: Any = None, *, connection: Any = None, **options: Any) -> Run[Any]:
         """Accept a run; it is durable when this returns.
 
         `job` is a Job class, a function, or the alias of an applied job. `context` is what the job takes: an object of
         its annotation or a mapping of its fields; of functions with several parameters, and of applied jobs, a mapping
-        of the parameters by name. Options: see `options`.
+        of the parameters by name. Options: see `options`. With `connection` the run is accepted in the transaction
+        that this connection, or session, is in: it is queued by the caller's commit, and never was if he rolls back.
         Raises UserError where the context or an option does not fit, NotFound where there is no such job, Conflict
         where it is disabled, Unavailable where the store cannot take it.
         """
-        return (await self._submit(job, [context], options_of(**options)))[0]
+        return (await self._submit(job, [context], options_of(**options), connection))[0]
 
     @overload
     async def submit_many(
@@ -148,8 +149,12 @@ class Windlass:
         self, job: Callable[..., Any] | str, contexts: Iterable[Any], **options: Any
     ) -> list[Run[Any]]: ...
 
-    async def submit_many(self, job: Any, contexts: Iterable[Any], **options: Any) -> list[Run[Any]]:
+    async def submit_many(
+        self, job: Any, contexts: Iterable[Any], *, connection: Any = None, **options: Any
+    ) -> list[Run[Any]]:
         """Accept a run for each context, a thousand in one transaction; return them in order.
+
+        With `connection` all of them are accepted in the caller's transaction; see `submit`.
 
         Options are those of `submit`, but for `key`. Raises as `submit` does: of the batch that it was about nothing
         was accepted then, batches before it stay.
@@ -160,12 +165,18 @@ class Windlass:
         runs: list[Run[Any]] = []
         left = iter(contexts)
         while batch := list(itertools.islice(left, BATCH)):
-            runs += await self._submit(job, batch, said)
+            runs += await self._submit(job, batch, said, connection)
         return runs
 
     async def get(self, run_id: str) -> Run[Any]:
         """Return a run that was accepted before, by its id or the beginning of it. Raises NotFound, UserError."""
         return self._run(await self._open().get(run_id))
+
+    def step_types(self) -> Any:
+        """Return the step types of a worker that runs this application's jobs in its own process."""
+        from windlass.sdk.steps import ApplicationSteps  # noqa: PLC0415 - brings in the step types
+
+        return ApplicationSteps(self._registry)
 
     def _run(self, found: Mapping[str, Any]) -> Run[Any]:
         known = self._registry.named(found["job"])
@@ -240,12 +251,14 @@ class Windlass:
         """Return how each part is: `{status, parts: [{name, status, message}]}`; ok, degraded or down."""
         return await self._open().health()
 
-    async def _submit(self, job: Any, contexts: Sequence[Any], options: Options) -> list[Run[Any]]:
+    async def _submit(
+        self, job: Any, contexts: Sequence[Any], options: Options, connection: Any = None
+    ) -> list[Run[Any]]:
         backend, family = self._open(), self._family()
         await self._until_subscribed()
         known = self._registry.named(job) if isinstance(job, str) else self._registry.add(job)
         wanted: Definition | str = job if known is None else known
-        ids = await backend.submit(wanted, contexts, options)
+        ids = await backend.submit(wanted, contexts, options, connection)
         if isinstance(wanted, str):
             return [Run(family, run_id, wanted, dict) for run_id in ids]
         return [Run(family, run_id, wanted.alias, wanted.result) for run_id in ids]

@@ -69,8 +69,12 @@ class Backend(Protocol):
     #: True once it was closed.
     closed: bool
 
-    async def submit(self, job: Definition | str, contexts: Sequence[Any], options: Options) -> list[str]:
+    async def submit(
+        self, job: Definition | str, contexts: Sequence[Any], options: Options, connection: object = None
+    ) -> list[str]:
         """Accept a run for each context, all in one transaction or none; return their ids.
+
+        With `connection` they are accepted in its transaction: kept, and queued, by its commit.
 
         Raises UserError where a context does not fit, NotFound and Conflict where the job cannot be started.
         """
@@ -123,11 +127,11 @@ class Backend(Protocol):
         """Tell an event from outside; return its `seq`. Raises UserError where it cannot be one."""
         ...
 
-    async def newest(self) -> int:
+    async def newest(self) -> str:
         """Return the cursor after which only events of the future come."""
         ...
 
-    def events(self, after: int, *, run_id: str | None, types: Collection[str]) -> AsyncIterator[dict[str, Any]]:
+    def events(self, after: str, *, run_id: str | None, types: Collection[str]) -> AsyncIterator[dict[str, Any]]:
         """Yield events after a cursor, as they come, until it is closed."""
         ...
 

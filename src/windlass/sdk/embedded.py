@@ -27,6 +27,7 @@ from windlass.engine.starting import checked_each, dependencies, parentage, prep
 from windlass.engine.statistics import Asked, statistics
 from windlass.engine.step_cache import NO_CACHE
 from windlass.engine.submission import Prepared, Submission, submit_known
+from windlass.engine.submission_within import submit_within
 from windlass.engine.watching import events, newest_cursor
 from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.ids import id_text, parse_id
@@ -63,7 +64,9 @@ class Embedded:
         self._preparing = asyncio.Lock()
         self._trigger = {"type": "manual", "by": author}
 
-    async def submit(self, job: Definition | str, contexts: Sequence[Any], options: Options) -> list[str]:
+    async def submit(
+        self, job: Definition | str, contexts: Sequence[Any], options: Options, connection: object = None
+    ) -> list[str]:
         """Accept runs in one transaction; see `Backend.submit`."""
         if isinstance(job, Definition):
             limit = self._engine.settings.max_parameters
@@ -76,12 +79,7 @@ class Embedded:
         cascade = said.pop("cascade")
         asked = None
         if options.idempotency_key is not None:
-            of_request = {name: said[name] for name in ("priority", "scheduled_at", "delay", "labels", "note")}
-            asked = request(alias, parameters=parameters[0], depends_on=waits, **of_request)
-            if parent:
-                asked["parent"] = [parent, cascade]
-            if options.no_cache:
-                asked[NO_CACHE] = True
+            asked = _asked(alias, parameters[0], options)
             earlier = await earlier_run(self._engine, self._project, options.idempotency_key, asked)
             if earlier is not None:
                 return [id_text(earlier)]
@@ -96,11 +94,14 @@ class Embedded:
             said["parent_id"], said["root_id"] = await self._engine.store.read(parentage, self._engine, parent)
             said["cascade"] = cascade
         submissions = [Submission(parameters=one, trigger=self._trigger, asked=asked, **said) for one in parameters]
+        if connection is not None:
+            accepted = await submit_within(self._engine, prepared, submissions, connection)
+            return [id_text(one.run_id) for one in accepted]
         # The worker's look at the queue waits behind this submission: they share a commit, with which the run starts.
-        # Without a free slot it will look once there is one.
+        # Without a free slot it will look once there is one. Workers of other processes get a hint.
         if self._worker.busy < self._worker.slots:
             self._worker.hint()
-        accepted = await submit_known(self._engine, prepared, submissions, told=True)
+        accepted = await submit_known(self._engine, prepared, submissions, told=self._engine.remote is None)
         return [id_text(one.run_id) for one in accepted]
 
     async def _keep(self, job: Definition) -> Prepared:
@@ -192,11 +193,11 @@ class Embedded:
         told = await send_event(self._engine, self._project, name, data, source=source)
         return int(told["seq"])
 
-    async def newest(self) -> int:
+    async def newest(self) -> str:
         """Return the newest cursor; see `Backend.newest`."""
         return await newest_cursor(self._engine)
 
-    async def events(self, after: int, *, run_id: str | None, types: Collection[str]) -> AsyncIterator[dict[str, Any]]:
+    async def events(self, after: str, *, run_id: str | None, types: Collection[str]) -> AsyncIterator[dict[str, Any]]:
         """Yield events; see `Backend.events`."""
         run = None if run_id is None else await self._id(run_id)
         async for event in events(self._engine, after, run_id=run, types=types):
@@ -216,6 +217,17 @@ class Embedded:
         """Return the id behind its text, or behind an unambiguous beginning of it."""
         found = parse_id(text) if len(text) == 36 else None  # noqa: PLR2004 - the usual text of an id
         return await find_run(self._engine, text) if found is None else found
+
+
+def _asked(alias: str, parameters: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    """Return what the key of a submission stands for."""
+    said = {name: getattr(options, name) for name in ("priority", "scheduled_at", "delay", "labels", "note")}
+    asked = request(alias, parameters=parameters, depends_on=options.depends_on, **said)
+    if options.parent:
+        asked["parent"] = [options.parent, options.cascade]
+    if options.no_cache:
+        asked[NO_CACHE] = True
+    return asked
 
 
 def _refuse_other(tx: Transaction, project: str, alias: str) -> None:

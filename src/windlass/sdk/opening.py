@@ -58,16 +58,20 @@ async def open_backend(settings: Settings, registry: Registry, *, wait: float, w
     Raises Unavailable where its owner cannot be reached within `wait` seconds, Refused in a process of a step, and what
     opening a store raises.
     """
-    from windlass.store.open import open_owned, open_store
-    from windlass.store.owner import Ownership, own_or_find
-    from windlass.store.place import store_place
+    from windlass.store.open import open_owned, open_shared, open_store
+    from windlass.store.owner import Ownership, own_a_node, own_or_find
+    from windlass.store.place import node_path, store_place
     from windlass.supervisor.inside import refuse_inside_step
 
     ours = version("windlass")
-    path = store_place(settings.database_url).path
+    place = store_place(settings.database_url)
+    path = node_path(place, settings.home)
     if path is None:
         return await _work(await open_store(settings.database_url, version=ours), settings, registry, ours, workers)
     refuse_inside_step(os.environ)
+    if place.server is not None:
+        opened = await open_shared(place.server, await own_a_node(path, version=ours))
+        return await _work(opened, settings, registry, ours, workers)
     taken = await own_or_find(path, version=ours, wait=wait)
     if isinstance(taken, Ownership):
         return await _work(await open_owned(taken), settings, registry, ours, workers)
@@ -83,6 +87,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
     from windlass.clock import SystemClock
     from windlass.engine.compiled import JobCache
     from windlass.engine.engine import Engine
+    from windlass.engine.files_folder import settle_files
     from windlass.engine.metrics.program import program_figures
     from windlass.engine.node import prepare_folders, start_node
     from windlass.engine.pipeline import Workshop
@@ -107,8 +112,13 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
             jobs=JobCache(to_job),
             catalog=types.catalog(),
             room=room_of(settings, None if opened.ownership is None else opened.ownership.database),
+            alone=opened.alone,
+            leads=lambda: opened.alone,
+            sends_spans=lambda: opened.alone,
         )
-        workspaces, artifacts = prepare_folders(settings.home)
+        await settle_files(engine)
+        part = opened.ownership.database if opened.ownership is not None and opened.shared else None
+        workspaces, artifacts = prepare_folders(settings.home, settings.files, part)
         lock = None if opened.ownership is None else opened.ownership.steps_lock
         supervisor = Supervisor(instance=opened.id, lock=lock)
         stack.push_async_callback(supervisor.close)
@@ -173,10 +183,11 @@ async def _serve(engine: Engine, ownership: Ownership, supervisor: Supervisor) -
         await asyncio.to_thread(_import_server)
         from windlass.api.routes.all import route_table
         from windlass.api.socket import SocketServer
+        from windlass.engine.descent import is_step
         from windlass.store.owner import socket_place
 
         place = socket_place(ownership.database)
-        server = SocketServer(route_table(), engine, place, supervisor.owns)
+        server = SocketServer(route_table(), engine, place, is_step(engine, supervisor))
         await server.start()
     except Exception:  # noqa: BLE001 - the application works without
         _log.exception("Other processes cannot use the store %s while this one owns it", ownership.database)

@@ -50,8 +50,14 @@ class Remote:
         await found.newest()
         return found
 
-    async def submit(self, job: Definition | str, contexts: Sequence[Any], options: Options) -> list[str]:
+    async def submit(
+        self, job: Definition | str, contexts: Sequence[Any], options: Options, connection: object = None
+    ) -> list[str]:
         """Accept runs in one transaction of the owner; see `Backend.submit`."""
+        if connection is not None:
+            raise UserError(
+                "A transaction of the caller's is joined by a store in PostgreSQL; this one belongs to another process."
+            )
         if isinstance(job, Definition):
             parameters = parameters_of_all(job, contexts, _MOST)
             alias = job.alias
@@ -119,7 +125,7 @@ class Remote:
                 return End(run["state"], run["reason"], run["error"], run["outputs"])
             await asyncio.shield(ended)
 
-    async def _watch(self, after: int) -> None:
+    async def _watch(self, after: str) -> None:
         """Tell those who wait of each run that ends."""
         error: WindlassError = Unavailable("The owner of the store has ended; what became of the run is not known yet.")
         try:
@@ -193,16 +199,16 @@ class Remote:
         told = await self._ask(lambda: self._client.post("events", body=body, project=self._project))
         return int(told["seq"])
 
-    async def newest(self) -> int:
+    async def newest(self) -> str:
         """Return the newest cursor; see `Backend.newest`."""
-        newest = 0
+        newest = "0"
         async for event in self._stream("events", project="*", last=1, follow=False):
-            newest = int(event.id or 0)
+            newest = event.id or newest
         return newest
 
-    async def events(self, after: int, *, run_id: str | None, types: Collection[str]) -> AsyncIterator[dict[str, Any]]:
+    async def events(self, after: str, *, run_id: str | None, types: Collection[str]) -> AsyncIterator[dict[str, Any]]:
         """Yield events; see `Backend.events`."""
-        async for event in self._stream("events", project="*", after=str(after), run=run_id, type=sorted(types)):
+        async for event in self._stream("events", project="*", after=after, run=run_id, type=sorted(types)):
             yield event.json()
 
     async def set_workers(self, count: int) -> None:

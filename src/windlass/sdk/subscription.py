@@ -21,7 +21,7 @@ class Subscription:
         self._types = types
         self._run_id = run_id
         #: Done once it is known where this begins.
-        self.begun: asyncio.Task[int] = asyncio.create_task(_begin(backend, after))
+        self.begun: asyncio.Task[str] = asyncio.create_task(_begin(backend, after))
         self._events: AsyncIterator[dict[str, Any]] | None = None
 
     def __aiter__(self) -> Self:
@@ -48,5 +48,5 @@ class Subscription:
             await close()
 
 
-async def _begin(backend: Backend, after: int | None) -> int:
-    return await backend.newest() if after is None else after
+async def _begin(backend: Backend, after: int | None) -> str:
+    return await backend.newest() if after is None else str(after)

@@ -14,6 +14,8 @@ from typing import Final
 
 from windlass.errors import LimitExceeded, NoRoom
 from windlass.model.path_globs import PathGlobs
+from windlass.model.room import Left
+from windlass.steps.wanting import is_wanting
 
 _BLOCK: Final = 1024 * 1024
 _LONGEST_NAME: Final = 1024
@@ -47,8 +49,8 @@ class ArtifactLimits:
     #: Bytes of all files together.
     size: int = 1024 * 1024 * 1024
     depth: int = 64
-    #: Bytes for which there is room on the disk; None where nobody counts.
-    room: int | None = None
+    #: What there is room for; None where nobody counts.
+    room: Left | None = None
 
 
 def collect_artifacts(
@@ -60,7 +62,7 @@ def collect_artifacts(
     knows as `WINDLASS_ARTIFACTS`. Each copy appears complete or not at all, under the hash of its content.
 
     `into` is made where there is something to keep. Raises LimitExceeded over a limit and NoRoom without room, with
-    nothing new in `into`; OSError where a copy cannot be written.
+    nothing new in `into`; OSError where a copy cannot be written, or nothing can be looked at for want of descriptors.
     """
     collection = _Collection(into, limits or ArtifactLimits())
     try:
@@ -92,7 +94,9 @@ class _Collection:
         matched: set[int] = set()
         try:
             top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
+        except OSError as error:
+            if is_wanting(error):
+                raise
             return frozenset()
         try:
             owner = os.fstat(top).st_uid
@@ -142,6 +146,8 @@ class _Collection:
                     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
                     inner = os.open(entry.name, flags, dir_fd=folder)
                 except OSError as error:
+                    if is_wanting(error):
+                        raise
                     self._leave_out(name, str(error.strerror))
                     continue
                 try:
@@ -158,6 +164,8 @@ class _Collection:
         try:
             source = os.open(entry.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         except OSError as error:
+            if is_wanting(error):
+                raise
             self._leave_out(name, "it is a link" if entry.is_symlink() else str(error.strerror))
             return False
         try:
@@ -209,8 +217,8 @@ class _Collection:
     def _check_size(self, size: int) -> None:
         if size > self._limits.size:
             raise LimitExceeded("the artifacts of a task in bytes", size, self._limits.size)
-        if self._limits.room is not None and size > self._limits.room:
-            raise NoRoom(f"there is room for {self._limits.room:,} bytes on the disk (WINDLASS_DISK_RESERVE)")
+        if self._limits.room is not None and size > self._limits.room.size:
+            raise NoRoom(self._limits.room.sentence)
 
     def _leave_out(self, name: str, why: str) -> None:
         # Named once each, and no more than can be read.

@@ -12,6 +12,7 @@ from windlass.model.directives import DirectiveScanner
 from windlass.model.report import Report
 from windlass.steps.output_file import read_output_file
 from windlass.steps.pump import Pump
+from windlass.steps.wanting import when_possible
 
 if TYPE_CHECKING:
     from windlass.steps.contract import StepContext
@@ -93,8 +94,12 @@ class Capture:
         """Take the outputs that the step wrote to the file `WINDLASS_OUTPUT`."""
         path = self._context.env.get("WINDLASS_OUTPUT")
         if path:
+
+            async def content() -> bytes:
+                return read_output_file(Path(path))
+
             try:
-                self.report.take_lines(read_output_file(Path(path)))
+                self.report.take_lines(await when_possible(content, "The outputs of a step wait"))
             except LimitExceeded as error:
                 self.report.refuse_outputs(str(error))
             except UserError as error:

@@ -13,6 +13,8 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import Final
 
+from windlass.steps.wanting import is_wanting
+
 _BLOCK: Final = 1024 * 1024
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
 #: Seconds for which a file stays that no result names: one that is being kept is linked before it is written down.
@@ -37,7 +39,7 @@ def take_files(wanted: Sequence[tuple[str, int]], kept: Path, into: Path) -> Non
     """Put files `(sha256, size)` of the folder `kept` into the folder of a run, once all were read and found whole.
 
     Blocks, so call it in a thread. A file that is damaged is removed from `kept`, and nothing is put anywhere.
-    Raises Damaged where one is; OSError where one cannot be put there.
+    Raises Damaged where one is; OSError where one cannot be read now, or not be put there.
     """
     for sha256, size in dict.fromkeys(wanted):
         if not _is_whole(kept / sha256, sha256, size):
@@ -83,7 +85,9 @@ def _is_whole(path: Path, sha256: str, size: int) -> bool:
                 return False
             while block := file.read(_BLOCK):
                 digest.update(block)
-    except OSError:
+    except OSError as error:
+        if is_wanting(error):
+            raise
         return False
     return digest.hexdigest() == sha256
 

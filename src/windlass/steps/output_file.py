@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from windlass.errors import LimitExceeded, UserError
+from windlass.steps.wanting import is_wanting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,8 @@ _MOST: Final = 1024 * 1024
 def read_output_file(path: Path) -> bytes:
     """Return the content of `path`, empty where the step made no such file.
 
-    Raises LimitExceeded above 1 MiB and UserError where it is a link, a folder, a pipe or a device, or unreadable.
+    Raises LimitExceeded above 1 MiB and UserError where it is a link, a folder, a pipe or a device, or unreadable;
+    OSError where the machine has too little left to look at it.
     """
     try:
         # Not blocking: a pipe in its place would hold the worker.
@@ -26,6 +28,8 @@ def read_output_file(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
+        if is_wanting(error):
+            raise
         raise UserError(f"$WINDLASS_OUTPUT is left out: {error.strerror}") from None
     try:
         found = os.fstat(file)

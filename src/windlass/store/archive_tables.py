@@ -11,11 +11,11 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
-    Text,
     UniqueConstraint,
+    text,
 )
 
-from windlass.store.columns import Id, Json, Time, every_table, of_run
+from windlass.store.columns import Id, Json, Text, Time, every_table, of_run
 from windlass.store.columns import partial as _partial
 
 archived_runs = Table(
@@ -40,12 +40,17 @@ archived_runs = Table(
     Column("removed", SmallInteger, nullable=False),
     #: When it came back, or while `removed` is 0 began to.
     Column("restored_at", Time),
+    #: The run that started it; null where nobody did, or where it left before this was kept.
+    Column("parent_id", Id),
+    #: 0 where it goes on, and stays, without its parent.
+    Column("cascades", SmallInteger, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("run_id"),
     Index("ix_archived_runs_project", "project", "run_id"),
     Index("ix_archived_runs_job", "job_id", "run_id"),
     Index("ix_archived_runs_revision", "revision_id"),
     Index("ix_archived_runs_finished", "finished_at"),
     _partial("ix_archived_runs_leaving", "run_id", where="removed = 0"),
+    _partial("ix_archived_runs_parent", "parent_id", where="parent_id IS NOT NULL"),
     sqlite_with_rowid=False,
 )
 """Every run that the archive keeps, wherever that is: what is listed, and how it is found again."""
@@ -74,6 +79,37 @@ archive_parts = Table(
     PrimaryKeyConstraint("run_id", "number"),
 )
 """The archive that lies in the database itself."""
+
+archive_traces = Table(
+    "archive_traces",
+    every_table,
+    #: The archive's address.
+    Column("archive", Text, nullable=False),
+    #: `document`, or `file` of a run.
+    Column("kind", Text, nullable=False),
+    #: What the archive knows it by.
+    Column("name", Text, nullable=False),
+    PrimaryKeyConstraint("archive", "kind", "name"),
+    sqlite_with_rowid=False,
+)
+"""What archives may hold although no run needs it: noted before it is written there, and when its run has left.
+
+What is in an archive and neither here nor in the catalogue is not known to be ours: it stays.
+"""
+
+archives = Table(
+    "archives",
+    every_table,
+    #: Its address.
+    Column("url", Text, nullable=False),
+    #: The mark that this store left there last, and the one before: where the archive bears another one, another store
+    #: has used it, or a later state of this one.
+    Column("mark", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    PrimaryKeyConstraint("url"),
+    sqlite_with_rowid=False,
+)
+"""The archives outside of the database that were ever used, and may still hold something."""
 
 documents = Table(
     "documents",

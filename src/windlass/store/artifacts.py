@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from windlass.store.transaction import Transaction
+
+#: The fact about the store that files lie in a folder of the settings.
+_SHARED: Final = "shared_files"
 
 
 class ArtifactRow(NamedTuple):
@@ -21,13 +24,34 @@ class ArtifactRow(NamedTuple):
     created_at: int
 
 
+def files_are_shared(tx: Transaction) -> bool:
+    """Say whether files lie in a folder that settings name, and not in the home of whoever made them."""
+    return tx.cursor.execute("SELECT 1 FROM store_info WHERE key = ?", (_SHARED,)).fetchone() is not None
+
+
+def share_files(tx: Transaction) -> None:
+    """Note that files lie in such a folder from now on."""
+    tx.cursor.execute("INSERT INTO store_info (key, value) VALUES (?, '1') ON CONFLICT DO NOTHING", (_SHARED,))
+
+
+def worker_of(tx: Transaction, run_id: bytes, path: str) -> str | None:
+    """Return who kept a file of a run; None where that is not known."""
+    row = tx.cursor.execute(
+        "SELECT t.worker FROM artifacts a JOIN tasks t ON t.run_id = a.run_id AND t.task = a.task "
+        "WHERE a.run_id = ? AND a.path = ? ORDER BY a.task LIMIT 1",
+        (run_id, path),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def keep_artifacts(
     tx: Transaction, run_id: bytes, task: int, attempt: int, files: Sequence[tuple[str, int, str, str]]
 ) -> None:
     """Note the files `(name, size, sha256, path)` of an attempt; a name of an earlier attempt is replaced."""
     tx.cursor.executemany(
-        "INSERT OR REPLACE INTO artifacts (run_id, task, name, attempt, size, sha256, path, created_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO artifacts (run_id, task, name, attempt, size, sha256, path, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, task, name) DO UPDATE SET attempt = excluded.attempt, "
+        "size = excluded.size, sha256 = excluded.sha256, path = excluded.path, created_at = excluded.created_at",
         [(run_id, task, name, attempt, size, sha256, path, tx.now) for name, size, sha256, path in files],
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, text
 
-from windlass.store.columns import Id, Json, Time, every_table
+from windlass.store.columns import Id, Json, Text, Time, every_table
 
 step_cache = Table(
     "step_cache",

@@ -8,11 +8,12 @@ from typing import Final
 
 from sqlalchemy import create_engine
 
+from windlass.store.deviations import REPAIR, Deviations, deviations
 from windlass.store.migrations import HEAD
 from windlass.store.schema_facts import schema_facts
 from windlass.store.store import Store
 from windlass.store.transaction import Transaction
-from windlass.store.upgrade import create_schema, schema_version
+from windlass.store.upgrade import create_schema, is_newer, schema_version
 
 #: Findings of one kind that are listed; a damaged file has thousands.
 _LISTED: Final = 20
@@ -36,6 +37,11 @@ class Check:
         """Say whether nothing is wrong."""
         return not self.problems
 
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """Return what `doctor --repair` cannot put right."""
+        return tuple(problem for problem in self.problems if REPAIR not in problem)
+
 
 async def check(store: Store) -> Check:
     """Read the whole database and say what is wrong with it; takes seconds for each gigabyte and changes nothing."""
@@ -45,10 +51,33 @@ async def check(store: Store) -> Check:
 def check_now(tx: Transaction) -> Check:
     """Check in a running transaction."""
     version = schema_version(tx.connection)
-    problems = [*_damaged_pages(tx), *_dangling(tx), *(_schema(tx) if version == HEAD else ())]
-    if version != HEAD:
-        problems.append(f"The schema is {version}, this program needs {HEAD}: run `windlass db upgrade`.")
-    return Check(version, tuple(problems), tuple(_notes(sqlite3.sqlite_version_info)))
+    if tx.dialect == "postgresql":
+        return _check_server(tx, version)
+    found = _schema(tx) if version == HEAD else Deviations((_outdated(version),))
+    problems = (*_damaged_pages(tx), *_dangling(tx), *found.problems)
+    return Check(version, problems, (*found.notes, *_notes(sqlite3.sqlite_version_info)))
+
+
+def _check_server(tx: Transaction, version: str | None) -> Check:
+    """Check what is ours to check: pages and references the server looks after itself."""
+    from windlass.store.postgres.drift import drift  # noqa: PLC0415 - costs what no other store needs
+
+    newer = is_newer(version)
+    found = drift(tx.connection) if version == HEAD or newer else Deviations((_outdated(version),))
+    flush = "SELECT current_setting('fsync'), current_setting('full_page_writes')"
+    notes = [
+        f"The server has {name} = off: when its machine fails, the database may be lost."
+        for name, value in zip(("fsync", "full_page_writes"), tx.cursor.execute(flush).fetchone(), strict=True)
+        if value == "off"
+    ]
+    notes += found.notes
+    if newer:
+        notes.append(f"The schema is {version}, of a newer Windlass; this one, which needs {HEAD}, can work with it.")
+    return Check(version, found.problems, tuple(notes))
+
+
+def _outdated(version: str | None) -> str:
+    return f"The schema is {version}, this program needs {HEAD}: run `windlass db upgrade`."
 
 
 def _damaged_pages(tx: Transaction) -> list[str]:
@@ -61,16 +90,13 @@ def _dangling(tx: Transaction) -> list[str]:
     return [f"A row of {row[0]} (rowid {row[1]}) points at a row of {row[2]} that is not there." for row in rows]
 
 
-def _schema(tx: Transaction) -> list[str]:
+def _schema(tx: Transaction) -> Deviations:
     engine = create_engine("sqlite://")
     with engine.connect() as fresh:
         create_schema(fresh)
         wanted = schema_facts(fresh)
     engine.dispose()
-    found = schema_facts(tx.connection)
-    return [f"The schema lacks: {fact}." for fact in sorted(wanted - found)] + [
-        f"The schema has what it should not have: {fact}." for fact in sorted(found - wanted)
-    ]
+    return deviations(wanted, schema_facts(tx.connection))
 
 
 def _notes(version: tuple[int, ...]) -> list[str]:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Row, and_, exists, func, literal_column, n
 
 from windlass.store.tables import DEAD, jobs, runs, tasks
 from windlass.store.transaction import Transaction
+from windlass.store.workers import OF_ONE_HOME
 
 #: The very words of the index of these tasks, whose columns are of one table alone in every statement here.
 _DEAD: Final[Any] = literal_column(f"({DEAD})")
@@ -61,7 +62,7 @@ def dead_letters(tx: Transaction, filters: DeadFilter) -> list[Row[Any]]:
     found = (
         select(letters, jobs.c.alias.label("job"), runs.c.project, runs.c.queue, runs.c.revision_id, runs.c.expansion)
         .select_from(letters.join(runs, runs.c.id == letters.c.run_id).join(jobs, jobs.c.id == runs.c.job_id))
-        .where(runs.c.queue.not_in(filters.without), _ON_ITS_OWN)
+        .where(runs.c.queue.not_in(filters.without), runs.c.queue.not_like(f"{OF_ONE_HOME}%"), _ON_ITS_OWN)
     )
     # Compared as expressions: no index of runs is to be read for them, dead letters are few beside runs.
     if filters.project is not None:

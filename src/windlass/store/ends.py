@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from windlass.model.event import RUN_ENDED
 from windlass.model.state import RUN_FINAL
+from windlass.store.event_cursor import following
 from windlass.store.transaction import Transaction
 
 #: Ids asked for in one statement: SQLite takes a limited number of variables.
@@ -41,16 +42,10 @@ def run_ends(tx: Transaction, run_ids: Sequence[bytes]) -> tuple[list[RunEnd], l
     return found, [run_id for run_id in run_ids if run_id not in known]
 
 
-def ended_after(tx: Transaction, fact: int) -> tuple[list[bytes], int, bool]:
-    """Return the ids of runs that ended after the fact with that number, the newest fact read, and if there is more."""
-    rows = tx.cursor.execute(
-        "SELECT seq, types, run_id FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (fact, _MOST_FACTS)
-    ).fetchall()
-    ended = [run_id for _, types, run_id in rows if any(end in types for end in RUN_ENDED)]
-    return ended, rows[-1][0] if rows else fact, len(rows) == _MOST_FACTS
-
-
-def newest_fact(tx: Transaction) -> int:
-    """Return the number of the newest fact; 0 where there is none."""
-    row = tx.cursor.execute("SELECT max(seq) FROM events").fetchone()
-    return row[0] or 0
+def ended_after(tx: Transaction, cursor: str) -> tuple[list[bytes], str, bool]:
+    """Return the ids of runs whose ends follow a cursor, the cursor behind what was read, and if there is more."""
+    span = following(tx, cursor, _MOST_FACTS)
+    where, values = span.sql()
+    rows = tx.cursor.execute(f"SELECT types, run_id FROM events WHERE {where} ORDER BY seq", values)  # noqa: S608 - constants
+    ended = [run_id for types, run_id in rows if any(end in types for end in RUN_ENDED)]
+    return ended, span.cursor, span.left > 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from windlass.model.event import fact_of
+from windlass.model.event import end_of_fact
+from windlass.store.event_cursor import Following, following
 from windlass.store.many_rows import over_many
 from windlass.store.rows import Held
 from windlass.store.transaction import Transaction
@@ -49,8 +50,9 @@ class ToldFact(NamedTuple):
 _COLUMNS = ", ".join(f"w.{name}" for name in WaitRow._fields)
 #: A row without a task that waits under the same claim is left from a wait that ended in another way.
 _OPEN = (
-    "FROM event_waits w JOIN queue q ON q.run_id = w.run_id AND q.task = w.task "
-    "AND q.state = 'waiting' AND q.fence = w.fence"
+    # Asked for each wait, so that no plan begins at the queue, of which there may be much more.
+    "FROM event_waits w WHERE (SELECT q.state = 'waiting' AND q.fence = w.fence FROM queue q "
+    "WHERE q.run_id = w.run_id AND q.task = w.task)"
 )
 
 _READ = "UPDATE event_waits SET after = ? WHERE after < ? AND (run_id, task, fence) IN (VALUES {rows})"
@@ -76,13 +78,13 @@ def open_waits(tx: Transaction) -> list[WaitRow]:
 
 def wait_of(tx: Transaction, run_id: bytes, task: int) -> WaitRow | None:
     """Return the wait of a task; None where it waits for no event."""
-    row = tx.cursor.execute(f"SELECT {_COLUMNS} {_OPEN} WHERE w.run_id = ? AND w.task = ?", (run_id, task)).fetchone()
+    row = tx.cursor.execute(f"SELECT {_COLUMNS} {_OPEN} AND w.run_id = ? AND w.task = ?", (run_id, task)).fetchone()
     return None if row is None else WaitRow._make(row)
 
 
 def waits_of(tx: Transaction, run_id: bytes) -> dict[int, str]:
     """Return what tasks of a run wait for, by task."""
-    found = tx.cursor.execute(f"SELECT w.task, w.pattern {_OPEN} WHERE w.run_id = ?", (run_id,))
+    found = tx.cursor.execute(f"SELECT w.task, w.pattern {_OPEN} AND w.run_id = ?", (run_id,))
     return {row[0]: row[1] for row in found}
 
 
@@ -104,8 +106,8 @@ def read_up_to(tx: Transaction, waits: Sequence[tuple[bytes, int, int]], after: 
 def forget_ended(tx: Transaction) -> None:
     """Remove the rows of waits that are over."""
     tx.cursor.execute(
-        "DELETE FROM event_waits WHERE NOT EXISTS (SELECT 1 FROM queue q WHERE q.run_id = event_waits.run_id "
-        "AND q.task = event_waits.task AND q.state = 'waiting' AND q.fence = event_waits.fence)"
+        "DELETE FROM event_waits WHERE NOT coalesce((SELECT q.state = 'waiting' AND q.fence = event_waits.fence "
+        "FROM queue q WHERE q.run_id = event_waits.run_id AND q.task = event_waits.task), false)"
     )
 
 
@@ -115,22 +117,26 @@ def first_fact(tx: Transaction, run_id: bytes) -> int | None:
     return None if row is None or row[0] is None else int(row[0])
 
 
-def facts_behind(tx: Transaction, after: int, types: Collection[str] | None) -> tuple[list[ToldFact], int, bool]:
-    """Return facts behind the event `after` that may hold events of `types` or come from outside; None is all types.
+def newest_seq(tx: Transaction) -> int:
+    """Return a `seq` that no event has yet, and that all of the future are above."""
+    return end_of_fact(int(tx.cursor.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]))
 
-    With them comes the `seq` up to which all was read, and whether there is more.
+
+def facts_behind(tx: Transaction, cursor: str, types: Collection[str] | None) -> tuple[list[ToldFact], Following]:
+    """Return facts behind a cursor that may hold events of `types` or come from outside; None is all types.
+
+    With them comes where a reader stands then.
     """
-    newest = tx.cursor.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
-    first = fact_of(after)
-    last = min(newest, first + SPAN)
+    span = following(tx, cursor, SPAN)
+    between, bounds = span.sql("e.")
     where, values = _of_types(types)
     rows = tx.cursor.execute(
         "SELECT e.seq, e.types, e.run_id, e.task, e.at, e.data, r.project, j.alias, r.revision_id, r.labels, "  # noqa: S608 - constants
         "r.expansion IS NOT NULL FROM events e LEFT JOIN runs r ON r.id = e.run_id LEFT JOIN jobs j ON j.id = r.job_id "
-        f"WHERE e.seq >= ? AND e.seq <= ?{where} ORDER BY e.seq",
-        (first, last, *values),
+        f"WHERE {between}{where} ORDER BY e.seq",
+        (*bounds, *values),
     )
-    return [ToldFact._make(row) for row in rows], max(after, (last + 1 << 20) - 1) if last else after, last < newest
+    return [ToldFact._make(row) for row in rows], span
 
 
 def _of_types(types: Collection[str] | None) -> tuple[str, list[str]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import orjson
 from sqlalchemy import insert
 
-from windlass.model.event import EVENT_TYPES, Event, Fact, expand, fact_of
+from windlass.model.event import EVENT_TYPES, Event, Fact, end_of_fact, expand
+from windlass.store.event_cursor import BEGINNING, cursor_behind, following, newest_cursor
 from windlass.store.tables import events
 from windlass.store.transaction import Transaction
 
@@ -15,34 +17,46 @@ from windlass.store.transaction import Transaction
 _IN_DATA = {"task.kept": "kept", "task.skipped": "skipped", "task.cancelled": "cancelled", "task.queued": "ready"}
 
 
-def events_after(tx: Transaction, after: int, *, run_id: bytes | None = None, limit: int = 1000) -> list[Event]:
-    """Return the events with a `seq` greater than `after`, in order: those of about `limit` facts at most.
+def events_after(
+    tx: Transaction, cursor: str = BEGINNING, *, run_id: bytes | None = None, limit: int = 1000
+) -> list[Event]:
+    """Return the events that follow a cursor; see `read_events`. An empty list means that there is none yet."""
+    return read_events(tx, cursor, run_id=run_id, limit=limit)[0]
 
-    An empty list means that there is none yet. `after` is 0 for the beginning.
+
+def read_events(
+    tx: Transaction, cursor: str, *, run_id: bytes | None = None, limit: int = 1000
+) -> tuple[list[Event], str]:
+    """Return the events that follow a cursor, of all runs or of one, and the cursor behind what was read.
+
+    These are the events of about `limit` facts at most, in order of their `seq`, each with the cursor behind it. Raises
+    UserError where `cursor` is none.
     """
-    where = "seq >= ?" if run_id is None else "run_id = ? AND seq >= ?"
-    values = (fact_of(after),) if run_id is None else (run_id, fact_of(after))
+    limit += 1  # of the first fact all may have been read: then there is another one
+    span = following(tx, cursor, limit if run_id is None else None)
+    where, values = span.sql()
+    of_run = "" if run_id is None else "run_id = ? AND "
     rows = tx.cursor.execute(
-        f"SELECT seq, types, run_id, task, at, data FROM events WHERE {where} ORDER BY seq LIMIT ?",  # noqa: S608 - constants
-        (*values, limit + 1),
+        f"SELECT seq, types, run_id, task, at, data FROM events WHERE {of_run}{where} ORDER BY seq LIMIT ?",  # noqa: S608 - constants
+        (*(() if run_id is None else (run_id,)), *values, limit),
     ).fetchall()
     found: list[Event] = []
     for seq, types, run, task, at, data in rows:
         fact = Fact(seq, types, run, task, at, None if data is None else orjson.loads(data))
-        found.extend(event for event in expand(fact) if event.seq > after)
-    return found
+        found.extend(replace(event, cursor=span.at(event.seq)) for event in expand(fact) if event.seq > span.behind)
+    return found, found[-1].cursor if found and len(rows) == limit else span.cursor
 
 
 def before_last(
     tx: Transaction, count: int, types: Collection[str] = (), *, project: str | None = None, job: str | None = None
-) -> int:
+) -> str:
     """Return a cursor after which the last `count` facts come that hold an event of `types`.
 
     None given are all types; `project` and `job` leave out the runs of others. It goes backwards from the newest and so
     reads as far as it must: where there are fewer, to the beginning.
     """
     if not count:
-        return newest(tx)
+        return newest_cursor(tx)
     where: list[str] = []
     values: list[object] = []
     if types:
@@ -70,7 +84,7 @@ def before_last(
         f"SELECT e.seq FROM events e{joined}{condition} ORDER BY e.seq DESC LIMIT ?",  # noqa: S608 - constants
         (*values, count),
     ).fetchall()
-    return (rows[-1][0] << 20) - 1 if len(rows) == count else 0
+    return cursor_behind(end_of_fact(rows[-1][0] - 1)) if len(rows) == count else BEGINNING
 
 
 def told_outside(tx: Transaction, name: str, data: str) -> int:
@@ -84,9 +98,3 @@ def _like(glob: str) -> str:
     """Return a glob as LIKE has it, which takes a few more."""
     escaped = "".join(f"!{sign}" if sign in "!%_" else sign for sign in glob.partition("[")[0])
     return escaped.replace("*", "%").replace("?", "_") + ("%" if "[" in glob else "")
-
-
-def newest(tx: Transaction) -> int:
-    """Return a cursor after which only events of the future come."""
-    row = tx.cursor.execute("SELECT max(seq) FROM events").fetchone()
-    return ((row[0] or 0) + 1 << 20) - 1

@@ -18,12 +18,17 @@ PORTION: Final = 200
 #: Microseconds for which the row of a limit is kept after somebody counted under it. It holds nothing: whoever counts
 #: again makes it again.
 KEY_LIFE: Final = 3600 * SECOND
+#: Microseconds for which a program that said no good-bye is kept after it has ceased to count as at work. Each start is
+#: another one: one that is killed again and again leaves a row each time.
+PROGRAM_LIFE: Final = 3600 * SECOND
 
 _JOBS: Final = (
     "SELECT j.id FROM jobs j WHERE (j.deleted_at < ? OR (j.listed = 0 AND j.updated_at < ?)) "
     "AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.job_id = j.id) "
     "AND NOT EXISTS (SELECT 1 FROM archived_runs a WHERE a.job_id = j.id) LIMIT ?"
 )
+#: A job of which a transaction that has not ended starts a run stays.
+_UNUSED: Final = {"sqlite": "", "postgresql": " FOR UPDATE OF j SKIP LOCKED"}
 _REVISIONS: Final = (
     "DELETE FROM revisions WHERE id IN (SELECT v.id FROM revisions v JOIN jobs j ON j.id = v.job_id "
     "WHERE j.listed = 0 AND v.number < j.revision AND v.created_at < ? "
@@ -41,11 +46,13 @@ _EVENTS: Final = (
 
 _KEYS: Final = "DELETE FROM limit_keys WHERE key IN (SELECT key FROM limit_keys WHERE used_at < ? LIMIT ?)"
 
+_PROGRAMS: Final = "DELETE FROM programs WHERE instance IN (SELECT instance FROM programs WHERE until < ? LIMIT ?)"
+
 
 def drop_jobs(tx: Transaction, age: int) -> int:
     """Remove jobs that were deleted, or were never listed, `age` microseconds ago and have no runs; return how many."""
     before = tx.now - age
-    found = tx.cursor.execute(_JOBS, (before, before, PORTION)).fetchall()
+    found = tx.cursor.execute(_JOBS + _UNUSED[tx.dialect], (before, before, PORTION)).fetchall()
     for table, column in (("job_tags", "job_id"), ("revisions", "job_id"), ("jobs", "id")):
         tx.cursor.executemany(f"DELETE FROM {table} WHERE {column} = ?", found)  # noqa: S608 - constants
     return len(found)
@@ -72,6 +79,11 @@ def drop_keys(tx: Transaction, age: int) -> int:
     return _dropped(tx, _KEYS, min(age, KEY_LIFE))
 
 
+def drop_programs(tx: Transaction, age: int) -> int:
+    """Remove programs that were killed `age` or an hour ago, whichever is less; return how many."""
+    return _dropped(tx, _PROGRAMS, min(age, PROGRAM_LIFE))
+
+
 #: All of it; each removes a portion at a time.
 DROPS: Final[tuple[Callable[[Transaction, int], int], ...]] = (
     drop_jobs,
@@ -79,6 +91,7 @@ DROPS: Final[tuple[Callable[[Transaction, int], int], ...]] = (
     drop_workers,
     drop_events,
     drop_keys,
+    drop_programs,
 )
 
 

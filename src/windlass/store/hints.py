@@ -25,6 +25,10 @@ class Hints:
 
         return end
 
+    def names(self) -> list[str]:
+        """Return every name that somebody listens to."""
+        return list(self._listeners)
+
     def listeners(self, names: Iterable[str]) -> dict[asyncio.AbstractEventLoop, list[Callable[[], None]]]:
         """Return who listens to any of `names`, each once, by their loops."""
         found: dict[asyncio.AbstractEventLoop, dict[Callable[[], None], None]] = {}

@@ -7,14 +7,16 @@ shares one prepared statement. Each function is a small step of a unit of work: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from heapq import merge
 from itertools import islice
 
 from windlass.model.ending import Stop
+from windlass.store import dispatch, workers
 from windlass.store.many_rows import over_many
-from windlass.store.rows import AttemptEnd, Held, NewFact, NewRun, NewTask, Ready, RunFlags, TaskEnd
-from windlass.store.transaction import Transaction
+from windlass.store.rows import AttemptEnd, Held, NewFact, NewRun, NewTask, Ready, RunFlags, Standing, TaskEnd
+from windlass.store.transaction import Transaction, apart
 
 _RUN_COLUMNS = (
     "id, project, job_id, revision_id, state, priority, queue, parameters, labels, note, trigger, parent_id, root_id, "
@@ -105,6 +107,30 @@ def claim_and_start(tx: Transaction, worker_id: int, rows: Sequence[Ready]) -> N
     )
 
 
+def begin(
+    tx: Transaction, worker_id: int, rows: Sequence[Ready], first_runs: Collection[bytes], facts: Sequence[NewFact]
+) -> None:
+    """Give ready rows to a worker and start them, note the first start of runs, and tell of all that."""
+    claim_and_start(tx, worker_id, rows)
+    if first_runs:
+        runs_started(tx, first_runs)
+    insert_facts(tx, facts)
+
+
+def insert_accepted(
+    tx: Transaction, runs: Sequence[NewRun], tasks: Sequence[NewTask], facts: Sequence[NewFact]
+) -> None:
+    """Insert accepted runs with their queue rows and the facts that tell of them."""
+    insert_runs(tx, runs)
+    insert_tasks(tx, tasks)
+    insert_facts(tx, facts)
+
+
+def standing(tx: Transaction, worker_id: int) -> Standing:
+    """Return how things stand for a worker."""
+    return Standing(workers.slots_of(tx, worker_id), dispatch.changes(tx), asked_to_stop(tx, worker_id))
+
+
 def start(tx: Transaction, queue_id: int, fence: int) -> bool:
     """Start a claimed row; False where it is no longer held under `fence`, or is to stop."""
     tx.cursor.execute(
@@ -116,14 +142,26 @@ def start(tx: Transaction, queue_id: int, fence: int) -> bool:
     return tx.cursor.rowcount == 1
 
 
-def runs_started(tx: Transaction, run_ids: Iterable[bytes]) -> None:
-    """Note the first start of runs."""
+def runs_started(tx: Transaction, run_ids: Collection[bytes]) -> Collection[bytes]:
+    """Note the first start of runs that were queued when they were read; return those of which nobody else did."""
     now = tx.now
     over_many(
         tx.cursor,
         "UPDATE runs SET state = 'running', started_at = ? WHERE state = 'queued' AND id IN ({rows})",
         [(run_id,) for run_id in run_ids],
         (now,),
+    )
+    return run_ids
+
+
+def note_begun(tx: Transaction, run_ids: Collection[bytes]) -> None:
+    """Say of runs whose row still has them queued that they run, where one of their tasks does; see `hot.turn`."""
+    over_many(
+        tx.cursor,
+        "UPDATE runs SET state = 'running', started_at = (SELECT min(q.first_started_at) FROM queue q "
+        "WHERE q.run_id = runs.id) WHERE state || '' = 'queued' AND EXISTS (SELECT 1 FROM queue q "
+        "WHERE q.run_id = runs.id AND q.state = 'running') AND id IN ({rows})",
+        [(run_id,) for run_id in sorted(run_ids)],
     )
 
 
@@ -335,6 +373,42 @@ def runs_completed(tx: Transaction, ends: Iterable[tuple[bytes, str | None]]) ->
         ended += over_many(tx.cursor, statement, ids, (tx.now, outputs))
     tx.hints.add("ended")
     return ended
+
+
+def complete(
+    tx: Transaction, claims: Sequence[tuple[int, int]], ends: Sequence[TaskEnd], facts: Sequence[NewFact]
+) -> list[int]:
+    """Complete runs of one task each, by `(queue id, fence)`, their ends and the facts that tell of them.
+
+    Return the places of those that must be looked at by themselves, and of which nothing was changed: the claim is held
+    no more, or is to stop, or somebody waits for the end of the run.
+    """
+    if apart(tx, partial(_complete, tx, claims, ends, facts)) is None:
+        return []
+    everyone = list(range(len(ends)))
+    awaited = awaited_among(tx, [end.run_id for end in ends])
+    rest = [at for at in everyone if ends[at].run_id not in awaited]
+    if not awaited or not rest:
+        return everyone
+    parts = ([claims[at] for at in rest], [ends[at] for at in rest], [facts[at] for at in rest])
+    if apart(tx, partial(_complete, tx, *parts)) is not None:
+        return everyone
+    return [at for at in everyone if ends[at].run_id in awaited]
+
+
+class _NotAllStand(Exception):
+    """One of the claims is held no more, or is to stop, or somebody waits for the end of its run."""
+
+
+def _complete(
+    tx: Transaction, claims: Sequence[tuple[int, int]], ends: Sequence[TaskEnd], facts: Sequence[NewFact]
+) -> None:
+    if remove_running(tx, claims) != len(claims):
+        raise _NotAllStand
+    insert_ends(tx, ends)
+    if runs_completed(tx, [(end.run_id, end.outputs) for end in ends]) != len(ends):
+        raise _NotAllStand
+    insert_facts(tx, facts)
 
 
 def awaited_among(tx: Transaction, run_ids: Iterable[bytes]) -> set[bytes]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, tuple_, update
 
+from windlass.store.json_text import json_text
 from windlass.store.labels import has_label
 from windlass.store.rates import drop_stated
 from windlass.store.tables import jobs, revisions, routes
@@ -123,7 +124,7 @@ def unlisted_job(tx: Transaction, project: str, alias: str) -> StoredJob | None:
 def is_queue_used(tx: Transaction, queue: str) -> bool:
     """Say whether a task waits, or ever waited, in a queue, or tasks of a job would."""
     route = select(routes.c.id).where(routes.c.queue == queue)
-    named = func.json_extract(revisions.c.content, "$.queue") == queue
+    named = json_text(revisions.c.content, "queue") == queue
     job = select(jobs.c.id).select_from(_FROM).where(_LIVE, named)
     return any(tx.connection.execute(found.limit(1)).first() is not None for found in (route, job))
 
@@ -203,6 +204,12 @@ def mark_enabled(tx: Transaction, job_id: bytes, *, enabled: bool) -> None:
     tx.connection.execute(update(jobs).where(jobs.c.id == job_id).values(enabled=int(enabled), updated_at=tx.now))
 
 
+def keep_job(tx: Transaction, job_id: bytes) -> bool:
+    """Keep a job's row from being removed until this unit of work ends, on PostgreSQL; False where there is none."""
+    found = tx.cursor.execute("SELECT 1 FROM jobs WHERE id = ? FOR KEY SHARE", (job_id,))
+    return found.fetchone() is not None
+
+
 def _conditions(filters: JobFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [_LIVE]
     if filters.project is not None:
@@ -215,20 +222,20 @@ def _conditions(filters: JobFilter) -> list[ColumnElement[bool]]:
     if filters.category is not None:
         conditions.append(_text("category") == filters.category)
     if filters.source is not None:
-        conditions.append(func.json_extract(jobs.c.provenance, "$.source") == filters.source)
+        conditions.append(json_text(jobs.c.provenance, "source") == filters.source)
     if filters.text:
         places = (
             jobs.c.alias,
             _text("title"),
             _text("category"),
-            func.json_extract(revisions.c.content, "$.description"),
+            json_text(revisions.c.content, "description"),
         )
         conditions.append(or_(*(func.lower(place).contains(filters.text.lower(), autoescape=True) for place in places)))
     return conditions
 
 
 def _text(name: str) -> ColumnElement[str]:
-    return func.json_extract(revisions.c.content, f"$.metadata.{name}")
+    return json_text(revisions.c.content, f"metadata.{name}")
 
 
 def _job(row: Any) -> StoredJob:

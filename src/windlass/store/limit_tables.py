@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table
 
-from windlass.store.columns import Id, Time
+from windlass.store.columns import Id, Text, Time
 from windlass.store.columns import every_table as metadata
 
 queues = Table(

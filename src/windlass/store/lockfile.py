@@ -127,6 +127,17 @@ def find_owner(database: Path) -> Owner | None:
     return Owner(pid=note.pid, socket=socket, started=note.started, version=note.version)
 
 
+def stores_below(folder: Path) -> frozenset[str]:
+    """Return the ids of the stores that processes have worked on whose lock files lie in a folder."""
+    found: set[str | None] = set()
+    for path in folder.glob("*.lock"):
+        try:
+            found.add(_parse(path.read_bytes()[:_SIZE_LIMIT]).store)
+        except OSError:
+            continue
+    return frozenset(store for store in found if store)
+
+
 def lock_path(database: Path) -> Path:
     """Return where the lock of a database is."""
     return database.with_name(f"{database.name}.lock")

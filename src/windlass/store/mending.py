@@ -11,6 +11,8 @@ from windlass.store.transaction import Transaction
 
 #: Ids in one statement: databases take a limited number of values.
 _CHUNK = 500
+#: Microseconds for which the row of a run may say that it is queued although its task runs; see `hot.turn`.
+_FRESH = 30_000_000
 
 
 class Standing(NamedTuple):
@@ -42,6 +44,8 @@ class QueueRow(NamedTuple):
     alive: int
     #: 1 where it waits for a run that it began.
     of_child: int
+    #: 1 where it was begun a moment ago, at its first attempt.
+    fresh: int
 
 
 _RUNS = "SELECT id, revision_id, state, deadline, expansion IS NOT NULL, cancels > 0 OR expired > 0 FROM runs"
@@ -68,10 +72,11 @@ def queue_rows(tx: Transaction, run_ids: Sequence[bytes]) -> list[QueueRow]:
     for part, marks in _in_parts(run_ids):
         rows = tx.cursor.execute(
             "SELECT q.id, q.run_id, q.task, q.state, q.outstanding, q.wake_at IS NOT NULL, q.attempt, q.stop, "  # noqa: S608 - marks only
-            f"q.worker_id, w.id IS NOT NULL AND w.ended_at IS NULL, coalesce({WAITS_FOR_CHILD}, 0) FROM queue q "
-            "LEFT JOIN workers w ON w.id = q.worker_id "
+            f"q.worker_id, w.id IS NOT NULL AND w.ended_at IS NULL, CASE WHEN {WAITS_FOR_CHILD} THEN 1 ELSE 0 END, "
+            "q.state = 'running' AND q.attempt = 1 AND q.first_started_at > ? "
+            "FROM queue q LEFT JOIN workers w ON w.id = q.worker_id "
             f"WHERE q.run_id IN ({marks}) ORDER BY q.run_id, q.task",
-            part,
+            (tx.now - _FRESH, *part),
         )
         found += [QueueRow._make(row) for row in rows]
     return found
@@ -110,7 +115,7 @@ def ended_children(tx: Transaction, run_ids: Sequence[bytes]) -> dict[tuple[byte
             f"AND q.run_id IN ({marks})",
             part,
         )
-        found |= {(run_id, task): child for run_id, task, child, detail in rows if id_text(child) in detail}
+        found |= {(run_id, task): child for run_id, task, child, detail in rows if _waits_for(child, detail)}
     return found
 
 
@@ -172,6 +177,12 @@ def set_outstanding(tx: Transaction, queue_id: int, count: int) -> None:
     tx.cursor.execute("UPDATE queue SET outstanding = ? WHERE id = ? AND state = 'pending'", (count, queue_id))
 
 
+def is_told_begun(tx: Transaction, run_id: bytes) -> bool:
+    """Say whether an event tells that a run started."""
+    told = "SELECT 1 FROM events WHERE run_id = ? AND instr(types, 'run.started') > 0 LIMIT 1"
+    return tx.cursor.execute(told, (run_id,)).fetchone() is not None
+
+
 def drop_rows(tx: Transaction, run_id: bytes) -> int:
     """Remove all rows of a run that does not exist from the queue; return how many those were."""
     tx.cursor.execute(
@@ -186,6 +197,10 @@ def recount(tx: Transaction, run_id: bytes, counts: str, allowed_failures: int) 
         "UPDATE runs SET counts = ?, allowed_failures = ? WHERE id = ? AND finished_at IS NOT NULL",
         (counts, allowed_failures, run_id),
     )
+
+
+def _waits_for(child: bytes, detail: str) -> bool:
+    return detail.startswith(f'{{"child":"{id_text(child)}"')
 
 
 def _in_parts(ids: Sequence[bytes]) -> Iterator[tuple[Sequence[bytes], str]]:

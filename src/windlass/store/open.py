@@ -17,9 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from windlass.clock import Clock
 from windlass.errors import Unavailable
 from windlass.store.owner import WAIT, Ownership, own
-from windlass.store.place import store_place
+from windlass.store.place import ServerPlace, store_place
 from windlass.store.soundness import examine
 from windlass.store.sqlite import NEW_PRAGMAS, SqliteStore
+from windlass.store.store import Store
 from windlass.store.upgrade import APPLICATION_ID, Upgrade, store_id, upgrade
 from windlass.uninterrupted import uninterrupted
 
@@ -33,13 +34,20 @@ _ROOM: Final = 1 << 20
 class OpenStore:
     """A store and the right to use it; an async context manager that closes both."""
 
-    store: SqliteStore
+    store: Store
     #: Stays the same from one opening to the next.
     id: str
-    #: None where the store is in memory.
+    #: None where the store is in memory, or others use it at the same time.
     ownership: Ownership | None
     #: What opening it did to its schema.
     upgrade: Upgrade
+    #: True where other processes work on the store at the same time; what is owned is the place of files then.
+    shared: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """True where no other process can be on the store: its file is owned, or it is in memory."""
+        return not self.shared
 
     async def close(self) -> None:
         """Close the store and let go of the database; closing twice is fine."""
@@ -70,12 +78,34 @@ async def open_store(
     seconds, and what `open_owned` raises.
     """
     place = store_place(url)
+    if place.server is not None:
+        return await open_shared(place.server, clock=clock)
     if place.path is None:
         store = SqliteStore(":memory:", clock=clock)
         done = upgrade(store)
         return OpenStore(store, store_id(store.connection), None, done)
     ownership = await own(place.path, version=version, wait=wait, clock=clock)
     return await open_owned(ownership, clock=clock, verify=verify)
+
+
+async def open_shared(
+    place: ServerPlace, ownership: Ownership | None = None, *, clock: Clock | None = None
+) -> OpenStore:
+    """Open the store in a database server; with `ownership` of `node_path` also to work on it and to be reached.
+
+    Raises Unavailable where it cannot be opened; the ownership is released then.
+    """
+    from windlass.store.postgres.opening import open_server  # noqa: PLC0415 - costs what no other store needs
+
+    try:
+        store, identity, done = await open_server(place, clock=clock)
+    except BaseException:
+        if ownership is not None:
+            ownership.release()
+        raise
+    if ownership is not None:
+        ownership.opened(identity)
+    return OpenStore(store, identity, ownership, done, shared=True)
 
 
 async def open_owned(ownership: Ownership, *, clock: Clock | None = None, verify: bool = False) -> OpenStore:

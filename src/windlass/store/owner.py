@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds that a process waits for a store that another one holds.
 WAIT: Final = 10.0
+#: Processes that work in one home on one database in a server.
+_NODES: Final = 64
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.1
 #: Bytes that fit into the address of a Unix socket (unix(7)), its end mark aside.
@@ -106,11 +108,18 @@ class Ownership:
 
 
 async def own(
-    database: Path, *, version: str, wait: float = WAIT, clock: Clock | None = None, alone: bool = False
+    database: Path,
+    *,
+    version: str,
+    wait: float = WAIT,
+    clock: Clock | None = None,
+    alone: bool = False,
+    home: bool = False,
 ) -> Ownership:
     """Take the lock of `database`, and make its folder where it is missing.
 
-    `alone` is for what has to wait until no server is there: the sentence then says to stop it.
+    `alone` is for what has to wait until no server is there: the sentence then says to stop it. With `home` it is no
+    database but a place in the home of a server (`store.place.node_path`): the sentence then asks for another home.
     Raises Unavailable where another process holds it for longer than `wait` seconds, Refused where the folder or the
     lock file is open to others.
     """
@@ -120,7 +129,21 @@ async def own(
         _log.warning("The store at %s is in use by %s; waiting up to %g s for it", database, taking.holder(), wait)
     if not taking.taken:
         await _until(taking.take, wait)
-    return taking.ownership(alone=alone)
+    return taking.ownership(alone=alone, home=home)
+
+
+async def own_a_node(path: Path, *, version: str, clock: Clock | None = None) -> Ownership:
+    """Take the first place in a home that no other process has, of those that are called as `path` says.
+
+    Raises Unavailable where there is none, Refused as `own` does.
+    """
+    prepare_folder(path)
+    for number in range(1, _NODES + 1):
+        place = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        taking = _Taking(place, version, clock or SystemClock())
+        if taking.take():
+            return taking.ownership()
+    raise Unavailable(f"{_NODES} processes work in the home {path.parent}: give this one another WINDLASS_HOME.")
 
 
 async def own_or_find(
@@ -147,10 +170,15 @@ class _Taking:
         #: An owner that listens.
         self.found: Owner | None = None
 
-    def ownership(self, *, alone: bool = False) -> Ownership:
+    def ownership(self, *, alone: bool = False, home: bool = False) -> Ownership:
         """Return what was taken; raises Unavailable, with the owner's name, where nothing was."""
         if self._taken is not None:
             return self._taken
+        if home:
+            raise Unavailable(
+                f"The home {self._database.parent} is in use by {self.holder()}: give this server another "
+                "WINDLASS_HOME; each server on a machine has one of its own."
+            )
         if alone:
             raise Unavailable(f"The store at {self._database} is in use by {self.holder()}: stop the server first.")
         owner = find_owner(self._database)

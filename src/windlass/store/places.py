@@ -20,12 +20,14 @@ class QueuePlace(NamedTuple):
     #: JSON text.
     labels: str
     revision_id: int
+    losses_in_row: int
 
 
 def places_of(tx: Transaction, run_id: bytes, first: int, last: int, limit: int) -> list[QueuePlace]:
     """Return the places of up to `limit` of the tasks `first` to `last` of a run, of those that may be taken."""
     rows = tx.cursor.execute(
-        "SELECT q.task, q.id, q.route_id, q.rank, r.queue, r.pool, r.labels, q.revision_id FROM queue q "
+        "SELECT q.task, q.id, q.route_id, q.rank, r.queue, r.pool, r.labels, q.revision_id, "
+        "q.losses_in_row FROM queue q "
         "JOIN routes r ON r.id = q.route_id WHERE q.run_id = ? AND q.task BETWEEN ? AND ? AND q.state = 'queued' "
         "AND q.worker_id IS NULL ORDER BY q.task LIMIT ?",
         (run_id, first, last, limit),
@@ -69,7 +71,14 @@ def first_told(tx: Transaction, run_id: bytes, event_type: str) -> str | None:
     return None if row is None or row[0] is None else str(row[0])
 
 
-def last_outcomes(tx: Transaction, run_id: bytes) -> dict[int, str]:
-    """Return how the last attempt ended of each task of a run that had several, or is to have another."""
-    rows = tx.cursor.execute("SELECT task, outcome FROM attempts WHERE run_id = ? ORDER BY task, number", (run_id,))
-    return dict(rows.fetchall())
+def earlier_outcomes(tx: Transaction, run_id: bytes) -> dict[int, list[str]]:
+    """Return how the attempts ended, in order, of each task of a run that had several, or is to have another.
+
+    The last one of a task that is final is not among them.
+    """
+    found: dict[int, list[str]] = {}
+    for task, outcome in tx.cursor.execute(
+        "SELECT task, outcome FROM attempts WHERE run_id = ? ORDER BY task, number", (run_id,)
+    ):
+        found.setdefault(task, []).append(outcome)
+    return found

@@ -34,7 +34,7 @@ def going_on(tx: Transaction, project: str, most: int) -> int:
     found = 0
     for state in ("running", "queued"):
         found += tx.cursor.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM runs WHERE project = ? AND state = ? LIMIT ?) AS some",
+            "SELECT count(*) FROM (SELECT 1 FROM runs WHERE project = ? AND state = ? LIMIT ?) AS found",
             (project, state, most - found),
         ).fetchone()[0]
     return found

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Row, Select, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, exists, insert, literal_column, select, update
 
 from windlass.store.archive_tables import archived_runs
+from windlass.store.keys import drop_keys_of
 from windlass.store.rows import Held
-from windlass.store.tables import idempotency_keys, jobs, queue, run_dependencies, runs
+from windlass.store.tables import jobs, queue, run_dependencies, runs
 from windlass.store.transaction import Transaction
+
+#: The very words of partial indexes: of a parameter in their place PostgreSQL does not know that it says the same.
+_YES: Final[ColumnElement[int]] = literal_column("1")
+_NO: Final[ColumnElement[int]] = literal_column("0")
 
 
 class Awaited(NamedTuple):
@@ -54,7 +59,7 @@ def keep_dependencies(tx: Transaction, found: Iterable[Dependent]) -> None:
 
 def ended_awaited(tx: Transaction, limit: int) -> list[Awaited]:
     """Return up to `limit` final runs that somebody waits for, the oldest first."""
-    found = _runs().where(runs.c.awaited == 1, runs.c.finished_at.is_not(None)).order_by(runs.c.id).limit(limit)
+    found = _runs().where(runs.c.awaited == _YES, runs.c.finished_at.is_not(None)).order_by(runs.c.id).limit(limit)
     return [Awaited(*row) for row in tx.connection.execute(found)]
 
 
@@ -80,7 +85,9 @@ def archived_end(tx: Transaction, run_id: bytes) -> Awaited | None:
 def dependents_of(tx: Transaction, on_id: bytes, limit: int) -> list[Dependent]:
     """Return up to `limit` runs that still wait for a run, the oldest first."""
     table = run_dependencies
-    found = select(table.c.run_id, table.c.on_id, table.c.condition).where(table.c.on_id == on_id, table.c.settled == 0)
+    found = select(table.c.run_id, table.c.on_id, table.c.condition).where(
+        table.c.on_id == on_id, table.c.settled == _NO
+    )
     return [Dependent(*row) for row in tx.connection.execute(found.order_by(table.c.run_id).limit(limit))]
 
 
@@ -125,9 +132,9 @@ def held_run(tx: Transaction, run_id: bytes) -> Row[Any] | None:
     return row
 
 
-def release_run(tx: Transaction, run_id: bytes, *, state: str, deadline: int) -> bool:
+def release_run(tx: Transaction, run_id: bytes, *, state: str, counted_at: int, deadline: int) -> bool:
     """Move a waiting run to `queued` or `scheduled`; False where it does not wait."""
-    values: dict[str, Any] = {"state": state, "deadline": deadline, "waiting_for": None}
+    values: dict[str, Any] = {"state": state, "counted_at": counted_at, "deadline": deadline, "waiting_for": None}
     if state == "queued":
         values["queued_at"] = tx.now
     changed = tx.connection.execute(update(runs).where(runs.c.id == run_id, runs.c.state == "waiting").values(values))
@@ -191,12 +198,26 @@ def live_children(tx: Transaction, parent_id: bytes) -> list[tuple[bytes, int]]:
 
 
 def family_of(tx: Transaction, run_id: bytes) -> list[bytes]:
-    """Return a run and all that was started below it, but for what goes on without its parent; parents first."""
-    family = [run_id]
+    """Return a run and all that was started below it, archived or not; parents first.
+
+    Left out is what goes on without its parent.
+    """
+    family, seen = [run_id], {run_id}
     for parent in family:
-        found = select(runs.c.id).where(runs.c.parent_id == parent, runs.c.cascades == 1).order_by(runs.c.id)
-        family.extend(row.id for row in tx.connection.execute(found))
+        below = {
+            row[0]
+            for table, column in ((runs, runs.c.id), (archived_runs, archived_runs.c.run_id))
+            for row in tx.connection.execute(select(column).where(table.c.parent_id == parent, table.c.cascades == 1))
+        }
+        family.extend(sorted(below - seen))
+        seen |= below
     return family
+
+
+def exists_anywhere(tx: Transaction, run_id: bytes) -> bool:
+    """Say whether there is a run, archived or not."""
+    tables = ((runs, runs.c.id), (archived_runs, archived_runs.c.run_id))
+    return any(tx.connection.execute(select(column).where(column == run_id)).first() for _, column in tables)
 
 
 def mark_deleting(tx: Transaction, run_ids: Iterable[bytes]) -> None:
@@ -207,7 +228,7 @@ def mark_deleting(tx: Transaction, run_ids: Iterable[bytes]) -> None:
 
 def to_delete(tx: Transaction, after: bytes, limit: int) -> list[tuple[bytes, bool]]:
     """Return up to `limit` runs that are to be deleted, by their ids after `after`, each with whether it has ended."""
-    found = select(runs.c.id, runs.c.finished_at).where(runs.c.deleting == 1, runs.c.id > after)
+    found = select(runs.c.id, runs.c.finished_at).where(runs.c.deleting == _YES, runs.c.id > after)
     rows = tx.connection.execute(found.order_by(runs.c.id).limit(limit))
     return [(row.id, row.finished_at is not None) for row in rows]
 
@@ -231,7 +252,9 @@ def has_live_parent(tx: Transaction, run_id: bytes) -> bool:
 def let_go(tx: Transaction, run_ids: Iterable[bytes]) -> None:
     """Prepare runs for being deleted: no key stands for them any more, and what goes on without them has no parent."""
     for run_id in run_ids:
-        tx.connection.execute(delete(idempotency_keys).where(idempotency_keys.c.run_id == run_id))
+        drop_keys_of(tx, run_id)
         loose = update(runs).where(runs.c.parent_id == run_id, runs.c.cascades == 0)
         tx.connection.execute(loose.values(parent_id=None, root_id=None))
+        away = update(archived_runs).where(archived_runs.c.parent_id == run_id, archived_runs.c.cascades == 0)
+        tx.connection.execute(away.values(parent_id=None))
         tx.connection.execute(delete(run_dependencies).where(run_dependencies.c.run_id == run_id))

@@ -112,3 +112,16 @@ def _revision(row: Any) -> StoredRevision:
     values = row._asdict()
     values["provenance"] = None if row.provenance is None else orjson.loads(row.provenance)
     return StoredRevision(**values)
+
+
+def is_settled(tx: Transaction, revision_id: int) -> bool:
+    """Say whether a revision was there before this transaction, and so will be whatever becomes of that.
+
+    On SQLite numbers are given again by this process alone, which knows when (`JobCache.forget`). PostgreSQL gives
+    them again after a crash, and to anybody: what was compiled in a transaction that was lost then must not stand for
+    what another server stored under the same number.
+    """
+    if tx.dialect == "sqlite":
+        return True
+    row = tx.cursor.execute("SELECT age(xmin) > 0 FROM revisions WHERE id = ?", (revision_id,)).fetchone()
+    return bool(row and row[0])

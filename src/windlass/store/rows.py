@@ -102,6 +102,16 @@ class Held(NamedTuple):
     detail: str | None
 
 
+class PendingTask(NamedTuple):
+    """What becomes of a task that waits for its predecessors."""
+
+    run_id: bytes
+    task: int
+    outstanding: int
+    #: 1 where it may be taken now.
+    ready: int
+
+
 class TaskEnd(NamedTuple):
     """A final task to insert, in the order of its columns."""
 
@@ -144,6 +154,49 @@ class AttemptEnd(NamedTuple):
     max_rss_bytes: int | None
     bytes_out: int | None
     log_bytes: int | None
+
+
+class Standing(NamedTuple):
+    """How things stand for a worker."""
+
+    #: How many tasks it may hold, 0 where it is to take no more; None where it has ended.
+    slots: int | None
+    #: Another text after each change of what is handed out; see `dispatch.changes`.
+    changes: str | None
+    #: `(queue id, fence, why)` of what it holds and is to stop.
+    stops: list[tuple[int, int, str]]
+
+
+class ShortEnd(NamedTuple):
+    """The completion of a task that is all of its run, as its worker tells it; the rest stands in the queue."""
+
+    queue_id: int
+    fence: int
+    finished_at: int
+    exit_code: int | None
+    outputs: str | None
+    cpu_micros: int | None
+    max_rss_bytes: int | None
+    bytes_out: int | None
+    log_bytes: int | None
+    #: Data of the event that tells of it.
+    data: str | None
+
+
+class Turn(NamedTuple):
+    """What came of ending attempts and beginning others together."""
+
+    #: When all that was, in microseconds.
+    now: int
+    standing: Standing
+    #: Places of the ends that must be looked at by themselves, and of which nothing was changed.
+    left: list[int]
+    #: Tasks that were begun, as they were before.
+    begun: list[Ready]
+    #: The lowest rank of all that could have been taken; None where there was nothing.
+    first: int | None
+    #: True where there are others that could have been taken, about which something must be decided first.
+    more: bool
 
 
 class RunFlags(NamedTuple):

@@ -27,6 +27,7 @@ from windlass.clock import SECOND
 from windlass.model.event import RUN_ENDED
 from windlass.model.histogram import Histogram, added, from_pairs, to_pairs
 from windlass.model.state import RUN_FINAL, RUN_MOVES
+from windlass.store.event_cursor import BEGINNING, Following, following
 from windlass.store.labels import has_label
 from windlass.store.tables import events, jobs, run_hours, runs, store_info, tasks
 from windlass.store.transaction import Transaction
@@ -36,7 +37,7 @@ ALL_JOBS: Final = bytes(16)
 #: Microseconds of an hour.
 HOUR: Final = 3600 * SECOND
 #: Where it is kept how far the events were counted.
-_KEY: Final = "run_hours_seq"
+_KEY: Final = "run_hours_cursor"
 #: The fact that ends a run of one task; without data it was its first attempt.
 _AT_ONCE: Final = "task.completed,run.completed"
 #: Facts of almost every run that end none: told apart without a search in their text.
@@ -77,24 +78,23 @@ class HourFilter:
     labels: Mapping[str, str | None] = field(default_factory=dict)
 
 
-def counted_to(tx: Transaction) -> int:
-    """Return the number of the last fact that was counted."""
+def counted_to(tx: Transaction) -> str:
+    """Return the cursor behind all that was counted."""
     found = tx.connection.execute(select(store_info.c.value).where(store_info.c.key == _KEY)).scalar_one_or_none()
-    return 0 if found is None else int(found)
+    return BEGINNING if found is None else str(found)
 
 
-def ended_after(tx: Transaction, seq: int, limit: int) -> tuple[int, bool, list[Row[Any]]]:
-    """Look at `limit` facts after `seq`: return the last one's number, whether there were so many, and what ended.
+def ended_after(tx: Transaction, cursor: str, limit: int) -> tuple[Following, list[Row[Any]]]:
+    """Look at `limit` facts behind a cursor: return where a reader stands then, and what ended.
 
-    The number is `seq` itself where there is none yet. A row stands for all runs of a job that ended in one hour in one
+    A row stands for all runs of a job that ended in one hour in one
     state: `job_id, state, hour, project, runs, attempts`, and how long each took and waited for its start, in
     microseconds with commas between. That is one text, and so one row, because with every row that is fetched the
     threads of a worker wait for each other.
     """
-    page = select(events.c.seq).where(events.c.seq > seq).order_by(events.c.seq).limit(limit).subquery()
-    last, count = tx.connection.execute(select(func.max(page.c.seq), func.count()).select_from(page)).one()
-    if last is None:
-        return seq, False, []
+    span = following(tx, cursor, limit)
+    if span.empty:
+        return span, []
     attempts = select(func.coalesce(func.sum(tasks.c.attempt), 0)).where(tasks.c.run_id == runs.c.id).scalar_subquery()
     at_once = and_(events.c.types == _AT_ONCE, events.c.data.is_(None))
     found = (
@@ -110,22 +110,21 @@ def ended_after(tx: Transaction, seq: int, limit: int) -> tuple[int, bool, list[
         )
         .select_from(events.join(runs, runs.c.id == events.c.run_id))
         .where(
-            events.c.seq > seq,
-            events.c.seq <= last,
+            span.clause(),
             or_(events.c.types == _AT_ONCE, and_(events.c.types.not_in(_BEGINNINGS), or_(*_ENDS))),
             runs.c.finished_at.is_not(None),
         )
         .group_by(runs.c.job_id, runs.c.state, "hour")
     )
-    return int(last), count == limit, list(tx.connection.execute(found))
+    return span, list(tx.connection.execute(found))
 
 
 def _joined(lengths: ColumnElement[int]) -> ColumnElement[str]:
     return func.aggregate_strings(cast(lengths, Text), ",")
 
 
-def keep(tx: Transaction, before: int, last: int, figures: Mapping[Key, Figures]) -> bool:
-    """Add figures of the facts after `before` up to `last`; False, and nothing done, where somebody else has."""
+def keep(tx: Transaction, before: str, last: str, figures: Mapping[Key, Figures]) -> bool:
+    """Add figures of the facts between two cursors; False, and nothing done, where somebody else has."""
     if not _advance(tx, before, last):
         return False
     for key, more in figures.items():
@@ -144,13 +143,13 @@ def keep(tx: Transaction, before: int, last: int, figures: Mapping[Key, Figures]
     return True
 
 
-def _advance(tx: Transaction, before: int, last: int) -> bool:
-    same = update(store_info).where(store_info.c.key == _KEY, store_info.c.value == str(before))
-    if tx.connection.execute(same.values(value=str(last))).rowcount == 1:
+def _advance(tx: Transaction, before: str, last: str) -> bool:
+    same = update(store_info).where(store_info.c.key == _KEY, store_info.c.value == before)
+    if tx.connection.execute(same.values(value=last)).rowcount == 1:
         return True
-    if before or counted_to(tx):
+    if before != BEGINNING or counted_to(tx) != BEGINNING:
         return False
-    tx.connection.execute(insert(store_info), {"key": _KEY, "value": str(last)})
+    tx.connection.execute(insert(store_info), {"key": _KEY, "value": last})
     return True
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from windlass.store.hot_postgres import CLOCK
 from windlass.store.lines import COLUMNS, LimitedRun, Line
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, move_on, require_alone
 
 # A run that has a place under its key keeps it while it waits for one among the runs of its project.
 _HOLDING = (
     "limit_key = ? AND finished_at IS NULL "
     "AND (state = 'queued' OR state = 'running' OR (state = 'waiting' AND reason = 'max_runs'))"
 )
-#: A task that waits for a run that it began, as `engine.completion` notes it.
-WAITS_FOR_CHILD: Final = """(state = 'waiting' AND detail LIKE '%"child":"%')"""
+#: A task that waits for a run that it began, as `engine.completion` notes it. The key is the first of all, where
+#: nothing that a user chose can stand: an event's filter and outputs are further on.
+WAITS_FOR_CHILD: Final = """(state = 'waiting' AND detail LIKE '{"child":"%')"""
 #: The runs that wait for a place under a key.
 LINE: Final = Line("limit_key = ? AND finished_at IS NULL AND state = 'waiting' AND reason = 'concurrency'")
 
@@ -49,12 +51,23 @@ def awaited_children(tx: Transaction, run_id: bytes) -> list[bytes]:
 
 
 def lock_key(tx: Transaction, key: str) -> None:
-    """Let nobody else count and take places under `key` until this unit of work ends."""
-    tx.cursor.execute(
-        "INSERT INTO limit_keys (key, used_at) VALUES (?, ?) "
-        "ON CONFLICT (key) DO UPDATE SET used_at = excluded.used_at",
-        (key, tx.now),
+    """Let nobody else count and take places under `key` until this unit of work ends.
+
+    Beside others keys are locked in their order, so that nobody waits in a circle; a unit that wants them otherwise
+    runs alone.
+    """
+    if not tx.alone:
+        if tx.keys and key < tx.keys[-1]:
+            require_alone(tx)
+        if not tx.keys or key != tx.keys[-1]:
+            tx.keys.append(key)
+    locked = (
+        "INSERT INTO limit_keys (key, used_at) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET used_at = excluded.used_at"
     )
+    if tx.alone:
+        tx.cursor.execute(locked, (key, tx.now))
+    else:
+        move_on(tx, tx.cursor.execute(f"{locked} RETURNING {CLOCK}", (key, tx.now)).fetchone()[0])
 
 
 def holding(tx: Transaction, key: str) -> int:
@@ -100,9 +113,9 @@ def note_key(
 def hold(tx: Transaction, run_id: bytes, *, reason: str, waiting_for: str, deadline: int) -> None:
     """Let a queued run that never began wait until `deadline` at most; its tasks leave the order of the queue."""
     tx.cursor.execute(
-        "UPDATE runs SET state = 'waiting', reason = ?, waiting_for = ?, queued_at = NULL, deadline = ? "
-        "WHERE id = ? AND state = 'queued'",
-        (reason, waiting_for, deadline, run_id),
+        "UPDATE runs SET state = 'waiting', reason = ?, waiting_for = ?, queued_at = NULL, deadline = ?, "
+        "counted_at = ? WHERE id = ? AND state = 'queued'",
+        (reason, waiting_for, deadline, tx.now, run_id),
     )
     tx.cursor.execute(
         "UPDATE queue SET state = 'pending', outstanding = 1, wake_at = NULL, queued_at = NULL WHERE run_id = ? "
@@ -122,9 +135,9 @@ def open_range(tx: Transaction, run_id: bytes, first: int, last: int) -> None:
 def let_in(tx: Transaction, run_id: bytes, *, deadline: int, reason: str = "concurrency") -> bool:
     """Move a run that waits for `reason` on to queued; False where it does not. Its tasks are still to be queued."""
     tx.cursor.execute(
-        "UPDATE runs SET state = 'queued', reason = NULL, waiting_for = NULL, queued_at = ?, deadline = ? "
-        "WHERE id = ? AND state = 'waiting' AND reason = ?",
-        (tx.now, deadline, run_id, reason),
+        "UPDATE runs SET state = 'queued', reason = NULL, waiting_for = NULL, queued_at = ?, deadline = ?, "
+        "counted_at = ? WHERE id = ? AND state = 'waiting' AND reason = ?",
+        (tx.now, deadline, tx.now, run_id, reason),
     )
     return tx.cursor.rowcount == 1
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, exists, func, literal_column, select, union_all, update
+from sqlalchemy import ColumnElement, Integer, Row, Select, and_, case, func, literal_column, select, union_all, update
 
 from windlass.clock import SECOND
 from windlass.ids import first_of
@@ -14,8 +14,18 @@ from windlass.model.state import RUN_FINAL, RUN_MOVES
 from windlass.store.tables import ENDED_BADLY, jobs, queue, revisions, run_labels, runs, tasks
 from windlass.store.transaction import Transaction
 
+# The row of a run of one task, begun among many short ones, says so a moment later (`hot.turn`): the queue knows.
+_BEGUN = select(queue.c.first_started_at).where(queue.c.run_id == runs.c.id, queue.c.task == 0).scalar_subquery()
+_AS_BEGUN = {
+    "state": case((and_(runs.c.state == "queued", _BEGUN.is_not(None)), "running"), else_=runs.c.state),
+    "started_at": case((runs.c.state == "queued", _BEGUN), else_=runs.c.started_at),
+}
+#: The columns of a run as readers see them.
+AS_SEEN: Final = tuple(
+    _AS_BEGUN[column.name].label(column.name) if column.name in _AS_BEGUN else column for column in runs.c
+)
 _COLUMNS = (
-    *(column for column in runs.c if column.name not in {"job_id", "revision_id"}),
+    *(column for column in AS_SEEN if column.name not in {"job_id", "revision_id"}),
     runs.c.job_id,
     runs.c.revision_id,
     jobs.c.alias.label("job"),
@@ -55,6 +65,13 @@ def run(tx: Transaction, run_id: bytes) -> Row[Any] | None:
     return tx.connection.execute(select(*_COLUMNS).select_from(_FROM).where(runs.c.id == run_id)).one_or_none()
 
 
+def owners(tx: Transaction, run_ids: Sequence[bytes]) -> dict[bytes, tuple[str, str]]:
+    """Return the project and the job's alias of each run that is there; a few thousand at most in one look."""
+    found = select(runs.c.id, runs.c.project, jobs.c.alias).join(jobs, jobs.c.id == runs.c.job_id)
+    rows = tx.connection.execute(found.where(runs.c.id.in_(run_ids)))
+    return {run_id: (project, job) for run_id, project, job in rows}
+
+
 def list_runs(tx: Transaction, filters: RunFilter) -> list[Row[Any]]:
     """Return a page of runs, newest first."""
     found = select(*_COLUMNS).select_from(_FROM).where(runs.c.id.in_(page_of(tx, filters)))
@@ -75,7 +92,7 @@ def page_of(tx: Transaction, filters: RunFilter) -> Select[tuple[Any]]:
     if not projects:
         return _newest(filters)
     parts = [
-        select(_newest(replace(filters, project=project, states=(state,))).subquery().c.id)
+        select(_newest(replace(filters, project=project, states=(state,)), asked=filters.states).subquery().c.id)
         for project in projects
         for state in filters.states or RUN_MOVES
     ]
@@ -100,28 +117,37 @@ def _projects(tx: Transaction, filters: RunFilter) -> list[str]:
 
 
 def _labelled(filters: RunFilter) -> Select[tuple[Any]]:
-    """Select the newest runs with a label, as that label's own range has them, of which everything else is true."""
+    """Select the newest runs with a label, as that label's own range has them, of which everything else is true.
+
+    Each is looked at by itself. Written as EXISTS, PostgreSQL may make a join of it, begin with the runs, and read all
+    of them where few have the label.
+    """
     (name, value), *others = filters.labels.items()
     label = run_labels.alias()
-    fitting = exists().where(runs.c.id == label.c.run_id, *_conditions(filters, lookup=False))
-    found = select(label.c.run_id).where(label.c.name == name, label.c.value == value, fitting)
+    one = literal_column("1", Integer)
+    fitting = select(one).where(runs.c.id == label.c.run_id, *_conditions(filters, lookup=False))
+    found = select(label.c.run_id).where(label.c.name == name, label.c.value == value)
+    found = found.where(fitting.scalar_subquery() == one)
     for other, wanted in others:
         more = run_labels.alias()
-        same = exists().where(more.c.name == other, more.c.value == wanted, more.c.run_id == label.c.run_id)
-        found = found.where(same)
+        same = select(one).where(more.c.name == other, more.c.value == wanted, more.c.run_id == label.c.run_id)
+        found = found.where(same.scalar_subquery() == one)
     found = found.where(*_times(filters, label.c.run_id))
     return found.order_by(label.c.run_id.desc()).limit(filters.limit)
 
 
-def _newest(filters: RunFilter, *, lookup: bool = True) -> Select[tuple[Any]]:
-    conditions = [*_conditions(filters, lookup=lookup), *_times(filters, runs.c.id)]
+def _newest(filters: RunFilter, *, lookup: bool = True, asked: Sequence[str] | None = None) -> Select[tuple[Any]]:
+    conditions = [*_conditions(filters, lookup=lookup, asked=asked), *_times(filters, runs.c.id)]
     return select(runs.c.id).where(*conditions).order_by(runs.c.id.desc()).limit(filters.limit)
 
 
-def _conditions(filters: RunFilter, *, lookup: bool = True) -> list[ColumnElement[bool]]:
+def _conditions(
+    filters: RunFilter, *, lookup: bool = True, asked: Sequence[str] | None = None
+) -> list[ColumnElement[bool]]:
     """Return what is true of the runs that fit, but for their ids.
 
-    Without `lookup` no index is to be read for the project, the job and the state: a better one is there.
+    Without `lookup` no index is to be read for the project, the job and the state: a better one is there. `asked` are
+    the states of the whole list, where this is a part of it.
     """
     project, state, job = (
         column if lookup else func.coalesce(column, column) for column in (runs.c.project, runs.c.state, runs.c.job_id)
@@ -134,6 +160,9 @@ def _conditions(filters: RunFilter, *, lookup: bool = True) -> list[ColumnElemen
     if filters.states:
         one = len(filters.states) == 1
         conditions.append(state == filters.states[0] if one else state.in_(filters.states))
+    asked = filters.states if asked is None else asked
+    if "queued" in filters.states and asked and "running" not in asked:  # what is shown as running was not asked for
+        conditions.append(case((runs.c.state == "queued", _BEGUN)).is_(None))
     if filters.since is not None:
         conditions.append(runs.c.created_at >= filters.since)
     if filters.until is not None:

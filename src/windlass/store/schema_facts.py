@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 
 #: Tables of the migrations themselves.
 _OUTSIDE = frozenset({"alembic_version"})
+#: Parts of tables, which are as those say.
+_PARTS = "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r'"
 
 
 def schema_facts(connection: Connection) -> frozenset[str]:
     """Return one sentence for each table, column, key, constraint and index of a database."""
     inspector = inspect(connection)
+    parts = set(connection.exec_driver_sql(_PARTS).scalars()) if connection.dialect.name == "postgresql" else set()
     return frozenset(
         fact
         for table in inspector.get_table_names()
-        if table not in _OUTSIDE
+        if table not in _OUTSIDE | parts
         for fact in (f"table {table}", *_columns(inspector, table), *_constraints(inspector, table))
     ) | frozenset(_rowids(connection))
 

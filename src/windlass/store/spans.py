@@ -9,22 +9,23 @@ import orjson
 from sqlalchemy import Row, select
 
 from windlass.model.event import Fact
+from windlass.store.event_cursor import Following, following
 from windlass.store.tables import attempts, events, jobs, revisions, runs, tasks
 from windlass.store.transaction import Transaction
 
 
-def facts_behind(tx: Transaction, after: int, most: int) -> list[Fact]:
-    """Return up to `most` facts behind a number."""
+def facts_behind(tx: Transaction, cursor: str, most: int) -> tuple[list[Fact], Following]:
+    """Return up to `most` facts behind a cursor, and where a reader stands then."""
+    span = following(tx, cursor, most)
     found = (
         select(events.c.seq, events.c.types, events.c.run_id, events.c.task, events.c.at, events.c.data)
-        .where(events.c.seq > after)
+        .where(span.clause())
         .order_by(events.c.seq)
-        .limit(most)
     )
     return [
         Fact(row.seq, row.types, row.run_id, row.task, row.at, None if row.data is None else orjson.loads(row.data))
         for row in tx.connection.execute(found)
-    ]
+    ], span
 
 
 def traced_runs(tx: Transaction, run_ids: Collection[bytes]) -> dict[bytes, Row[Any]]:

@@ -11,20 +11,20 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from windlass.clock import Clock, SystemClock
-from windlass.errors import CorruptStore, Unavailable
+from windlass.errors import CorruptStore, Unavailable, UserError
 from windlass.store.hints import Hints
 from windlass.store.meter import CommitMeter
+from windlass.store.requests import Request, answer
 from windlass.store.transaction import Transaction, is_trouble
 from windlass.threads import ready_threads
 from windlass.uninterrupted import uninterrupted
@@ -63,17 +63,6 @@ _READER_PRAGMAS = (
 )
 
 
-@dataclass(slots=True)
-class _Request:
-    """A unit that waits for the writer; without a loop its future belongs to a thread."""
-
-    call: Callable[[Transaction], Any]
-    loop: asyncio.AbstractEventLoop | None
-    future: asyncio.Future[Any] | Future[Any]
-    result: Any = None
-    error: BaseException | None = None
-
-
 class SqliteStore:
     """A store in one SQLite file, or in memory. The file must be owned: see `store.owner`."""
 
@@ -85,9 +74,10 @@ class SqliteStore:
         self.path = path
         self.kind = "memory" if path == ":memory:" else "sqlite"
         self.clock = clock or SystemClock()
+        self.hears = True
         self.meter = CommitMeter()
         self._hints = Hints()
-        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._engine = _engine(path, _WRITER_PRAGMAS)
         self._writer = _connect(self._engine, path)
         self._readers: ThreadPoolExecutor | None = None
@@ -116,7 +106,7 @@ class SqliteStore:
         """Run `unit` in a transaction; see `Store.run`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._submit(_Request(lambda tx: unit(tx, *args, **kwargs), loop, future))
+        self._submit(Request(lambda tx: unit(tx, *args, **kwargs), loop, future))
         return await future
 
     def run_blocking(
@@ -127,7 +117,7 @@ class SqliteStore:
     ) -> Result:
         """Run `unit` from a thread that has no event loop; see `Store.run_blocking`."""
         future: Future[Result] = Future()
-        self._submit(_Request(lambda tx: unit(tx, *args, **kwargs), None, future))
+        self._submit(Request(lambda tx: unit(tx, *args, **kwargs), None, future))
         return future.result()
 
     async def read(
@@ -144,9 +134,28 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: self._read(lambda tx: unit(tx, *args, **kwargs)))
 
+    async def run_within(
+        self,
+        connection: object,
+        unit: Callable[Concatenate[Transaction, Params], Result],
+        *args: Params.args,
+        **kwargs: Params.kwargs,
+    ) -> Result:
+        """Refuse: nobody else may write to this database; see `Store.run_within`."""
+        del connection, unit, args, kwargs
+        where = "in memory" if self.kind == "memory" else "in SQLite, which takes one writer"
+        raise UserError(f"A transaction of the caller's is joined by a store in PostgreSQL; this one is {where}.")
+
     def on_hint(self, name: str, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after commits that gave the hint; see `Store.on_hint`."""
         return self._hints.listen(name, listener)
+
+    def keep_leases(self, lease: float) -> None:
+        """Do nothing: no connection is between; see `Store.keep_leases`."""
+
+    async def tend(self) -> list[str]:
+        """Do nothing: tables are never so large here; see `Store.tend`."""
+        return []
 
     async def close(self) -> None:
         """Commit what waits, then close; closing twice is fine."""
@@ -163,7 +172,7 @@ class SqliteStore:
         self._writer.close()
         self._engine.dispose()
 
-    def _submit(self, request: _Request) -> None:
+    def _submit(self, request: Request) -> None:
         with self._closing:  # a request behind the end would never be answered
             if self._closed:
                 raise Unavailable("The store is closed.")
@@ -201,11 +210,11 @@ class SqliteStore:
                     break
                 group.append(following)
             hints = self._commit_or_refuse(group, cursor)
-            _answer(group, self._hints.listeners(hints))
+            answer(group, self._hints.listeners(hints))
             if ending:
                 return
 
-    def _commit_or_refuse(self, group: list[_Request], cursor: sqlite3.Cursor) -> set[str]:
+    def _commit_or_refuse(self, group: list[Request], cursor: sqlite3.Cursor) -> set[str]:
         """Commit a group; whatever goes wrong, its callers are answered and the writer goes on."""
         try:
             return self._commit(group, cursor)
@@ -221,7 +230,7 @@ class SqliteStore:
             if self._writer_in_transaction():
                 cursor.execute("ROLLBACK")
 
-    def _commit(self, group: list[_Request], cursor: sqlite3.Cursor) -> set[str]:
+    def _commit(self, group: list[Request], cursor: sqlite3.Cursor) -> set[str]:
         """Run the units of a group in one transaction, each undone alone if it fails."""
         hints: set[str] = set()
         started = time.perf_counter()
@@ -242,7 +251,7 @@ class SqliteStore:
             return set()
         return hints
 
-    def _run_one(self, request: _Request, cursor: sqlite3.Cursor, hints: set[str], *, alone: bool) -> None:
+    def _run_one(self, request: Request, cursor: sqlite3.Cursor, hints: set[str], *, alone: bool) -> None:
         tx = Transaction(self._writer, self.clock.now(), cursor)
         if not alone:
             cursor.execute("SAVEPOINT unit")
@@ -301,39 +310,6 @@ def _cursor(connection: Connection) -> sqlite3.Cursor:
         raise Unavailable("The store is closed.")
     cursor: sqlite3.Cursor = driver.cursor()
     return cursor
-
-
-def _answer(group: list[_Request], listeners: Mapping[asyncio.AbstractEventLoop, Sequence[Callable[[], None]]]) -> None:
-    """Give every waiting caller its result and every listener its hint, with one wake-up for each loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Request]] = {loop: [] for loop in listeners}
-    for request in group:
-        if request.loop is None:
-            _settle([request])
-        else:
-            by_loop.setdefault(request.loop, []).append(request)
-    for loop, requests in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_arrive, loop, requests, listeners.get(loop, ()))
-        except RuntimeError:  # that loop is closed: nobody waits there any more
-            continue
-
-
-def _arrive(
-    loop: asyncio.AbstractEventLoop, requests: Sequence[_Request], listeners: Iterable[Callable[[], None]]
-) -> None:
-    _settle(requests)
-    for listener in listeners:
-        loop.call_soon(listener)
-
-
-def _settle(requests: Sequence[_Request]) -> None:
-    for request in requests:
-        if request.future.done():
-            continue
-        if request.error is not None:
-            request.future.set_exception(request.error)
-        else:
-            request.future.set_result(request.result)
 
 
 def _translated(error: Exception) -> Exception:

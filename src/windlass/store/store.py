@@ -17,6 +17,8 @@ class Store(Protocol):
 
     #: `sqlite` or `memory`: what tells two stores apart in messages and figures.
     kind: str
+    #: Whether it hears of hints from every process that works on it.
+    hears: bool
     #: What its commits cost.
     meter: CommitMeter
 
@@ -51,10 +53,36 @@ class Store(Protocol):
         """Run `unit` on one consistent, read-only view of what is committed."""
         ...
 
+    async def run_within(
+        self,
+        connection: object,
+        unit: Callable[Concatenate[Transaction, Params], Result],
+        *args: Params.args,
+        **kwargs: Params.kwargs,
+    ) -> Result:
+        """Run `unit` in the transaction of a connection of the caller's, who commits it or does not.
+
+        Nothing is tried again, the lock of the store is not taken, and no other lock is that somebody waits for: units
+        that run here only add rows. Raises UserError where the store cannot join such a transaction, or not this one.
+        """
+        ...
+
     def on_hint(self, name: str, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` on the event loop after each commit that gave the hint `name`; return how to end that.
 
         A hint may come late, twice or never: whoever listens polls as well.
+        """
+        ...
+
+    def keep_leases(self, lease: float) -> None:
+        """Have heartbeats come through that are due within `lease` seconds, also where a connection has gone silent."""
+        ...
+
+    async def tend(self) -> list[str]:
+        """Make what large tables need beside their rows, while everybody works; return a sentence for each thing done.
+
+        Of several that ask one does it at a time, and the others wait for it. What others are in the way of is done the
+        next time.
         """
         ...
 

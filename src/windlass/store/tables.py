@@ -19,7 +19,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
@@ -28,7 +27,9 @@ from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
 from windlass.store import archive_tables as _archive_tables  # noqa: F401 - tables of the same schema
 from windlass.store import cache_tables as _cache_tables  # noqa: F401 - tables of the same schema
 from windlass.store import limit_tables as _limit_tables  # noqa: F401 - the same
-from windlass.store.columns import Id, Json, Serial, Time, every_table, of_run
+from windlass.store import programs as _programs  # noqa: F401 - the same
+from windlass.store import remote_tables as _remote_tables  # noqa: F401 - the same
+from windlass.store.columns import Id, Json, Serial, Text, Time, every_table, of_run, on_postgresql, partitioned
 from windlass.store.columns import one_of as _one_of
 from windlass.store.columns import partial as _partial
 
@@ -144,7 +145,12 @@ runs = Table(
     Column("queued_at", Time),
     Column("started_at", Time),
     Column("finished_at", Time),
+    #: When it is stopped if it has not ended; once it is stopping, until when its clean-up may go on.
     Column("deadline", Time, nullable=False),
+    #: From when its time is counted, where that is neither its acceptance nor its not-before time.
+    Column("counted_at", Time),
+    #: What its deadline was before it was stopped: when its own time is, or was, up.
+    Column("up_at", Time),
     Column("cancel_requested_at", Time),
     #: 0 not asked; 1 asked; 2 asked again: clean-up is stopped too.
     Column("cancels", SmallInteger, nullable=False, server_default=text("0")),
@@ -311,6 +317,7 @@ tasks = Table(
     CheckConstraint(_one_of("state", TASK_FINAL), name="state"),
     _partial("ix_tasks_dead", "run_id", "task", where=DEAD),
     sqlite_with_rowid=False,
+    info=partitioned("run_id"),
 )
 """Final tasks, each with its last attempt: the common task has one attempt and so one row."""
 
@@ -324,6 +331,7 @@ attempts = Table(
     *(Column(name, kind) for name, kind in _ATTEMPT),
     PrimaryKeyConstraint("run_id", "task", "number"),
     sqlite_with_rowid=False,
+    info=partitioned("run_id"),
 )
 """Attempts that were followed by another one, or whose task is not final."""
 
@@ -337,7 +345,11 @@ events = Table(
     Column("task", Integer),
     Column("at", Time, nullable=False),
     Column("data", Json),
+    #: On PostgreSQL the transaction that wrote it, by which readers tell what they have not seen; null elsewhere, and
+    #: where the row was there before, or came from an archive.
+    Column("writer", BigInteger, info=on_postgresql("CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)")),
     Index("ix_events_run", "run_id", "seq"),
+    _partial("ix_events_writer", "writer", where="writer IS NOT NULL"),
     sqlite_autoincrement=True,  # a number that was given out stands in cursors and claims: never again
 )
 """What happened, written with the change itself; one row may stand for several events (`model.event`)."""
@@ -371,6 +383,7 @@ log_chunks = Table(
     Column("stream", Text, nullable=False),
     Column("data", LargeBinary, nullable=False),
     PrimaryKeyConstraint("run_id", "task", "attempt", "seq"),
+    info=partitioned("run_id"),
 )
 
 artifacts = Table(
@@ -411,6 +424,18 @@ workers = Table(
     _partial("ix_workers_live", "heartbeat_at", where="ended_at IS NULL"),
     sqlite_autoincrement=True,  # a number that was given out stands in cursors and claims: never again
 )
+
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", Text, primary_key=True),
+    #: The process that has it, and since when without a break.
+    Column("holder", Text, nullable=False),
+    Column("since", Time, nullable=False),
+    #: Stamped by the database: from then on anybody may take it.
+    Column("until", Time, nullable=False),
+)
+"""Which process does what only one should, of all that share the store; a duty that nobody has has no row."""
 
 run_hours = Table(
     "run_hours",

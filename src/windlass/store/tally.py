@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Integer, Row, and_, case, func, literal, null, or_, select
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Integer, Row, and_, case, func, literal, null, or_, select
 from sqlalchemy.sql.elements import SQLColumnExpression
 
 from windlass.model.state import RUN_FINAL, RUN_MOVES
+from windlass.store.event_cursor import Following
 from windlass.store.tables import attempts, events, jobs, queue, routes, runs, tasks
 from windlass.store.transaction import Transaction
 
@@ -19,17 +20,10 @@ _ENDED_BESIDE = ('%"skipped":[%', '%"cancelled":[%')
 
 
 class Span(NamedTuple):
-    """Facts `after` one number up to another; `by_job` asks for the figures of each job apart."""
+    """Facts that follow a cursor; `by_job` asks for the figures of each job apart."""
 
-    after: int
-    upto: int
+    facts: Following
     by_job: bool = True
-
-
-def span_end(tx: Transaction, after: int, most: int) -> tuple[int, int]:
-    """Return the number of the fact at most `most` behind `after`, and that of the newest of all."""
-    newest = tx.connection.execute(select(func.max(events.c.seq))).scalar_one() or 0
-    return max(after, min(newest, after + most)), max(after, newest)
 
 
 def fact_counts(tx: Transaction, span: Span) -> list[Row[Any]]:
@@ -42,7 +36,8 @@ def fact_counts(tx: Transaction, span: Span) -> list[Row[Any]]:
 def run_delays(tx: Transaction, span: Span, types: Collection[str], bounds: Sequence[float]) -> list[Row[Any]]:
     """Return `(job_id, bucket, number, micros)` of how long runs waited, of those that facts of `types` tell of."""
     due = case((runs.c.scheduled_at > runs.c.created_at, runs.c.scheduled_at), else_=runs.c.created_at)
-    return _run_times(tx, span, types, _length(due, runs.c.started_at), bounds)
+    begun = func.coalesce(runs.c.started_at, events.c.at)  # the row may say so a moment later
+    return _run_times(tx, span, types, _length(due, begun), bounds)
 
 
 def run_times(tx: Transaction, span: Span, types: Collection[str], bounds: Sequence[float]) -> list[Row[Any]]:
@@ -152,13 +147,16 @@ def standing_tasks(tx: Transaction) -> list[Row[Any]]:
     return list(tx.connection.execute(found))
 
 
-def _within(span: Span) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return events.c.seq > span.after, events.c.seq <= span.upto
+def _within(span: Span) -> tuple[ColumnElement[bool], ...]:
+    return (span.facts.clause(),)
 
 
 def _bucket(length: SQLColumnExpression[Any], bounds: Sequence[float]) -> ColumnElement[int]:
     """Return the bucket of a length in microseconds."""
-    whens = [(length <= round(bound * _MICROS), literal(number, Integer)) for number, bound in enumerate(bounds)]
+    whens = [
+        (length <= literal(round(bound * _MICROS), BigInteger), literal(number, Integer))
+        for number, bound in enumerate(bounds)
+    ]
     return case(*whens, else_=literal(len(bounds), Integer))
 
 

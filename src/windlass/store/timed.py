@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from windlass.store.rows import Held
 from windlass.store.transaction import Transaction
 
 _COLUMNS = ", ".join(Held._fields)
+#: Later than any time.
+_LAST: Final = 2**63 - 1
 
 
-def next_time(tx: Transaction) -> int | None:
-    """Return when the next row or run must be looked at; None where nothing waits for a time."""
+def next_time(tx: Transaction, latest: int = _LAST) -> int | None:
+    """Return when the next row or run must be looked at; None where nothing waits for a time up to `latest`.
+
+    The nearer that is, the less there is to look at: rows that are gone are passed on the way.
+    """
     found = tx.cursor.execute(
-        "SELECT min(at) FROM (SELECT min(wake_at) AS at FROM queue WHERE wake_at IS NOT NULL UNION ALL "
-        "SELECT min(deadline) FROM runs WHERE finished_at IS NULL)"
+        "SELECT min(at) FROM (SELECT min(wake_at) AS at FROM queue WHERE wake_at IS NOT NULL AND wake_at <= ? "
+        "UNION ALL SELECT min(deadline) FROM runs WHERE finished_at IS NULL AND deadline <= ?) AS times",
+        (latest, latest),
     ).fetchone()
     return found[0] if found else None
 
@@ -74,16 +82,19 @@ def is_overdue(tx: Transaction, run_id: bytes) -> bool:
 
 def expire_run(tx: Transaction, run_id: bytes, deadline: int) -> None:
     """Note that a run passed its own deadline; its clean-up gets until `deadline`."""
-    tx.cursor.execute("UPDATE runs SET expired = 1, deadline = ? WHERE id = ?", (deadline, run_id))
+    tx.cursor.execute(
+        "UPDATE runs SET expired = 1, up_at = coalesce(up_at, deadline), deadline = ? WHERE id = ?", (deadline, run_id)
+    )
     tx.hints.add("wake")
 
 
 def ask_to_cancel(tx: Transaction, run_id: bytes, deadline: int) -> None:
     """Note that a run is to be cancelled; its clean-up gets until `deadline`, and no longer if it is under way."""
     tx.cursor.execute(
-        "UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, ?), cancels = min(cancels + 1, 2), "
-        "deadline = CASE WHEN cancels = 0 AND expired = 0 THEN ? ELSE min(deadline, ?) END WHERE id = ?",
-        (tx.now, deadline, deadline, run_id),
+        "UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, ?), up_at = coalesce(up_at, deadline), "
+        "cancels = CASE cancels WHEN 0 THEN 1 ELSE 2 END, deadline = CASE WHEN cancels = 0 AND expired = 0 THEN ? "
+        "WHEN deadline < ? THEN deadline ELSE ? END WHERE id = ?",
+        (tx.now, deadline, deadline, deadline, run_id),
     )
     tx.hints.add("wake")
 

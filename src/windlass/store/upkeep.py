@@ -13,6 +13,10 @@ from windlass.store.upgrade import store_id
 
 #: Ids in one statement: databases take a limited number of values.
 _CHUNK = 500
+_FINISHED = (
+    "SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid "
+    "WHERE x.indisvalid AND i.relnamespace = CAST(current_schema() AS regnamespace)"
+)
 
 
 class Pages(NamedTuple):
@@ -44,7 +48,10 @@ def give_back(tx: Transaction, count: int) -> bool:
 
 
 def missing_indexes(tx: Transaction) -> list[str]:
-    """Return the names of the indexes that the schema has and the database lacks."""
+    """Return the names of the indexes that the schema has and the database lacks, or never finished."""
+    if tx.dialect != "sqlite":
+        there = {row[0] for row in tx.cursor.execute(_FINISHED)}
+        return sorted({str(index.name) for table in metadata.tables.values() for index in table.indexes} - there)
     inspector = inspect(tx.connection)
     found: list[str] = []
     for name, table in metadata.tables.items():
@@ -54,7 +61,12 @@ def missing_indexes(tx: Transaction) -> list[str]:
 
 
 def make_indexes(tx: Transaction) -> list[str]:
-    """Make the indexes that are missing; return their names. Takes seconds for each million rows."""
+    """Make the indexes that are missing; return their names. Takes seconds for each million rows.
+
+    Where others work on the store they are made beside them instead, by `Store.tend`.
+    """
+    if tx.dialect != "sqlite":
+        return []
     wanted = set(missing_indexes(tx))
     for table in metadata.tables.values():
         for index in table.indexes:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import Row, func, insert, select, update
 
+from windlass.model.worker_facts import label_of
 from windlass.store.dispatch import Route, note_change
+from windlass.store.hot_postgres import CLOCK
+from windlass.store.rows import Ready
 from windlass.store.tables import queue, routes, workers
-from windlass.store.transaction import Transaction
+from windlass.store.transaction import Transaction, by_itself
+
+#: How the names of queues begin that only those serve who name them: `*` is all others.
+OF_ONE_HOME: Final = ".exec-"
 
 
 def register(
@@ -43,9 +49,15 @@ def register(
     return int(tx.connection.execute(insert(workers).values(values).returning(workers.c.id)).scalar_one())
 
 
+# By itself: one row, changed where it has not ended. It waits for nobody, not even for a unit that runs alone: where a
+# database is slow those take seconds, and a lease must not.
+@by_itself
 def renew(tx: Transaction, worker_id: int) -> bool:
     """Stamp a worker's heartbeat; False where it was found gone meanwhile."""
-    tx.cursor.execute("UPDATE workers SET heartbeat_at = ? WHERE id = ? AND ended_at IS NULL", (tx.now, worker_id))
+    if tx.moves:
+        tx.cursor.execute(f"UPDATE workers SET heartbeat_at = {CLOCK} WHERE id = ? AND ended_at IS NULL", (worker_id,))  # noqa: S608 - a constant
+    else:
+        tx.cursor.execute("UPDATE workers SET heartbeat_at = ? WHERE id = ? AND ended_at IS NULL", (tx.now, worker_id))
     return tx.cursor.rowcount == 1
 
 
@@ -112,8 +124,27 @@ def live(tx: Transaction) -> list[Row[Any]]:
 
 
 def held_runs(tx: Transaction) -> list[bytes]:
-    """Return the ids of the runs of which workers hold tasks."""
-    return [row[0] for row in tx.cursor.execute("SELECT DISTINCT run_id FROM queue WHERE worker_id IS NOT NULL")]
+    """Return the ids of the runs of which workers of this process hold tasks."""
+    text = (
+        "SELECT DISTINCT run_id FROM queue WHERE worker_id IS NOT NULL "
+        "AND worker_id NOT IN (SELECT worker_id FROM remote_workers)"
+    )
+    return [row[0] for row in tx.cursor.execute(text)]
+
+
+def held_claims(tx: Transaction, worker_id: int, only: int | None = None) -> list[tuple[Ready, str, int | None]]:
+    """Return the rows that a worker holds as they were before it took them, each with its state and its start."""
+    one = "" if only is None else " AND q.id = ?"
+    text = (
+        "SELECT q.id, q.run_id, q.task, q.revision_id, q.priority, q.due, "  # noqa: S608 - constants only
+        "q.attempt - CASE q.state WHEN 'running' THEN 1 ELSE 0 END, q.losses, q.fence - 1, q.queued_at, "
+        "q.first_started_at, q.rank, r.state, r.parameters, CASE WHEN r.expansion IS NULL THEN 0 ELSE 1 END, "
+        "r.created_at, r.trigger, r.correlation_id, q.state, q.started_at "
+        "FROM queue q JOIN runs r ON r.id = q.run_id "
+        f"WHERE q.worker_id = ? AND q.state IN ('queued', 'running'){one} ORDER BY q.id"
+    )
+    rows = tx.cursor.execute(text, (worker_id,) if only is None else (worker_id, only)).fetchall()
+    return [(Ready._make(row[:-2]), row[-2], row[-1]) for row in rows]
 
 
 def canonical(value: dict[str, str] | list[str]) -> str:
@@ -139,9 +170,9 @@ def served_routes(tx: Transaction, *, pool: str, labels: dict[str, str], queues:
     """Return the routes that a worker of this pool with these labels may take from."""
     served = []
     for row in tx.connection.execute(select(routes).where(routes.c.pool == pool).order_by(routes.c.id)):
-        if "*" not in queues and row.queue not in queues:
+        if row.queue not in queues and ("*" not in queues or row.queue.startswith(OF_ONE_HOME)):
             continue
-        if all(labels.get(name) == value for name, value in orjson.loads(row.labels).items()):
+        if all(label_of(labels, name) == value for name, value in orjson.loads(row.labels).items()):
             served.append(int(row.id))
     return served
 

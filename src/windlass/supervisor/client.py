@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from windlass.supervisor.contract import Command
 
 _RESERVED: Final = 3
+#: How often a start is asked for where a supervisor ends before it was.
+_TRIES: Final = 3
 _INSTANCE: Final = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
@@ -128,21 +130,28 @@ class Supervisor:
 
         Raises OSError as chdir, setrlimit and exec would, with the name that it is about (ENOENT, EACCES, ENOEXEC,
         E2BIG, EMFILE, EAGAIN; EINVAL for a NUL in a text, an empty argv or an unknown user), SupervisorLost where the
-        supervisor ends meanwhile: as NotStarted where it had not been asked yet.
+        supervisor ends meanwhile. One that had not been asked yet has a successor, who is asked then; NotStarted where
+        there is none, or those are lost as well.
         """
         try:
             launch, fds = self._request(command)
         except ValueError as error:
             raise OSError(errno.EINVAL, str(error), command.argv[0]) from None
-        link = self._link
-        if link is None or link.lost:
-            link = await self._connect()
-        try:
-            child = await link.spawn(launch, fds)
-        except ValueError as error:
-            raise OSError(errno.EINVAL, str(error), command.argv[0]) from None
-        self.started += 1
-        return child
+        for tries_left in reversed(range(_TRIES)):
+            link = self._link
+            if link is None or link.lost:
+                link = await self._connect()
+            try:
+                child = await link.spawn(launch, fds)
+            except ValueError as error:
+                raise OSError(errno.EINVAL, str(error), command.argv[0]) from None
+            except NotStarted:
+                if not tries_left:
+                    raise
+            else:
+                self.started += 1
+                return child
+        raise AssertionError("the last try returns or raises")
 
     async def close(self) -> None:
         """End every child and the supervisor; return when nothing is left. A second call does nothing."""

@@ -7,7 +7,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 _CHUNK = 65536
 #: Looks at a chain of parents that changes all the time.
@@ -91,6 +91,11 @@ def lineage(pid: int) -> list[Process]:
         if list(map(_key, before)) == list(map(_key, chain)):
             return chain
     return []
+
+
+def below_any(pid: int, above: Collection[tuple[int, int]]) -> bool:
+    """Tell whether `pid` descends from any process of `above`, pairs of a pid and when it began; it is none of them."""
+    return any((one.pid, one.start) in above for one in lineage(pid)[1:])
 
 
 def in_group(pid: int, prefix: str) -> bool:

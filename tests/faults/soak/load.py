@@ -148,8 +148,12 @@ class Load:
         if self._dice.random() < 0.1:
             job, body, headers = "quick", {}, {"Idempotency-Key": f"k{self._dice.randrange(KEYS)}"}
         run = client.call("POST", ("jobs", job, "run"), body=body, headers=headers)
+        self._remember(run)
+
+    def _remember(self, run: dict[str, Any]) -> None:
+        """Keep the id of a run that was started; one that never ends is stopped: its like would fill all slots."""
         self._runs.append(run["id"])
-        if job == "endless":
+        if run["job"] == "endless":
             threading.Timer(1.0, self._stop, (run["id"],)).start()
 
     def _stop(self, run_id: str) -> None:
@@ -185,7 +189,7 @@ class Load:
         _walk_away(client.events("events", last=5, follow=True), self._dice.randrange(1, 8))
 
     def _again(self, client: Client) -> None:
-        self._runs.append(client.post("runs", self._any(), "retry", body={})["id"])
+        self._remember(client.post("runs", self._any(), "retry", body={}))
 
     def _requeue(self, client: Client) -> None:
         page = client.get("dead-letters", limit=5)

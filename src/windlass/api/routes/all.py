@@ -26,6 +26,7 @@ from windlass.api.routes import (
     system,
     templates,
     work,
+    working,
 )
 from windlass.api.routes.shared import ROOT
 from windlass.api.table import Route, RouteTable
@@ -60,6 +61,7 @@ def route_table() -> RouteTable:
         streams,
         files,
         work,
+        working,
         operating,
         dead_letters,
         archive,

@@ -8,6 +8,7 @@ from windlass.api.message import Answer, Request
 from windlass.api.query import Query
 from windlass.api.routes.shared import LIST_PROJECT, PAGE, ROOT, id_cursor, listed_project, page
 from windlass.api.table import Body, Route, closed
+from windlass.engine.adopting import adopt
 from windlass.engine.archiving import preview_sweep, sweep
 from windlass.engine.engine import Engine
 from windlass.engine.restoring import archive_figures, get_archived, list_archive, restore
@@ -41,6 +42,19 @@ async def run_archiver(engine: Engine, request: Request) -> Answer:
     if request.data.get("dryRun"):
         return Answer(body={"rules": await preview_sweep(engine)})
     return Answer(body=(await sweep(engine, patience=_PATIENCE)).to_json())
+
+
+async def adopt_archives(engine: Engine, request: Request) -> Answer:
+    """Take archives over, with what they hold."""
+    said = request.data
+    found = await adopt(
+        engine,
+        dry=said.get("dryRun", False),
+        drop=said.get("drop", False),
+        after=said.get("after"),
+        patience=_PATIENCE,
+    )
+    return Answer(body=found.to_json())
 
 
 async def restore_one(engine: Engine, request: Request) -> Answer:
@@ -83,6 +97,22 @@ ROUTES: Final = (
         summary="Let runs leave whose retention is over: as many as go in seconds; `more` says that others wait.",
         body=Body(
             schema=closed({"dryRun": {"type": "boolean", "description": "say what would leave, and do nothing"}})
+        ),
+    ),
+    Route(
+        method="POST",
+        path=f"{ROOT}/archive/adopt",
+        permission="administer",
+        handler=adopt_archives,
+        summary="Make the archives that were used this store's, as one that was restored needs; go on from `after`.",
+        body=Body(
+            schema=closed(
+                {
+                    "dryRun": {"type": "boolean", "description": "say what is there, and do nothing"},
+                    "drop": {"type": "boolean", "description": "remove what the catalogue does not know"},
+                    "after": {"type": "string", "description": "where the answer before this one ended"},
+                }
+            )
         ),
     ),
     Route(

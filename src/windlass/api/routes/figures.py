@@ -13,7 +13,7 @@ async def get_metrics(engine: Engine, request: Request) -> Answer:
     """Return the metrics in the format that is asked for."""
     from windlass.engine.metrics.text import exposition  # noqa: PLC0415 - whom nobody scrapes needs no library for it
 
-    figures = await engine.metrics.collect(engine.store, engine.settings)
+    figures = await engine.metrics.collect(engine.store, engine.settings, leads=engine.leads())
     body, media = exposition(figures, request.headers.get("accept", ""))
     return Answer(body=body, media=media)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import stat
 from collections.abc import AsyncIterator, Mapping
@@ -16,9 +17,10 @@ from windlass.api.routes.runs import run_id_of
 from windlass.api.routes.shared import ROOT, page
 from windlass.api.table import Route
 from windlass.engine.engine import Engine
-from windlass.engine.node import prepare_folders
+from windlass.engine.moving_files import artifacts_folder
 from windlass.engine.reading import list_artifacts
-from windlass.errors import NotFound, Unavailable, UserError
+from windlass.errors import CorruptStore, NotFound, Unavailable, UserError
+from windlass.store.artifacts import worker_of
 
 _CHUNK: Final = 256 * 1024
 _MEDIA: Final = "application/octet-stream"
@@ -32,10 +34,10 @@ async def get_artifacts(engine: Engine, request: Request) -> Answer:
 
 async def get_artifact(engine: Engine, request: Request) -> Stream:
     """Return the bytes of a file, as something that no browser shows."""
-    name = request.params["name"]
+    name, run_id = request.params["name"], await run_id_of(engine, request)
     found = [
         one
-        for one in await list_artifacts(engine, await run_id_of(engine, request))
+        for one in await list_artifacts(engine, run_id)
         if one["name"] == name
         and request.query.get("step") in {None, one["step"]}
         and request.query.get("key") in {None, one["key"]}
@@ -45,15 +47,18 @@ async def get_artifact(engine: Engine, request: Request) -> Stream:
     if len(found) > 1:
         steps = ", ".join(f"{one['step']}[{one['key']}]" if one["key"] else one["step"] for one in found[:20])
         raise UserError(f'Several tasks kept a file "{name}": {steps}; name the step, and the key where it has one.')
-    _, artifacts = prepare_folders(engine.settings.home)
-    file = await asyncio.to_thread(_open, artifacts, found[0]["path"])
+    wanted = found[0]
+    try:
+        file = await asyncio.to_thread(_open, artifacts_folder(engine), wanted["path"], wanted["size"])
+    except FileNotFoundError:
+        raise Unavailable(await _who_has_it(engine, run_id, wanted)) from None
     basename = quote(name.rpartition("/")[2], safe="")
     headers = {
         "content-length": str(found[0]["size"]),
         "content-disposition": f"attachment; filename*=UTF-8''{basename}",
         "etag": f'"{found[0]["sha256"]}"',
     }
-    return Stream(chunks=_chunks(file), media=_MEDIA, headers=headers)
+    return Stream(chunks=_chunks(file, wanted["sha256"]), media=_MEDIA, headers=headers)
 
 
 def _shown(artifact: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,21 +66,46 @@ def _shown(artifact: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in artifact.items() if name != "path"}
 
 
-def _open(folder: Path, path: str) -> int:
+async def _who_has_it(engine: Engine, run_id: bytes, artifact: Mapping[str, Any]) -> str:
+    """Say of a file that is not here where it may be."""
+    gone = f'The bytes of "{artifact["name"]}" are gone from {artifacts_folder(engine)}'
+    if engine.alone:
+        return f"{gone}: `windlass db restore` brings those back that a backup has."
+    worker = await engine.store.read(worker_of, run_id, artifact["path"])
+    return (
+        f'The bytes of "{artifact["name"]}" are not on this machine: worker {worker} kept them in its own home. '
+        "Servers and workers find each other's files where WINDLASS_FILES_URL names a folder that all of them have."
+    )
+
+
+def _open(folder: Path, path: str, size: int) -> int:
+    """Open a kept file. Raises FileNotFoundError where it is not there, Unavailable where it is not what it was."""
     try:
         descriptor = os.open(folder / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise Unavailable(f"The bytes of the file cannot be read: {error.strerror}.") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size != size:
         os.close(descriptor)
-        raise Unavailable("What lies in place of the file is none.")
+        raise Unavailable("What lies in place of the file is not what the run kept.")
     return descriptor
 
 
-async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
+async def _chunks(descriptor: int, sha256: str) -> AsyncIterator[bytes]:
+    """Yield the bytes of a file, the last of them only where all of them are what they were."""
+    digest, last = hashlib.sha256(), b""
     try:
         while chunk := await asyncio.to_thread(os.read, descriptor, _CHUNK):
-            yield chunk
+            digest.update(chunk)
+            if last:
+                yield last
+            last = chunk
+        if digest.hexdigest() != sha256:
+            raise CorruptStore("A file is not what its run kept.")
+        if last:
+            yield last
     finally:
         os.close(descriptor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, Final
 
 from windlass.api.message import Answer, Request
@@ -30,9 +31,11 @@ from windlass.engine.manifests import ManifestText
 from windlass.engine.present import get_run_and_need
 from windlass.engine.previewing import preview
 from windlass.engine.reading import find_run, get_run, list_attempts, list_runs, list_tasks, run_graph
+from windlass.engine.restoring import get_archived
 from windlass.engine.run_diff import diff_runs
 from windlass.engine.starting import Start, start_run
 from windlass.errors import NotFound, Refused, UserError
+from windlass.ids import id_text
 from windlass.model.durations import parse_duration
 from windlass.model.idempotency_key import WHAT_IT_HAS, is_key
 from windlass.model.in_force import not_in_force
@@ -189,6 +192,16 @@ async def get_runs(engine: Engine, request: Request) -> Answer:
 
 async def get_one(engine: Engine, request: Request) -> Answer:
     """Return a run."""
+    return Answer(body=await get_run_and_need(engine, await run_id_of(engine, request)))
+
+
+async def get_wherever(engine: Engine, request: Request) -> Answer:
+    """Return a run, or what the archive says of it where that is asked for."""
+    if request.query.get("archived"):
+        run_id = await find_run(engine, request.params["run"], archived=True)
+        with suppress(NotFound):
+            return Answer(body=await get_run_and_need(engine, run_id))
+        return Answer(body=await get_archived(engine, id_text(run_id)))
     return Answer(body=await get_run_and_need(engine, await run_id_of(engine, request)))
 
 
@@ -372,7 +385,16 @@ ROUTES: Final = (
         summary="List the tasks of a run of a job.",
         query=(PROJECT, *PAGE),
     ),
-    Route(method="GET", path=_RUN, permission="view", handler=get_one, summary="Return a run."),
+    Route(
+        method="GET",
+        path=_RUN,
+        permission="view",
+        handler=get_wherever,
+        summary="Return a run.",
+        query=(
+            Query("archived", "look into the archive too; of a run that only that has, what it says of it", "boolean"),
+        ),
+    ),
     Route(
         method="GET",
         path=f"{_RUN}/progress",

@@ -12,23 +12,26 @@ from windlass.api.message import EVENT_STREAM, Answer, Request, Stream
 from windlass.api.query import Query
 from windlass.api.routes.runs import run_id_of
 from windlass.api.routes.shared import LIST_PROJECT, PROJECT, ROOT, listed_project, page
-from windlass.api.sse import Sent, server_sent
+from windlass.api.sse import Sent, Together, server_sent
 from windlass.api.table import Body, Route, closed
 from windlass.engine.engine import Engine
 from windlass.engine.log_reading import Cursor, log_chunks
 from windlass.engine.reading import find_run
 from windlass.engine.sending import send_event
 from windlass.engine.shapes import event_shape
-from windlass.engine.watching import cursor_before_last, events, newest_cursor
+from windlass.engine.watching import cursor_before_last, event_pages, events, newest_cursor
 from windlass.errors import UserError
 from windlass.model.event import Event
 from windlass.model.event_types import EventTypes, read_event_types
 from windlass.store import runs as stored
+from windlass.store.event_cursor import BEGINNING, check_cursor
 
 #: Attempts up to which the id of an event names how far each was read.
 _MOST_IN_ID: Final = 64
 #: Runs whose project and job a stream of events remembers.
 _MOST_KNOWN: Final = 10_000
+#: Project and job of runs that are gone.
+_NOBODYS: Final = ("", "")
 #: Events of one page.
 _PAGE: Final = 1000
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -54,7 +57,7 @@ async def get_events(engine: Engine, request: Request) -> Stream:
     run = query.get("run")
     run_id = None if run is None else await find_run(engine, run)
     after = await _begin(engine, request, types)
-    found = events(engine, after, run_id=run_id, types=types, follow=query["follow"])
+    found = event_pages(engine, after, run_id=run_id, types=types, follow=query["follow"])
     chosen = _chosen(engine, found, project=listed_project(request), job=query.get("job"))
     return Stream(chunks=server_sent(_sent(chosen)))
 
@@ -72,13 +75,13 @@ async def get_run_events(engine: Engine, request: Request) -> Answer:
     """List the events of a run."""
     run_id = await run_id_of(engine, request)
     items: list[dict[str, Any]] = []
-    cursor = None
-    async for event in events(engine, _number(request.query.get("cursor", "0")), run_id=run_id, follow=False):
+    last = check_cursor(request.query.get("cursor", BEGINNING))
+    async for event in events(engine, last, run_id=run_id, follow=False):
         if len(items) == _PAGE:
-            cursor = str(items[-1]["seq"])
-            break
+            return page(items, last)
         items.append(event_shape(event))
-    return page(items, cursor)
+        last = event.cursor
+    return page(items, None)
 
 
 async def get_logs(engine: Engine, request: Request) -> Stream:
@@ -102,11 +105,11 @@ async def get_logs(engine: Engine, request: Request) -> Stream:
     return Stream(chunks=_log_text(first, chunks), media=_TEXT)
 
 
-async def _begin(engine: Engine, request: Request, types: EventTypes) -> int:
+async def _begin(engine: Engine, request: Request, types: EventTypes) -> str:
     """Return the cursor after which a stream of events begins."""
     given = request.headers.get("last-event-id") or request.query.get("after")
     if given is not None:
-        return _number(given)
+        return check_cursor(given)
     last = request.query.get("last")
     if last is None:
         return await newest_cursor(engine)
@@ -114,35 +117,35 @@ async def _begin(engine: Engine, request: Request, types: EventTypes) -> int:
     return await cursor_before_last(engine, last, types, project=project, job=job)
 
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 20):  # noqa: PLR2004 - digits of 64 bits
-        raise UserError(f'"{text[:80]}" is no id of an event.')
-    return int(text)
-
-
 async def _chosen(
-    engine: Engine, found: AsyncIterator[Event], *, project: str | None, job: str | None
-) -> AsyncIterator[Event]:
-    """Yield the events of runs in `project` and of `job`; None leaves each open."""
+    engine: Engine, found: AsyncIterator[list[Event]], *, project: str | None, job: str | None
+) -> AsyncIterator[list[Event]]:
+    """Yield the events of runs in `project` and of `job`, as they came together; None leaves each open."""
     runs: dict[bytes, tuple[str, str]] = {}
-    async for event in found:
-        if event.run_id is None:
-            if project in {None, event.data.get("project")} and job is None:
-                yield event
-            continue
-        if event.run_id not in runs:
-            if len(runs) >= _MOST_KNOWN:
+    async for several in found:
+        if project is not None or job is not None:
+            unknown = {event.run_id for event in several if event.run_id is not None} - runs.keys()
+            if len(runs) + len(unknown) > _MOST_KNOWN:
                 runs.clear()
-            row = await engine.store.read(stored.run, event.run_id)
-            runs[event.run_id] = ("", "") if row is None else (row.project, row.job)
-        of_project, of_job = runs[event.run_id]
-        if project in {None, of_project} and job in {None, of_job}:
-            yield event
+                unknown = {event.run_id for event in several if event.run_id is not None}
+            if unknown:
+                known = await engine.store.read(stored.owners, list(unknown))
+                runs |= {run_id: known.get(run_id, _NOBODYS) for run_id in unknown}
+        chosen = []
+        for event in several:
+            if event.run_id is None:
+                of_project, of_job = event.data.get("project"), None
+            else:
+                of_project, of_job = runs.get(event.run_id, _NOBODYS)
+            if (project is None or project == of_project) and (job is None or job == of_job):
+                chosen.append(event)
+        if chosen:
+            yield chosen
 
 
-async def _sent(found: AsyncIterator[Event]) -> AsyncIterator[Sent]:
-    async for event in found:
-        yield Sent(event.type, event_shape(event), str(event.seq))
+async def _sent(found: AsyncIterator[list[Event]]) -> AsyncIterator[Together]:
+    async for several in found:
+        yield Together([Sent(event.type, event_shape(event), event.cursor) for event in several])
 
 
 async def _log_events(chunks: AsyncIterator[dict[str, Any]], after: Cursor) -> AsyncIterator[Sent]:

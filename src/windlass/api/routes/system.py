@@ -35,6 +35,11 @@ async def get_store(engine: Engine, _: Request) -> Answer:
     return Answer(body={"kind": engine.store.kind, "schema": HEAD})
 
 
+async def tend_store(engine: Engine, _: Request) -> Answer:
+    """Make what the database lacks beside its rows, while everybody works."""
+    return Answer(body={"schema": HEAD, "done": await engine.store.tend()})
+
+
 async def check_store(engine: Engine, _: Request) -> Answer:
     """Read the whole database and say what is wrong with it."""
     found = await check(engine.store)
@@ -82,6 +87,13 @@ ROUTES: Final = (
         permission="view",
         handler=get_store,
         summary="Return which store this is and the version of its schema.",
+    ),
+    Route(
+        method="POST",
+        path=f"{ROOT}/store/tend",
+        permission="administer",
+        handler=tend_store,
+        summary="Make what large tables need beside their rows, such as indexes of an upgrade, while everybody works.",
     ),
     Route(
         method="GET",

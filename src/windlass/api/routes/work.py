@@ -12,6 +12,12 @@ from windlass.api.table import Route
 from windlass.clock import micros, to_text
 from windlass.engine.dispatching import list_queues, maintenance
 from windlass.engine.engine import Engine
+from windlass.engine.present import duties_now
+from windlass.errors import NotFound
+from windlass.model.did_you_mean import suggestion
+from windlass.model.plugged import SHIPPED
+from windlass.model.printable import printable
+from windlass.model.worker_facts import said_and_found, step_types_in
 from windlass.store import workers as stored
 from windlass.store.transaction import Transaction
 
@@ -19,6 +25,17 @@ from windlass.store.transaction import Transaction
 async def get_workers(engine: Engine, _: Request) -> Answer:
     """List the workers that live, and those that are gone without a word."""
     return page(await engine.store.read(workers_shape, engine), None)
+
+
+async def get_worker(engine: Engine, request: Request) -> Answer:
+    """Return one worker that lives, or is gone without a word; of several with its name the one that came last."""
+    name, there = request.params["worker"], await engine.store.read(workers_shape, engine)
+    found = [one for one in there if one["name"] == name]
+    if not found:
+        raise NotFound(
+            f'There is no worker "{printable(name)}"{suggestion(name, [one["name"] for one in there]) or "."}'
+        )
+    return Answer(body=found[-1])
 
 
 async def get_queues(engine: Engine, _: Request) -> Answer:
@@ -41,8 +58,8 @@ def workers_shape(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
             "host": row.host,
             "pid": row.pid,
             "pool": row.pool,
-            "labels": orjson.loads(row.labels),
-            "queues": orjson.loads(row.queues),
+            **_said(orjson.loads(row.labels)),
+            "queues": [name for name in orjson.loads(row.queues) if not name.startswith(stored.OF_ONE_HOME)],
             "slots": row.slots,
             "busy": row.busy,
             "draining": bool(row.draining),
@@ -54,6 +71,14 @@ def workers_shape(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
     ]
 
 
+def _said(labels: dict[str, str]) -> dict[str, Any]:
+    """Return what a worker says of itself; `addedTypes` are the step types that packages brought."""
+    given, facts = said_and_found(labels)
+    types = step_types_in(labels)
+    added = [name for name in types if name not in SHIPPED]
+    return {"labels": given, "facts": facts, "stepTypes": types, "addedTypes": added}
+
+
 def _status(tx: Transaction, engine: Engine) -> dict[str, Any]:
     workers = [worker for worker in workers_shape(tx, engine) if worker["state"] == "running"]
     counts: dict[str, int] = {}
@@ -63,7 +88,7 @@ def _status(tx: Transaction, engine: Engine) -> dict[str, Any]:
     slots = sum(worker["slots"] for worker in workers)
     busy = sum(worker["busy"] for worker in workers)
     found = {"workers": len(workers), "slots": slots, "busy": busy, "counts": counts}
-    return {**found, "maintenance": maintenance(tx)["on"]}
+    return {**found, "maintenance": maintenance(tx)["on"], "duties": duties_now(tx, engine)}
 
 
 ROUTES: Final = (
@@ -73,6 +98,13 @@ ROUTES: Final = (
         permission="view",
         handler=get_workers,
         summary="List workers with their state: running, or lost.",
+    ),
+    Route(
+        method="GET",
+        path=f"{ROOT}/workers/{{worker}}",
+        permission="view",
+        handler=get_worker,
+        summary="Return one worker: what it is, what it serves, and the step types that it has.",
     ),
     Route(
         method="GET",

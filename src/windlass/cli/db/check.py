@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from windlass.cli.command import make
 from windlass.cli.session import Session
 from windlass.cli.text import one_line
@@ -14,8 +16,8 @@ def command(session: Session) -> int:
     Reads all of it, which takes seconds for each gigabyte, and changes nothing. Exit status 1: something is wrong.
     """
     with session.connect() as client:
-        found = client.get("store", "check")
+        found = client.call("GET", ("store", "check"), patience=inf)
     lines = [*found["problems"], *(f"Note: {note}" for note in found["notes"])]
-    end = "The database is sound." if found["sound"] else "The database is damaged; restore a backup."
+    end = "The database is sound." if found["sound"] else "The database is not as it should be."
     session.out.value(found, lambda: [*map(one_line, lines), end])
     return 0 if found["sound"] else 1

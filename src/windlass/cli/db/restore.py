@@ -32,7 +32,10 @@ def command(session: Session, *, source: str) -> None:
 
 def _told(done: Mapping[str, Any]) -> Iterator[str]:
     of = f" of {local_time(done['created'])}" if done["created"] else ""
-    yield f"Restored the backup{of}: {counted(done['runs'], 'run')}, {counted(done['files'], 'missing file')}."
+    yield f"Restored the backup{of}: {counted(done['runs'], 'run')}."
+    if done["files"]:
+        were = "was" if done["files"] == 1 else "were"
+        yield f"{counted(done['files'], 'file')} that {were} missing or different here came back with it."
     if done["liveRuns"]:
         yield f"{counted(done['liveRuns'], 'run')} had not ended then: the next `windlass up` goes on from there."
     if done["aside"]:

@@ -38,7 +38,7 @@ def command(session: Session, *, runs: tuple[str, ...], wait: bool, reconnect: f
     told: list[dict[str, Any]] = []
     with session.connect() as client:
         try:
-            named = [_named(client, reference) for reference in runs]
+            named = [client.get("runs", reference, archived=True) for reference in runs]
             for run in {one["id"]: one for one in named}.values():
                 _delete(session, client, run, told)
         except WindlassError:  # the others are not touched; what was begun goes on, and is told of
@@ -58,17 +58,6 @@ def _delete(session: Session, client: Client, run: dict[str, Any], told: list[di
     told.append({"id": run["id"], "job": run["job"], "deleted": left is None})
     if left is None:
         session.out.done(f"Run {run['id']} of {run['job']} is deleted.")
-
-
-def _named(client: Client, reference: str) -> dict[str, Any]:
-    """Return a run, or what the archive says of it."""
-    try:
-        return dict(client.get("runs", reference))
-    except NotFound as unknown:
-        try:
-            return dict(client.get("archive", reference))
-        except NotFound:
-            raise unknown from None
 
 
 def _later(session: Session, client: Client, one: dict[str, Any], *, wait: bool, reconnect: float) -> None:

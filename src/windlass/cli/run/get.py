@@ -61,6 +61,12 @@ def lacking_worker(waiting: Any) -> str:
     labels = ", ".join(f"{plain(name)}={plain(value)}" for name, value in need["labels"].items())
     worker = f"a worker that serves queue {plain(need['queue'])} in pool {plain(need['pool'])}"
     worker += f" with labels {labels}" if labels else ""
+    if "stepType" in need:
+        worker += f" and has the step type {plain(need['stepType'])}"
+        if waiting["others"]:
+            return (
+                f"{worker}, and there is none: install the package that brings it there, and start that worker again."
+            )
     start = "start `windlass up` again as" if waiting["others"] else "start"
     return f"{worker}, and there is none: {start} `{plain(waiting['command'])}`."
 
@@ -84,7 +90,8 @@ def sla_text(sla: Mapping[str, Any] | None) -> str:
 def _attempt(task: Mapping[str, Any]) -> str:
     if not task["attempt"]:
         return ""
-    return f"{task['attempt']}/{task['maxAttempts']}" if task["maxAttempts"] > 1 else str(task["attempt"])
+    number, most = task["attempt"], task["maxAttempts"]
+    return f"{number}/{most}" if 1 < most >= number else str(number)  # lost ones do not count towards the most
 
 
 TASKS = (
@@ -185,6 +192,7 @@ def run_lines(run: dict[str, Any], tasks: Sequence[dict[str, Any]], out: Output)
             ("restored", local_time(run["restoredAt"])),
             ("sla", sla_text(run["sla"])),
             ("deadline", "" if run["finishedAt"] else local_time(run["deadline"])),
+            ("clean-up until", "" if run["finishedAt"] else local_time(run["cleanupUntil"])),
             ("deletion", "as soon as it has ended" if run["deleting"] else ""),
             ("allowed failures", plain(run["allowedFailures"] or None)),
             ("outputs", plain(run["outputs"])),

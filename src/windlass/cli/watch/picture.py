@@ -134,7 +134,8 @@ def _kept(task: Mapping[str, Any]) -> str:
 
 def _task(picture: Picture, task: Mapping[str, Any], now: datetime) -> Row:
     took = duration(between(task["startedAt"], task["finishedAt"], now))
-    tries = f"attempt {task['attempt']}/{task['maxAttempts']}" if task["maxAttempts"] > 1 else ""
+    number, most = task["attempt"], task["maxAttempts"]
+    tries = f"attempt {number}/{most}" if 1 < most >= number else f"attempt {number}" if number > 1 else ""
     match "kept" if task.get("keptFrom") else task["state"]:
         case "running":
             return [(_joined(took, tries if task["attempt"] > 1 else ""), ""), *_saying(picture, task)]

@@ -69,6 +69,12 @@ STANDING: Final = (
     Family("windlass_workers", "gauge", "Workers that live", ("pool",)),
     Family("windlass_worker_slots", "gauge", "Attempts that the workers that live can run at one time", ("pool",)),
     Family("windlass_worker_slots_used", "gauge", "Slots of theirs that are taken", ("pool",)),
+    Family(
+        "windlass_duty_since_timestamp_seconds",
+        "gauge",
+        "Since when one of all servers on the store does this without a break; none where nobody does",
+        ("duty",),
+    ),
     Family("windlass_cache_entries", "gauge", "Results of steps that the step cache keeps"),
     Family("windlass_cache_bytes", "gauge", "Bytes of the files of these results"),
     Family("windlass_events_uncounted", "gauge", "Rows of the event table that counters do not hold yet"),
@@ -112,6 +118,12 @@ OWN: Final = (
     Family("windlass_disk_used_bytes", "gauge", "Bytes that database and files take, where there is a quota"),
     Family("windlass_disk_quota_bytes", "gauge", "Bytes that they may take, where there is a quota"),
     Family("windlass_disk_short", "gauge", "1 while nothing new is taken for want of room, else 0", ("what",)),
+    Family(
+        "windlass_duty_held",
+        "gauge",
+        "1 where this process does what only one of all servers on a store does, else 0",
+        ("duty",),
+    ),
     Family("windlass_processes_started_total", "counter", "Processes that the supervisor started for steps"),
     Family("windlass_build_info", "gauge", "Always 1; the label says which version runs", ("version",)),
 )

@@ -14,6 +14,7 @@ from windlass.model.event import RUN_ENDED
 from windlass.model.metric import OTHER, Distribution, Family
 from windlass.model.state import TASK_FINAL
 from windlass.store import tally
+from windlass.store.event_cursor import BEGINNING, following
 from windlass.store.tally import Span
 from windlass.store.transaction import Transaction
 
@@ -40,8 +41,8 @@ class History:
 
     #: Jobs that have a label of their own, globs.
     named: tuple[str, ...] = ()
-    #: The number of the last fact that is counted; None before the beginning.
-    reached: int | None = None
+    #: The cursor behind all that is counted; None before the beginning.
+    reached: str | None = None
     #: Facts behind it that are not counted yet.
     behind: int = 0
     counted: Counted = field(default_factory=lambda: {family.name: _first(family) for family in HISTORY})
@@ -53,9 +54,8 @@ class History:
 
         The two are apart because a read that failed half way must not count.
         """
-        after = self.reached or 0
-        upto, newest = tally.span_end(tx, after, PAGE)
-        page = _Page(tx, Span(after, upto, by_job=bool(self.named))) if upto > after else None
+        span = following(tx, self.reached or BEGINNING, PAGE)
+        page = None if span.empty else _Page(tx, Span(span, by_job=bool(self.named)))
         fresh = {} if page is None else tally.job_names(tx, page.job_ids - self._labels.keys())
 
         def add() -> bool:
@@ -63,7 +63,7 @@ class History:
                 self._labels[job_id] = self._label(alias)
             if page is not None:
                 page.add_to(self)
-            self.reached, self.behind = upto, newest - upto
+            self.reached, self.behind = span.cursor, span.left
             return self.behind > 0
 
         return add

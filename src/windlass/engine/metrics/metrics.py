@@ -13,6 +13,7 @@ from windlass.engine.metrics.history import History
 from windlass.engine.metrics.standing import standing
 from windlass.model.metric import Figures, Series
 from windlass.settings import Settings
+from windlass.store.event_cursor import newest_cursor
 from windlass.store.meter import CommitMeter
 from windlass.store.store import Store
 
@@ -34,33 +35,45 @@ class Metrics:
     history: History = field(default_factory=History)
     _standing: Figures = field(default_factory=dict)
     _fresh_until: float = 0.0
+    #: True where another server told the figures of the store when this one was asked last.
+    _followed: bool = False
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def begin(self, fact: int, settings: Settings) -> None:
-        """Count the events behind `fact`; whoever owns the store says so before it does anything."""
-        self.history = History(named=settings.metrics_jobs, reached=fact)
+    def begin(self, cursor: str, settings: Settings) -> None:
+        """Count the events behind a cursor; whoever owns the store says so before it does anything."""
+        self.history = History(named=settings.metrics_jobs, reached=cursor)
 
-    async def collect(self, store: Store, settings: Settings) -> Figures:
-        """Return all figures of this moment.
+    async def collect(self, store: Store, settings: Settings, *, leads: bool = True) -> Figures:
+        """Return all figures of this moment: where several servers share a store, those of the store from one alone.
 
-        Raises Unavailable where the store cannot be read.
+        `leads` says whether this is the one. Raises Unavailable where the store cannot be read.
         """
         async with self._asking:
+            if not leads:
+                self._followed = True
+                return self._own(store)
+            if self._followed and self.history.reached is not None:  # what was until now the other one has counted
+                self.history.reached = await store.read(newest_cursor)
+            self._followed = False
             await self._count(store)
             if time.monotonic() >= self._fresh_until:
                 started = time.monotonic()
                 self._standing = await store.read(standing, micros(settings.lease))
                 now = time.monotonic()
                 self._fresh_until = now + max(FRESH, _SHARE * (now - started))
-            figures: dict[str, Series] = {
+            return {
                 **self.history.counted,
                 **self._standing,
                 "windlass_events_uncounted": {(): float(self.history.behind)},
-                **_commits(store.meter),
+                **self._own(store),
             }
-            for source in self.sources:
-                figures |= source()
-            return figures
+
+    def _own(self, store: Store) -> Figures:
+        """Return the figures of this process."""
+        figures: dict[str, Series] = {**_commits(store.meter)}
+        for source in self.sources:
+            figures |= source()
+        return figures
 
     async def count_all(self, store: Store) -> None:
         """Count what happened up to now, before runs leave: what they did cannot be read afterwards."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 from windlass.model.metric import Figures, limited
 from windlass.model.state import RUN_FINAL, RUN_MOVES
 from windlass.store import step_cache, tally, workers
+from windlass.store.duties import held_duties
 from windlass.store.transaction import Transaction
 
 #: Queues and pools that have a label of their own; the rest count together.
@@ -21,8 +22,16 @@ def standing(tx: Transaction, lease: int) -> Figures:
         "windlass_runs": dict.fromkeys(_LIVE, 0.0) | {(row.state,): float(row.number) for row in tally.live_runs(tx)},
         **_queues(tx),
         **_workers(tx, lease),
+        **_duties(tx),
         **_cache(tx),
     }
+
+
+def _duties(tx: Transaction) -> Figures:
+    held: dict[tuple[str, ...], float] = {
+        (duty.name,): duty.since / _MICROS for duty in held_duties(tx) if duty.until > tx.now
+    }
+    return {"windlass_duty_since_timestamp_seconds": held}
 
 
 def _cache(tx: Transaction) -> Figures:

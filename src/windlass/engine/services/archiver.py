@@ -1,4 +1,8 @@
-"""Lets final runs leave when their time has come, and keeps the database small."""
+"""Lets final runs leave when their time has come, and keeps the database small.
+
+Two archivers do no harm: whoever moves runs, a sweep or a return from the archive, holds the right to do so besides
+(`engine.moving`), and a run leaves only as it was when its copy was verified.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Final
 
 from windlass.engine.archiving import sweep
 from windlass.engine.engine import Engine
+from windlass.store.upgrade import has_newer_schema
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +37,8 @@ class Archiver:
         if not self._begun:
             self._begun = True
             return min(interval, _FIRST)
+        if await self.engine.store.read(has_newer_schema):
+            return interval  # what newer programs write into rows would be lost on the way: they archive
         swept = await sweep(self.engine)
         if swept.archived or swept.deleted or swept.ended:
             told = "%d runs went to the archive (%d bytes), %d were deleted, %d left the archive"

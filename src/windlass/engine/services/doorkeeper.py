@@ -1,4 +1,8 @@
-"""Lets runs in that wait for a place under a limit that was changed, or whose holder left without a word."""
+"""Lets runs in that wait for a place under a limit that was changed, or whose holder left without a word.
+
+Two doorkeepers do no harm: who counts places under a key locks it first, and a run is let in by a change that asks
+whether it still waits.
+"""
 
 from __future__ import annotations
 

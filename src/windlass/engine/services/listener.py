@@ -1,4 +1,8 @@
-"""Reads the events for those who wait for one, and ends their waits."""
+"""Reads the events for those who wait for one, and ends their waits.
+
+Two listeners do no harm: a wait is ended where its task still waits under the claim that began it, in the transaction
+that ends the task. How far events were read is only what need not be read again.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.event_waits import Key, open_waits_besides
 from windlass.engine.listening import look, settle
 from windlass.model.event_wait import Waiters
+from windlass.store.event_cursor import BEGINNING, Following, cursor_behind
 from windlass.store.event_waits import read_up_to
 
 #: Longest pause in seconds: what a lost hint costs.
@@ -42,12 +47,13 @@ class Listener:
     name: str = "listener"
     #: Seconds of a clock that only goes forward.
     monotonic: Callable[[], float] = time.monotonic
-    #: Those who were compared with all events up to `seq` `_read`.
+    #: Those who were compared with all events up to the cursor `_read`, and so with all up to the `seq` `_settled`.
     _waiters: Waiters[Key] = field(default_factory=Waiters)
-    _read: int = 0
-    #: Those who are behind, and up to which `seq` they were compared.
+    _read: str = BEGINNING
+    _settled: int = 0
+    #: Those who are behind, and up to which cursor they were compared.
     _behind: Waiters[Key] = field(default_factory=Waiters)
-    _behind_read: int = 0
+    _behind_read: str = BEGINNING
     #: Those who come after them.
     _new: Waiters[Key] = field(default_factory=Waiters)
     _noted: int = 0
@@ -85,17 +91,22 @@ class Listener:
             await self._refresh()
         self._step_up()
         if not self._waiters:
-            return POLL
+            return self._pause()
         self._next_look = now + _BREATH
-        self._read, more = await self._look(self._waiters, self._read)
+        span = await self._look(self._waiters, self._read)
+        self._read, self._settled, more = span.cursor, span.settled, span.left > 0
         late = await self._catch_up()
-        if now >= self._next_note and self._read > self._noted and self._waiters:
-            await self.engine.store.run(read_up_to, list(self._waiters.keys()), self._read)
-            self._noted, self._next_note = self._read, now + _NOTE
+        if now >= self._next_note and self._settled > self._noted and self._waiters:
+            await self.engine.store.run(read_up_to, list(self._waiters.keys()), self._settled)
+            self._noted, self._next_note = self._settled, now + _NOTE
         self._know()
         if more or late:
             self._next_look = 0.0
-        return 0.0 if more or late else POLL
+        return 0.0 if more or late else self._pause()
+
+    def _pause(self) -> float:
+        """Return the seconds until the next look where all was looked at: until somebody new is asked for at most."""
+        return min(POLL, max(0.0, self._rest - self.monotonic())) if self._asked else POLL
 
     async def _refresh(self) -> None:
         """Find out who waits."""
@@ -114,26 +125,27 @@ class Listener:
         """Let those who are behind, or came last, take the place before them where nobody is."""
         if not self._behind and self._new:
             self._behind, self._new = self._new, Waiters()
-            self._behind_read = min(wait.after for wait in self._behind)
+            self._behind_read = cursor_behind(min(wait.after for wait in self._behind))
         if not self._waiters and self._behind:
             self._waiters, self._read, self._behind = self._behind, self._behind_read, Waiters()
 
     async def _catch_up(self) -> bool:
         """Take those who are behind a step forward; say whether some are left."""
         if self._behind:
-            self._behind_read, _ = await self._look(self._behind, self._behind_read)
-            if self._behind_read >= self._read:
+            span = await self._look(self._behind, self._behind_read)
+            self._behind_read = span.cursor
+            if not span.left:  # all that is there: at least as far as the others, who looked before
                 self._waiters.add(self._behind)
                 self._behind = Waiters()
         return bool(self._behind or self._new)
 
-    async def _look(self, waiters: Waiters[Key], after: int) -> tuple[int, bool]:
-        """Compare waits with the next events behind `after`; return up to which, and whether there are more."""
-        matches, reached, more = await self.engine.store.read(look, self.engine, waiters, after)
+    async def _look(self, waiters: Waiters[Key], cursor: str) -> Following:
+        """Compare waits with the next events behind a cursor; return where these stand then."""
+        matches, span = await self.engine.store.read(look, self.engine, waiters, cursor)
         if matches:
             await self.engine.store.run(settle, self.engine, matches)
             waiters.drop(wait.key for wait, _ in matches)
-        return reached, more
+        return span
 
     def _know(self) -> None:
         """Hear of new events as long as somebody waits."""

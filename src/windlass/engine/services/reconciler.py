@@ -1,21 +1,25 @@
-"""Looks at everything that is not final, page by page, and moves what nobody else would."""
+"""Looks at everything that is not final, page by page, and moves what nobody else would.
+
+Two reconcilers do no harm: whatever is suspect is looked at again in the transaction that puts it right.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from windlass.clock import SECOND, micros
 from windlass.engine.admission import admit_all
 from windlass.engine.engine import Engine
 from windlass.engine.mending import mend_run, suspects
-from windlass.engine.recovery import lose, settle_gone
+from windlass.engine.recovery import settle_gone
 from windlass.engine.timing import wake_due
-from windlass.store import hot_sqlite as hot
+from windlass.engine.watch import Watch
 from windlass.store import mending as stored
 from windlass.store import stuck, workers
+from windlass.store.mending import Standing
 from windlass.store.transaction import Transaction
 
 _log = logging.getLogger(__name__)
@@ -36,13 +40,6 @@ _LOOKS: Final = 20
 #: Comes before every run.
 FIRST_RUN: Final = (-(2**63), b"")
 
-#: Which of these claims the workers of this process know nothing of.
-Unknown = Callable[[Collection[tuple[int, int]]], Collection[tuple[int, int]]]
-
-
-def _all_known(_: Collection[tuple[int, int]]) -> Collection[tuple[int, int]]:
-    return ()
-
 
 @dataclass(slots=True)
 class Reconciler:
@@ -51,13 +48,12 @@ class Reconciler:
     engine: Engine
     #: The workers of this process.
     own: Callable[[], Collection[int]] = tuple
-    unknown: Unknown = _all_known
+    #: Since when workers could renew; None where they always could.
+    watch: Watch | None = None
     name: str = "reconciler"
     _runs_after: tuple[int, bytes] | None = FIRST_RUN
     _rows_after: int = 0
     _begun: bool = False
-    #: Claims that our workers knew nothing of at the end of the last pass.
-    _forgotten: frozenset[tuple[int, int]] = field(default_factory=frozenset)
 
     async def turn(self) -> float:
         """Look at one page; return the seconds until the next. The first turn looks at nothing."""
@@ -65,8 +61,8 @@ class Reconciler:
             self._begun = True
             return FIRST
         if self._runs_after is not None:
-            page = await self.engine.store.read(stored.open_runs, self._runs_after, RUNS)
-            await self._mend(await self.engine.store.read(suspects, self.engine, page))
+            page, found = await self.engine.store.read(_page, self.engine, self._runs_after)
+            await self._mend(found)
             self._runs_after = (page[-1].deadline, page[-1].id) if len(page) == RUNS else None
             return PAUSE if page else 0.0
         found, after = await self.engine.store.read(stored.rows_of_no_run, self._rows_after, ROWS)
@@ -81,8 +77,11 @@ class Reconciler:
     async def whole(self) -> int:
         """Look at everything once, from the beginning; return how many runs were put right."""
         mended, after = 0, FIRST_RUN
-        while page := await self.engine.store.read(stored.open_runs, after, RUNS):
-            mended += await self._mend(await self.engine.store.read(suspects, self.engine, page))
+        while True:
+            page, found = await self.engine.store.read(_page, self.engine, after)
+            if not page:
+                break
+            mended += await self._mend(found)
             after = (page[-1].deadline, page[-1].id)
         row: int | None = 0
         while row is not None:
@@ -98,7 +97,7 @@ class Reconciler:
         return mended
 
     async def _look_after_others(self) -> None:
-        """Do what the timer and the rescuer should have done long ago, and settle claims that their worker forgot."""
+        """Do what the timer and the rescuer should have done long ago."""
         late = await self.engine.store.read(_late)
         if late:
             _log.error(
@@ -113,27 +112,15 @@ class Reconciler:
         if admitted:
             _log.error("%d runs waited for places that were free; they were let in", admitted)
         own = self.own()
-        if await self.engine.store.read(_silent, self.engine, own):
+        if await self.engine.store.read(_silent, self.engine, own, self.watch):
             lost = await self.engine.store.run(settle_gone, self.engine, own)
             _log.error("Workers are gone for long; %d attempts that nobody had settled were lost with them", lost)
-        claims = await self.engine.store.read(stored.claims_of, tuple(own))
-        unknown = frozenset(self.unknown(claims))
-        for queue_id, fence in sorted(unknown & self._forgotten):
-            await self.engine.store.run(give_up, self.engine, queue_id, fence)
-        self._forgotten = unknown
 
 
-def give_up(tx: Transaction, engine: Engine, queue_id: int, fence: int) -> bool:
-    """Settle a claim that its worker knows nothing of, as if that worker were gone; False where it stands no more."""
-    row = hot.held(tx, queue_id)
-    if row is None or row.fence != fence or row.worker_id is None or row.state not in {"queued", "running"}:
-        return False
-    _log.error("Task %d of run %s was taken, and its worker knows nothing of it", row.task, row.run_id.hex())
-    if row.state == "queued":
-        hot.release(tx, row.id)
-    else:
-        lose(tx, engine, row, f"number {row.worker_id}")
-    return True
+def _page(tx: Transaction, engine: Engine, after: tuple[int, bytes]) -> tuple[list[Standing], list[bytes]]:
+    """Return the runs of a page, and those of them that are suspect: on one view, or all that moves would be."""
+    page = stored.open_runs(tx, after, RUNS)
+    return page, suspects(tx, engine, page)
 
 
 def _late(tx: Transaction) -> int:
@@ -145,6 +132,8 @@ def _late(tx: Transaction) -> int:
     )
 
 
-def _silent(tx: Transaction, engine: Engine, own: Collection[int]) -> bool:
+def _silent(tx: Transaction, engine: Engine, own: Collection[int], watch: Watch | None) -> bool:
+    if watch is not None and not watch.has_lasted(tx.now, engine.clocks().up):
+        return False
     before = tx.now - micros(engine.settings.lease) - round(PATIENCE * SECOND)
     return any(worker_id not in own for worker_id, _ in workers.gone(tx, before))

@@ -1,4 +1,8 @@
-"""Deletes runs that somebody wanted deleted while they were live, once they have ended."""
+"""Deletes runs that somebody wanted deleted while they were live, once they have ended.
+
+Two removers do no harm: a run leaves in one guarded change, and what is left of it is found by the note of that, and
+removed bit by bit by whoever comes.
+"""
 
 from __future__ import annotations
 

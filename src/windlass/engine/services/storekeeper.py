@@ -1,4 +1,7 @@
-"""Counts what a store takes of its disk, where it has a quota, and tells the log when nothing new is taken."""
+"""Counts what a store takes of its disk, where it has a quota, and tells the log when nothing new is taken.
+
+Each process has its own: it looks at the disks that this process writes to.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Keeps the figures of ended runs current."""
+"""Keeps the figures of ended runs current.
+
+Two talliers do no harm: figures are added together with the mark of how far events were counted, by a change that asks
+for the mark from which they were read.
+"""
 
 from __future__ import annotations
 

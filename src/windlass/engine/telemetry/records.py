@@ -46,9 +46,9 @@ class SpanRecord:
     error: str | None = None
 
 
-def ended_spans(tx: Transaction, engine: Engine, after: int) -> tuple[list[SpanRecord], int, bool]:
-    """Return the spans that facts behind `after` tell the end of, the last of these, and whether there are more."""
-    facts = spans.facts_behind(tx, after, PAGE)
+def ended_spans(tx: Transaction, engine: Engine, cursor: str) -> tuple[list[SpanRecord], str, bool]:
+    """Return the spans that facts behind a cursor tell the end of, the next cursor, and whether there are more."""
+    facts, span = spans.facts_behind(tx, cursor, PAGE)
     rows = spans.traced_runs(tx, {fact.run_id for fact in facts if fact.run_id is not None})
     found: list[SpanRecord] = []
     for fact in facts:
@@ -56,7 +56,7 @@ def ended_spans(tx: Transaction, engine: Engine, after: int) -> tuple[list[SpanR
         if row is None:
             continue
         found += readable(f"What fact {fact.seq} tells", _of_fact, tx, engine, row, fact) or ()
-    return found, facts[-1].seq if facts else after, len(facts) == PAGE
+    return found, span.cursor, span.left > 0
 
 
 def _of_fact(tx: Transaction, engine: Engine, row: Any, fact: Fact) -> list[SpanRecord]:

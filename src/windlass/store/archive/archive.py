@@ -23,6 +23,14 @@ class Kept(NamedTuple):
     size: int
 
 
+class Entry(NamedTuple):
+    """A document that an archive holds: of which run, where, and how many bytes it takes."""
+
+    run_id: bytes
+    place: str
+    size: int
+
+
 class Archive(Protocol):
     """Where documents are kept. Implementations: the database itself, another SQLite database, files."""
 
@@ -33,8 +41,12 @@ class Archive(Protocol):
         """See that something could be written now; leave nothing. Raises Unavailable or CorruptStore where not."""
         ...
 
+    def plan(self, runs: Sequence[tuple[bytes, int]]) -> list[str]:
+        """Return by what names it will know what is written next, of runs as `(id, end)`: note them before it is."""
+        ...
+
     async def write(self, pieces: Sequence[Piece]) -> None:
-        """Take pieces; a run that is written again replaces what there was of it."""
+        """Take pieces of runs that were planned; a run that is written again replaces what there was of it."""
         ...
 
     async def seal(self) -> Mapping[bytes, Kept]:
@@ -48,10 +60,32 @@ class Archive(Protocol):
         """
         ...
 
-    async def remove(self, runs: Sequence[tuple[bytes, str]]) -> None:
-        """Forget runs by `(id, place)`; what is gone already stays gone."""
+    async def discard(self, names: Collection[str]) -> None:
+        """Remove what it knows by these names, half written or whole; what is gone already stays gone.
+
+        Raises Unavailable where something cannot be removed.
+        """
         ...
 
-    async def tidy(self, known: Collection[str]) -> int:
-        """Remove what no place of `known` speaks of, left by a process that was killed; return how many things."""
+    async def mark(self) -> str:
+        """Return the mark that the store has left in it, see `marks`; empty where there is none."""
+        ...
+
+    async def set_mark(self, mark: str) -> None:
+        """Leave a mark, durably, in place of the one before; an empty one removes it."""
+        ...
+
+    async def is_empty(self) -> bool:
+        """Say whether it holds no document of this store."""
+        ...
+
+    async def names(self) -> list[str]:
+        """Return by what names it knows all that it holds of this store, half written or whole, in order."""
+        ...
+
+    async def entries(self, name: str) -> list[Entry]:
+        """Return the documents that it knows by a name; none where it is half written.
+
+        Raises CorruptStore where it is damaged, Unavailable where it cannot be read.
+        """
         ...

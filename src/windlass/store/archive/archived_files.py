@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 
+from windlass.store.archive.traces import note_traces
 from windlass.store.archive_tables import archived_files, archived_runs
 from windlass.store.tables import artifacts
 from windlass.store.transaction import Transaction
@@ -46,22 +47,25 @@ def files_of(tx: Transaction, run_id: bytes) -> list[Content]:
 
 
 def drop_files(tx: Transaction, run_ids: Sequence[bytes]) -> None:
-    """Forget the files of runs."""
-    tx.connection.execute(delete(archived_files).where(archived_files.c.run_id.in_(run_ids)))
+    """Forget the files of runs; what archives have of them is noted: unless other runs have it, nobody needs it."""
+    _drop(tx, archived_files.c.run_id.in_(run_ids))
 
 
 def drop_old_files(tx: Transaction, job_id: bytes, before: int) -> None:
     """Forget the files of runs of a job that ended before a time."""
     old = select(archived_runs.c.run_id).where(archived_runs.c.job_id == job_id, archived_runs.c.finished_at < before)
-    tx.connection.execute(delete(archived_files).where(archived_files.c.run_id.in_(old)))
+    _drop(tx, archived_files.c.run_id.in_(old))
 
 
-def unknown_contents(tx: Transaction, archive: str, names: Sequence[str]) -> list[str]:
-    """Return those of `names` that no run of an archive has."""
-    table = archived_files
-    found = select(table.c.sha256).where(table.c.archive == archive, table.c.sha256.in_(names)).distinct()
-    known = set(tx.connection.execute(found).scalars())
-    return [name for name in names if name not in known]
+def _drop(tx: Transaction, which: ColumnElement[bool]) -> None:
+    by_archive: dict[str, list[str]] = {}
+    found = select(archived_files.c.archive, archived_files.c.sha256).where(which).distinct()
+    for archive, sha256 in tx.connection.execute(found):
+        by_archive.setdefault(archive, []).append(sha256)
+    for archive, names in by_archive.items():
+        note_traces(tx, archive, "file", names)
+    if by_archive:
+        tx.connection.execute(delete(archived_files).where(which))
 
 
 def held_contents(tx: Transaction) -> tuple[int, int]:

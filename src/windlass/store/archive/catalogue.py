@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-import orjson
-from sqlalchemy import Row, case, delete, func, insert, select, update
+from sqlalchemy import Row, case, delete, func, insert, literal_column, select, update
 
 from windlass.store.archive.archived_files import drop_files, files_of, held_contents
+from windlass.store.archive.traces import document_name, note_traces
 from windlass.store.archive_tables import archived_runs
-from windlass.store.tables import jobs, revisions, runs, store_info
+from windlass.store.columns import of_run
+from windlass.store.tables import jobs, revisions, runs
 from windlass.store.transaction import Transaction
 
 
@@ -50,34 +51,58 @@ _COLUMNS = (*archived_runs.c, jobs.c.alias.label("job"), revisions.c.number.labe
 _FROM = archived_runs.outerjoin(jobs, jobs.c.id == archived_runs.c.job_id).outerjoin(
     revisions, revisions.c.id == archived_runs.c.revision_id
 )
-#: The addresses of archives that were used.
-_USED: Final = "archives"
+#: In the very words of the index.
+_THERE = archived_runs.c.removed == literal_column("0")
 #: Rows of it have yet to leave the hot tables.
-_LEAVING = (archived_runs.c.removed == 0) & archived_runs.c.restored_at.is_(None)
+_LEAVING = _THERE & archived_runs.c.restored_at.is_(None)
 #: It comes back, and not all of its rows are there: `leaving` must not take it for one of its own.
-_COMING = (archived_runs.c.removed == 0) & archived_runs.c.restored_at.is_not(None)
+_COMING = _THERE & archived_runs.c.restored_at.is_not(None)
 _INSERT = (
     "INSERT INTO archived_runs (run_id, project, job_id, revision_id, state, created_at, finished_at, archived_at, "
-    "rule, archive, place, size, digest, removed) "
-    "SELECT id, project, job_id, revision_id, state, created_at, finished_at, ?, ?, ?, ?, ?, ?, ? "
+    "rule, archive, place, size, digest, removed, parent_id, cascades) "
+    "SELECT id, project, job_id, revision_id, state, created_at, finished_at, ?, ?, ?, ?, ?, ?, ?, parent_id, cascades "
     "FROM runs WHERE id = ? "
     "ON CONFLICT (run_id) DO UPDATE SET state = excluded.state, finished_at = excluded.finished_at, "
     "archived_at = excluded.archived_at, rule = excluded.rule, archive = excluded.archive, place = excluded.place, "
-    "size = excluded.size, digest = excluded.digest, removed = excluded.removed, restored_at = NULL"
+    "size = excluded.size, digest = excluded.digest, removed = excluded.removed, restored_at = NULL, "
+    "parent_id = excluded.parent_id, cascades = excluded.cascades"
 )
 
 
 def enter(tx: Transaction, entry: NewEntry, *, removed: bool) -> None:
     """Note where a run is that leaves the hot tables; its row must still be there.
 
-    `removed` says that all of its rows leave at once; else `leaving` returns it until they have.
+    `removed` says that all of its rows leave at once; else `leaving` returns it until they have. A copy that it had in
+    another place is needed no more.
     """
+    _note_copies(tx, [entry.run_id])
     tx.cursor.execute(
         _INSERT,
         (
             tx.now, entry.rule, entry.archive, entry.place, entry.size, entry.digest, int(removed), entry.run_id,
         ),
     )  # fmt: skip
+
+
+def adopt(tx: Transaction, entry: NewEntry, run: Mapping[str, Any]) -> bool:
+    """Enter a run that an archive was found to hold, as its own row was there; False where it is known already."""
+    values = {column.name: run[column.name] for column in of_run()}
+    found = select(archived_runs.c.run_id).where(archived_runs.c.run_id == entry.run_id)
+    if tx.connection.execute(found).first() is not None:
+        return False
+    tx.connection.execute(
+        insert(archived_runs).values(
+            **entry._asdict(),
+            **values,
+            created_at=run["created_at"],
+            finished_at=run["finished_at"],
+            archived_at=tx.now,
+            removed=1,
+            parent_id=run.get("parent_id"),
+            cascades=run.get("cascades", 1),
+        )
+    )
+    return True
 
 
 def entry(tx: Transaction, run_id: bytes) -> Row[Any] | None:
@@ -109,14 +134,6 @@ def copies_of(tx: Transaction, run_ids: Sequence[bytes]) -> list[Copy]:
         Copy(*row, frozenset(content.sha256 for content in files_of(tx, row.run_id)))
         for row in tx.connection.execute(found.where(table.c.archive != "")).all()
     ]
-
-
-def not_in(tx: Transaction, url: str, run_ids: Sequence[bytes]) -> list[bytes]:
-    """Return those runs that are not in an archive."""
-    table = archived_runs
-    found = select(table.c.run_id).where(table.c.archive == url, table.c.run_id.in_(run_ids))
-    known = set(tx.connection.execute(found).scalars())
-    return [run_id for run_id in run_ids if run_id not in known]
 
 
 def matching(tx: Transaction, low: bytes, high: bytes, limit: int = 2) -> list[bytes]:
@@ -177,9 +194,36 @@ def ended(tx: Transaction, before: int, limit: int) -> list[Row[Any]]:
 
 
 def drop(tx: Transaction, run_ids: Sequence[bytes]) -> None:
-    """Forget runs, with what was noted of their files."""
+    """Forget runs, with what was noted of their files; what archives have of them is noted to be needed no more."""
+    _note_copies(tx, run_ids)
     tx.connection.execute(delete(archived_runs).where(archived_runs.c.run_id.in_(run_ids)))
     drop_files(tx, run_ids)
+
+
+def forget(tx: Transaction, run_ids: Sequence[bytes]) -> None:
+    """Forget runs that somebody wants deleted; those that leave or come back just now once their rows are gone.
+
+    `leaving` returns the latter, as deleted ones, from now on.
+    """
+    table = archived_runs
+    found = select(table.c.run_id).where(table.c.run_id.in_(run_ids), _THERE)
+    on_their_way = list(tx.connection.execute(found).scalars())
+    if on_their_way:
+        _note_copies(tx, on_their_way)
+        drop_files(tx, on_their_way)
+        gone = {"archive": "", "place": "", "restored_at": None}
+        tx.connection.execute(update(table).where(table.c.run_id.in_(on_their_way)).values(gone))
+    drop(tx, [run_id for run_id in run_ids if run_id not in on_their_way])
+
+
+def _note_copies(tx: Transaction, run_ids: Sequence[bytes]) -> None:
+    table = archived_runs
+    found = select(table.c.run_id, table.c.archive, table.c.place).where(table.c.run_id.in_(run_ids))
+    by_archive: dict[str, list[str]] = {}
+    for run_id, archive, place in tx.connection.execute(found.where(table.c.archive != "")):
+        by_archive.setdefault(archive, []).append(document_name(run_id, place))
+    for archive, names in by_archive.items():
+        note_traces(tx, archive, "document", names)
 
 
 def set_removed(tx: Transaction, run_id: bytes) -> None:
@@ -187,30 +231,16 @@ def set_removed(tx: Transaction, run_id: bytes) -> None:
     tx.connection.execute(update(archived_runs).where(archived_runs.c.run_id == run_id, _LEAVING).values(removed=1))
 
 
-def places(tx: Transaction, url: str) -> set[str]:
-    """Return every place of one archive that a run is at."""
-    table = archived_runs
-    return set(tx.connection.execute(select(table.c.place).where(table.c.archive == url).distinct()).scalars())
-
-
-def archives(tx: Transaction) -> set[str]:
-    """Return the addresses of all archives that were ever used, and of those that a run is in."""
-    found = set(tx.connection.execute(select(archived_runs.c.archive).distinct()).scalars())
-    used = tx.connection.execute(select(store_info.c.value).where(store_info.c.key == _USED)).scalar_one_or_none()
-    return found.union(orjson.loads(used) if used else ()) - {""}
-
-
-def note_archive(tx: Transaction, url: str) -> None:
-    """Remember that an archive is used: what is left in it is removed after the settings name another one, too."""
-    urls = orjson.dumps(sorted(archives(tx) | {url})).decode()
-    if not tx.connection.execute(update(store_info).where(store_info.c.key == _USED).values(value=urls)).rowcount:
-        tx.connection.execute(insert(store_info).values(key=_USED, value=urls))
-
-
 def held_by(tx: Transaction, url: str) -> int:
     """Return how many runs one archive holds."""
     found = select(func.count()).select_from(archived_runs).where(archived_runs.c.archive == url)
     return int(tx.connection.execute(found).scalar_one())
+
+
+def holds_any(tx: Transaction, url: str) -> bool:
+    """Say whether a run is in one archive."""
+    found = select(archived_runs.c.run_id).where(archived_runs.c.archive == url).limit(1)
+    return tx.connection.execute(found).first() is not None
 
 
 class Figures(NamedTuple):

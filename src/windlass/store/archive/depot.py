@@ -1,7 +1,7 @@
 """The files of archived runs: each content once, in a file named by its SHA-256.
 
-A file gets its name once it is whole, read back and flushed. Who is killed before that leaves one without a name, which
-`tidy` removes with all others that nobody knows.
+A file gets its name once it is whole, read back and flushed. Who is killed before that leaves one that is not finished,
+which `remove` takes away together with the one of that name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from windlass.errors import CorruptStore, Unavailable
 from windlass.store.archive.private import make_private
 
 _CHUNK: Final = 1 << 20
-_UNFINISHED: Final = ".part-"
+#: How the name of a file begins that is not whole yet.
+UNFINISHED: Final = ".part-"
 #: What a file system says that makes no second name for a file, or not there.
 _NO_LINKS: Final = frozenset({errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES})
 
@@ -40,7 +41,8 @@ class Depot:
             if self._holds(sha256):
                 return True
             make_private(self.folder)
-            unfinished = self.folder / f"{_UNFINISHED}{sha256}-{os.urandom(4).hex()}"
+            unfinished = self._unfinished(sha256)
+            unfinished.unlink(missing_ok=True)
             try:
                 if not _same_or_copy(source, unfinished):
                     return False
@@ -57,14 +59,18 @@ class Depot:
         return True
 
     def settle(self) -> None:
-        """Make the names of what was taken durable."""
-        with suppress(FileNotFoundError):
+        """Make the names of what was taken durable. Raises Unavailable where the disk does not."""
+        try:
             for folder in (self.folder, *list(self.folder.parents)[:2]):
                 descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 try:
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Unavailable(f"The archive's folder {self.folder} cannot be flushed: {error.strerror}.") from error
 
     def check(self, sha256: str) -> None:
         """Raise CorruptStore where a content is not there any more, or not what it was."""
@@ -78,7 +84,7 @@ class Depot:
 
     def give(self, sha256: str, target: Path) -> None:
         """Write a content to a new file, or over one that is there. Raises Unavailable where that cannot be done."""
-        unfinished = target.with_name(f"{_UNFINISHED}{target.name}")
+        unfinished = target.with_name(f"{UNFINISHED}{target.name}")
         try:
             make_private(target.parent)
             unfinished.unlink(missing_ok=True)
@@ -89,19 +95,29 @@ class Depot:
             raise Unavailable(f"The file {target} cannot be brought back: {error.strerror}.") from error
 
     def names(self) -> list[str]:
-        """Return the names of all that is there, what was not finished included."""
+        """Return the names of all that is there, what was not finished included. Raises Unavailable where it cannot."""
         try:
             return sorted(entry.name for entry in os.scandir(self.folder))
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise Unavailable(f"The archive's folder {self.folder} cannot be read: {error.strerror}.") from error
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove files; what is gone already stays gone."""
-        for name in names:
-            with suppress(OSError):
-                (self.folder / name).unlink()
+        """Remove contents, unfinished ones too; what is gone already stays gone. Raises Unavailable where it cannot."""
+        try:
+            for name in names:
+                for path in (self.folder / name, self._unfinished(name)):
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                f"The archive's folder {self.folder} does not let go of files: {error.strerror}."
+            ) from error
         with suppress(OSError):
             self.folder.rmdir()  # where nothing is left in it
+
+    def _unfinished(self, sha256: str) -> Path:
+        return self.folder / f"{UNFINISHED}{sha256}"
 
     def _holds(self, sha256: str) -> bool:
         """Say whether a content is there, and sound; one that is not is made anew."""

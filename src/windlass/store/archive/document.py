@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import LargeBinary
 
 from windlass.errors import CorruptStore
+from windlass.store.columns import is_filled
 from windlass.store.migrations import HEAD
 from windlass.store.tables import metadata
 from windlass.store.transaction import Transaction
@@ -20,6 +21,7 @@ from windlass.store.transaction import Transaction
 FORMAT: Final = 1
 #: Bytes after which a piece ends; one row may be larger.
 PIECE: Final = 1 << 20
+_HEAD: Final = b'{"windlass":'
 _ROWS: Final = 256
 
 
@@ -114,8 +116,9 @@ def read_rows(lines: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def insert_rows(tx: Transaction, rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
-    """Put rows of a document back; rows that are there already stay."""
-    for table, values in rows:
+    """Put rows of a document back; rows that are there already stay. Events of old are no news to anybody."""
+    for table, kept in rows:
+        values = kept | dict.fromkeys(_filled()[table])
         names = ", ".join(values)
         marks = ", ".join("?" * len(values))
         tx.cursor.execute(
@@ -137,7 +140,18 @@ def _rows(tx: Transaction, run_id: bytes, part: int, after: tuple[Any, ...] | No
 
 @lru_cache(maxsize=1)
 def _column_names() -> dict[str, tuple[str, ...]]:
-    return {part.table: tuple(map(str, metadata.tables[part.table].columns.keys())) for part in PARTS}
+    return {
+        part.table: tuple(str(column.name) for column in metadata.tables[part.table].columns if not is_filled(column))
+        for part in PARTS
+    }
+
+
+@lru_cache(maxsize=1)
+def _filled() -> dict[str, tuple[str, ...]]:
+    return {
+        part.table: tuple(str(column.name) for column in metadata.tables[part.table].columns if is_filled(column))
+        for part in PARTS
+    }
 
 
 @lru_cache(maxsize=1)
@@ -153,6 +167,19 @@ def _binary() -> dict[str, frozenset[str]]:
 def head_line(run: str, form: int, schema: str) -> bytes:
     """Return the first line of a document; `run` is its id in hexadecimal."""
     return _line({"windlass": form, "schema": schema, "run": run})
+
+
+def run_of(data: bytes) -> bytes | None:
+    """Return the run whose document begins with these bytes; None where none does.
+
+    Raises CorruptStore where what begins like a document is none.
+    """
+    if not data.startswith(_HEAD):
+        return None
+    try:
+        return bytes.fromhex(orjson.loads(data.partition(b"\n")[0])["run"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise CorruptStore(f"What the archive holds is no document of a run: {error}.") from error
 
 
 def row_line(table: str, values: dict[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Final
 
 from windlass.errors import CorruptStore
-from windlass.store.archive.archive import Kept, Piece
+from windlass.store.archive.archive import Entry, Kept, Piece
 from windlass.store.store import Store
 from windlass.store.transaction import Transaction
 
@@ -26,6 +26,10 @@ class DatabaseArchive:
 
     async def probe(self) -> None:
         """Do nothing: who asks has just read from the store."""
+
+    def plan(self, runs: Sequence[tuple[bytes, int]]) -> list[str]:
+        """Return the ids of the runs; see `Archive.plan`."""
+        return [run_id.hex() for run_id, _ in runs]
 
     async def write(self, pieces: Sequence[Piece]) -> None:
         """Take pieces; see `Archive.write`."""
@@ -46,13 +50,28 @@ class DatabaseArchive:
             yield unpacked(data)
             number += 1
 
-    async def remove(self, runs: Sequence[tuple[bytes, str]]) -> None:
-        """Forget runs."""
-        await self._store.run(_remove, [run_id for run_id, _ in runs])
+    async def discard(self, names: Collection[str]) -> None:
+        """Remove the documents of runs."""
+        await self._store.run(_remove, [bytes.fromhex(name) for name in names])
 
-    async def tidy(self, known: Collection[str]) -> int:  # noqa: ARG002 - the contract's
-        """Remove pieces of runs that the catalogue does not know; see `Archive.tidy`."""
-        return await self._store.run(_tidy, self.url)
+    async def mark(self) -> str:
+        """Return nothing: who has the database has the archive; see `Archive.mark`."""
+        return ""
+
+    async def set_mark(self, mark: str) -> None:
+        """Do nothing."""
+
+    async def is_empty(self) -> bool:
+        """Say whether no document is there."""
+        return await self._store.read(_is_empty)
+
+    async def names(self) -> list[str]:
+        """Return nothing: all that is there was noted before it was written."""
+        return []
+
+    async def entries(self, name: str) -> list[Entry]:  # noqa: ARG002 - the contract's
+        """Return nothing, see `names`."""
+        return []
 
 
 def unpacked(data: bytes) -> bytes:
@@ -85,10 +104,5 @@ def _remove(tx: Transaction, run_ids: Sequence[bytes]) -> None:
     tx.cursor.executemany("DELETE FROM archive_parts WHERE run_id = ?", [(run_id,) for run_id in run_ids])
 
 
-def _tidy(tx: Transaction, url: str) -> int:
-    tx.cursor.execute(
-        "DELETE FROM archive_parts WHERE run_id IN (SELECT p.run_id FROM archive_parts p WHERE p.number = 0 "
-        "AND NOT EXISTS (SELECT 1 FROM archived_runs a WHERE a.run_id = p.run_id AND a.archive = ?) LIMIT 500)",
-        (url,),
-    )
-    return tx.cursor.rowcount
+def _is_empty(tx: Transaction) -> bool:
+    return tx.cursor.execute("SELECT 1 FROM archive_parts LIMIT 1").fetchone() is None

@@ -19,18 +19,19 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from sqlalchemy import Column, Integer, LargeBinary
 
 from windlass.errors import CorruptStore, Unavailable
-from windlass.store.archive.archive import Kept, Piece
-from windlass.store.archive.days import UNFINISHED, DayFiles
+from windlass.store.archive.archive import Entry, Kept, Piece
+from windlass.store.archive.days import NAME, UNFINISHED, DayFiles
 from windlass.store.archive.document import FORMAT, PARTS, bytes_of_data, head_line, row_line
+from windlass.store.archive.trying import exists
 from windlass.store.migrations import HEAD
 from windlass.store.tables import metadata
 
 SUFFIX: Final = ".parquet"
 _RUN: Final = {part.table: part.run for part in PARTS}
 _TIMES: Final = re.compile(r"(.*_)?at|deadline")
+_NAME: Final = re.compile(rf"({NAME})\.(?:{'|'.join(_RUN)}){re.escape(SUFFIX)}")
 #: Groups of rows that are held while runs are read one after the other: one a table, and one more.
 _HELD: Final = len(PARTS) + 1
-_NAME: Final = re.compile(rf"(.+)\.(?:{'|'.join(_RUN)}){re.escape(SUFFIX)}(?:{re.escape(UNFINISHED)})?")
 
 
 @dataclass(slots=True)
@@ -101,19 +102,33 @@ class ParquetArchive(DayFiles[_OpenDay]):
         for run_id, part in day.runs.items():
             kept[run_id] = Kept(day.name, size * part // whole)
 
-    def _file_of(self, place: str) -> str:
-        return place
+    def _name(self, name: str) -> str:
+        return name
+
+    def _paths(self, name: str) -> list[str]:
+        return [f"{name}.{part.table}{SUFFIX}" for part in PARTS]
 
     def _known_by(self, path: str) -> str | None:
         found = _NAME.fullmatch(path)
         return None if found is None else found[1]
+
+    def _entries(self, name: str) -> list[Entry]:
+        path = self._folder / f"{name}.{PARTS[0].table}{SUFFIX}"
+        if not exists(path):
+            return []
+        try:
+            runs = pq.read_table(path, columns=[PARTS[0].run]).column(0).to_pylist()
+            size = sum(one.stat().st_size for each in self._paths(name) if exists(one := self._folder / each))
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptStore(f"The archive's file {path} is damaged: {' '.join(str(error).split())}.") from error
+        return [Entry(bytes.fromhex(run), name, size // len(runs)) for run in runs]
 
     def _parts(self, run: str, place: str) -> Iterator[bytes]:
         """Yield the document of a run from its files; nothing where they are gone."""
         begun = False
         for part in PARTS:
             path = self._folder / f"{place}.{part.table}{SUFFIX}"
-            if not path.exists():
+            if not exists(path):
                 continue
             try:
                 facts = path.stat()

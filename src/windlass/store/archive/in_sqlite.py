@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from windlass.errors import CorruptStore, Unavailable
-from windlass.store.archive.archive import Kept, Piece
-from windlass.store.archive.catalogue import not_in
+from windlass.store.archive.archive import Entry, Kept, Piece
 from windlass.store.archive.in_database import unpacked
 from windlass.store.archive.private import make_private
-from windlass.store.archive.trying import try_folder
-from windlass.store.store import Store
+from windlass.store.archive.trying import exists, try_folder
 
 Result = TypeVar("Result")
 
@@ -30,26 +28,30 @@ _TABLE: Final = (
     "PRIMARY KEY (run_id, number))"
 )
 
-
-#: Runs looked at together when the file is tidied.
-_PAGE: Final = 500
-_RUNS: Final = "SELECT DISTINCT run_id FROM archive_parts WHERE run_id > ? ORDER BY run_id LIMIT ?"
+_MARKS: Final = "CREATE TABLE IF NOT EXISTS archive_marks (store TEXT PRIMARY KEY, mark TEXT NOT NULL)"
+_MARK: Final = "SELECT mark FROM archive_marks WHERE store = ?"
+_RUNS: Final = "SELECT DISTINCT run_id, 0 FROM archive_parts WHERE store = ? ORDER BY run_id"
+_SIZE: Final = "SELECT NULL, sum(length(data)) FROM archive_parts WHERE store = ? AND run_id = ?"
+_ANY: Final = "SELECT 1 FROM archive_parts WHERE store = ? LIMIT 1"
 
 
 class SqliteArchive:
     """See `Archive`. Several stores may share the file: each run says whose it is."""
 
-    def __init__(self, url: str, path: Path, store: str, hot: Store) -> None:
-        """Keep documents of `hot`, the store with the id `store`, in the file at `path`: made when first needed."""
+    def __init__(self, url: str, path: Path, store: str) -> None:
+        """Keep documents of the store with the id `store` in the file at `path`: made when first needed."""
         self.url = url
         self._path = path
         self._store = store
-        self._hot = hot
         self._sizes: dict[bytes, int] = {}
 
     async def probe(self) -> None:
         """Lock the file for writing, or try its folder where it is not made yet; see `Archive.probe`."""
         await asyncio.to_thread(self._probe)
+
+    def plan(self, runs: Sequence[tuple[bytes, int]]) -> list[str]:
+        """Return the ids of the runs; see `Archive.plan`."""
+        return [run_id.hex() for run_id, _ in runs]
 
     async def write(self, pieces: Sequence[Piece]) -> None:
         """Take pieces; see `Archive.write`."""
@@ -76,37 +78,60 @@ class SqliteArchive:
             yield unpacked(data)
             number += 1
 
-    async def remove(self, runs: Sequence[tuple[bytes, str]]) -> None:
-        """Forget runs."""
-        ids = [run_id for run_id, _ in runs]
-        if await asyncio.to_thread(self._path.exists):
+    async def discard(self, names: Collection[str]) -> None:
+        """Remove the documents of runs."""
+        ids = [bytes.fromhex(name) for name in names]
+        if await asyncio.to_thread(exists, self._path):
             await asyncio.to_thread(self._changed, partial(_drop, self._store, ids))
 
-    async def tidy(self, known: Collection[str]) -> int:  # noqa: ARG002 - the contract's
-        """Remove documents of this store of which its catalogue does not know; see `Archive.tidy`."""
-        removed, after = 0, b""
-        while page := await asyncio.to_thread(self._page, after):
-            after = page[-1]
-            unknown = await self._hot.read(not_in, self.url, page)
-            if unknown:
-                removed += await asyncio.to_thread(self._changed, partial(_drop, self._store, unknown))
-        return removed
+    async def mark(self) -> str:
+        """Return what stands beside the documents; see `Archive.mark`."""
+        return await asyncio.to_thread(self._mark)
 
-    def _page(self, after: bytes) -> list[bytes]:
-        """Return further runs that the file has something of, those of other stores included, by their ids."""
-        if not self._path.exists():
+    async def set_mark(self, mark: str) -> None:
+        """Write it beside the documents; see `Archive.set_mark`."""
+        there = await asyncio.to_thread(exists, self._path)
+        if mark or there:
+            await asyncio.to_thread(self._changed, partial(_set_mark, self._store, mark))
+
+    async def is_empty(self) -> bool:
+        """Say whether no document of this store is there."""
+        return not await asyncio.to_thread(self._holds)
+
+    async def names(self) -> list[str]:
+        """Return the ids of the runs of this store; see `Archive.names`."""
+        return [run_id.hex() for run_id, _ in await asyncio.to_thread(self._rows, _RUNS)]
+
+    async def entries(self, name: str) -> list[Entry]:
+        """Return the one document of a run; see `Archive.entries`."""
+        run_id = bytes.fromhex(name)
+        ((_, size),) = await asyncio.to_thread(self._rows, _SIZE, run_id)
+        return [Entry(run_id, "", size)] if size else []
+
+    def _rows(self, query: str, *values: bytes) -> list[tuple[bytes, int]]:
+        if not exists(self._path):
             return []
-        rows = self._changed(lambda connection: connection.execute(_RUNS, (after, _PAGE)).fetchall())
-        return [bytes(row[0]) for row in rows]
+        return self._changed(lambda connection: connection.execute(query, (self._store, *values)).fetchall())
+
+    def _mark(self) -> str:
+        if not exists(self._path):
+            return ""
+        row = self._changed(lambda connection: connection.execute(_MARK, (self._store,)).fetchone())
+        return "" if row is None else str(row[0])
+
+    def _holds(self) -> bool:
+        if not exists(self._path):
+            return False
+        return self._changed(lambda connection: connection.execute(_ANY, (self._store,)).fetchone()) is not None
 
     def _probe(self) -> None:
-        if self._path.exists():
+        if exists(self._path):
             self._changed(lambda connection: connection.execute("BEGIN IMMEDIATE"))
         else:
             try_folder(self._path.parent)
 
     def _piece(self, run_id: bytes, number: int) -> bytes | None:
-        if not self._path.exists():
+        if not exists(self._path):
             return None
         row = self._changed(
             lambda connection: connection.execute(
@@ -135,18 +160,24 @@ class SqliteArchive:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         found = connection.execute("PRAGMA application_id").fetchone()[0]
         if found == _APPLICATION_ID:
+            connection.execute(_MARKS)  # which an earlier version did not make
             return
         if found or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise CorruptStore(f"The file {self._path} belongs to another program; name another one for the archive.")
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(_TABLE)
+        connection.execute(_MARKS)
 
 
-def _drop(store: str, run_ids: Sequence[bytes], connection: sqlite3.Connection) -> int:
-    """Remove the documents of runs of one store; return how many pieces those were."""
+def _set_mark(store: str, mark: str, connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM archive_marks WHERE store = ?", (store,))
+    if mark:
+        connection.execute("INSERT INTO archive_marks (store, mark) VALUES (?, ?)", (store, mark))
+
+
+def _drop(store: str, run_ids: Sequence[bytes], connection: sqlite3.Connection) -> None:
+    """Remove the documents of runs of one store."""
     connection.execute("PRAGMA secure_delete = ON")
-    before = connection.total_changes
     connection.executemany(
         "DELETE FROM archive_parts WHERE run_id = ? AND store = ?", [(run_id, store) for run_id in run_ids]
     )
-    return connection.total_changes - before

@@ -137,10 +137,10 @@ def leave(tx: Transaction, leaving: Sequence[Leaving]) -> list[bytes]:
 
 def _heavy(tx: Transaction, run_id: bytes) -> bool:
     """Say whether a run has more rows than one unit should remove, or a file."""
-    counts = [f"(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE run_id = :run LIMIT :most))" for table in _HISTORY]
+    counts = [f"(SELECT count(*) FROM (SELECT 1 FROM {table} WHERE run_id = ? LIMIT ?) rows)" for table in _HISTORY]
     found = tx.cursor.execute(
-        f"SELECT {' + '.join(counts)}, EXISTS (SELECT 1 FROM artifacts WHERE run_id = :run)",
-        {"run": run_id, "most": PORTION},
+        f"SELECT {' + '.join(counts)}, EXISTS (SELECT 1 FROM artifacts WHERE run_id = ?)",
+        (*(run_id, PORTION) * len(_HISTORY), run_id),
     ).fetchone()
     return found[0] >= PORTION or bool(found[1])
 

@@ -14,6 +14,7 @@ from windlass.store.archive.depot import Depot
 from windlass.store.archive.in_database import URL, DatabaseArchive
 from windlass.store.archive.in_files import FileArchive
 from windlass.store.archive.in_sqlite import SqliteArchive
+from windlass.store.archive.trying import exists
 from windlass.store.store import Store
 from windlass.store.transaction import Transaction
 from windlass.store.upgrade import store_id
@@ -37,7 +38,7 @@ async def open_archive(url: str, store: Store) -> Archive:
         raise Unavailable(f"This program cannot open the archive {url}.")
     identity = await store.read(_id)
     if scheme == "sqlite":
-        return SqliteArchive(url, Path(rest[1:]), identity, store)
+        return SqliteArchive(url, Path(rest[1:]), identity)
     if scheme == PARQUET:
         require_parquet(url)
         from windlass.store.archive.in_parquet import ParquetArchive  # noqa: PLC0415 - an extra, and 100 ms to import
@@ -63,10 +64,8 @@ async def refuse_missing(url: str, store: Store, until: str = "until then no run
     """
     if url == URL:
         return
-    scheme, _, rest = url.partition("://")
-    identity = await store.read(_id)
-    path = Path(rest[1:]) if scheme == "sqlite" else Path(rest) / identity
-    if await asyncio.to_thread(path.exists):
+    path = await _path(url, store)
+    if await asyncio.to_thread(exists, path):
         return
     held = await store.read(held_by, url)
     if held:
@@ -74,6 +73,16 @@ async def refuse_missing(url: str, store: Store, until: str = "until then no run
             f"The archive {path} is gone although {held:,} runs are in it: mount its disk, or bring it back from a "
             f"backup; {until}."
         )
+
+
+async def is_there(url: str, store: Store) -> bool:
+    """Say whether there is anything where an archive outside of the database would be."""
+    return await asyncio.to_thread(exists, await _path(url, store))
+
+
+async def _path(url: str, store: Store) -> Path:
+    scheme, _, rest = url.partition("://")
+    return Path(rest[1:]) if scheme == "sqlite" else Path(rest) / await store.read(_id)
 
 
 async def try_archive(url: str, store: Store) -> None:

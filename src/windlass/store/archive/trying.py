@@ -1,4 +1,4 @@
-"""Try whether a folder takes files, and leave it as it was."""
+"""Try whether a folder takes files, and leave it as it was; see whether something is there at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from windlass.errors import Unavailable
+
+
+def exists(path: Path) -> bool:
+    """Say whether there is something. Raises Unavailable where the disk does not say."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise Unavailable(f"The archive cannot be read: {error.strerror}: {path}.") from error
 
 
 def try_folder(folder: Path) -> None:

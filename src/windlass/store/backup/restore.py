@@ -27,6 +27,7 @@ from windlass.store.backup.content import (
     read_note,
     told,
 )
+from windlass.store.backup.estranging import estrange
 from windlass.store.owner import Ownership
 
 _NEW: Final = ".restoring"
@@ -70,6 +71,7 @@ def restore_backup(
         facts = examine_copy(new, copy)
         if note is not None and dict(note.rows) != facts.rows:
             raise CorruptStore(f"The backup {source} does not hold the rows it speaks of; nothing was changed.")
+        estrange(new)
         files = 0
         if note is not None and note.files:
             tell("Copying the files that runs kept")
@@ -77,7 +79,8 @@ def restore_backup(
         aside = _swap(new, database, clock or SystemClock())
         ownership.restored(facts.store)
     except OSError as error:
-        raise Unavailable(f"The backup {source} could not be restored: {told(error)}.") from error
+        named = f": {error.filename}" if error.filename else ""
+        raise Unavailable(f"The backup {source} could not be restored: {told(error)}{named}.") from error
     finally:
         with suppress(OSError):
             database.with_name(database.name + _NEW).unlink(missing_ok=True)
@@ -119,7 +122,10 @@ def _copy_files(source: Path, note: BackupNote, artifacts: Path) -> int:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = target.with_name(target.name + _NEW)
         new.unlink(missing_ok=True)
-        if copy_durably(source / ARTIFACTS / file.path, new) != (file.size, file.sha256):
+        kept = source / ARTIFACTS / file.path
+        if not os.path.lexists(kept):
+            raise CorruptStore(f"The backup {source} has lost the file {file.path}; the database was not changed.")
+        if copy_durably(kept, new) != (file.size, file.sha256):
             new.unlink()
             raise CorruptStore(f"The file {file.path} of the backup {source} is damaged; the database was not changed.")
         new.replace(target)

@@ -23,9 +23,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "value", "run_id", name=op.f("pk_run_labels")),
         sqlite_with_rowid=False,
     )
+    each = (
+        "json_each_text(runs.labels::json)" if op.get_bind().dialect.name == "postgresql" else "json_each(runs.labels)"
+    )
     op.execute(
-        "INSERT INTO run_labels (name, value, run_id) "
-        "SELECT label.key, label.value, runs.id FROM runs, json_each(runs.labels) AS label "
+        "INSERT INTO run_labels (name, value, run_id) "  # noqa: S608 - constants only
+        f"SELECT label.key, label.value, runs.id FROM runs, {each} AS label "
         "WHERE runs.labels IS NOT NULL"
     )
     op.create_index(

@@ -1,0 +1,1 @@
+"""The queue as a worker in another process reaches it: over HTTP."""

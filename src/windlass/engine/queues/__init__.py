@@ -1,0 +1,1 @@
+"""Ways in which a worker reaches the queue, one in each module."""

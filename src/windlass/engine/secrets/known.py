@@ -1,0 +1,16 @@
+"""The sources of secrets that a process has, as its settings say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from windlass.engine.secret import Secrets
+from windlass.engine.secrets.environment import EnvironmentSecrets
+from windlass.engine.secrets.file import FileSecrets
+from windlass.settings import Settings
+
+
+def secrets_of(settings: Settings, environ: Mapping[str, str]) -> Secrets:
+    """Return what resolves secrets out of `environ` and out of files, as far as the settings let anybody see them."""
+    allowed = ("*",) if settings.secret_env is None else settings.secret_env
+    return Secrets({"env": EnvironmentSecrets(environ, allowed), "file": FileSecrets(settings.secret_dirs)})

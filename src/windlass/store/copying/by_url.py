@@ -1,0 +1,50 @@
+"""Copying the store that one URL names to the database that another one names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from windlass.errors import Unavailable, UserError
+from windlass.store.copying.copy import Copied, copy_store
+from windlass.store.lockfile import find_owner
+from windlass.store.open import open_owned
+from windlass.store.owner import own
+from windlass.store.place import store_place
+
+if TYPE_CHECKING:
+    from windlass.store.place import ServerPlace
+
+
+def ends_of_copy(source: str, target: str) -> tuple[Path, ServerPlace]:
+    """Return where a copy comes from and where it goes.
+
+    Raises UserError where that is not from SQLite to PostgreSQL, Unavailable where there is nothing to copy.
+    """
+    place, found = store_place(target).server, store_place(source)
+    if place is None or found.path is None:
+        raise UserError(
+            "A store is copied from SQLite to PostgreSQL: WINDLASS_DATABASE_URL is sqlite:///FILE, and the copy is "
+            "named by postgresql://USER@HOST/DATABASE."
+        )
+    if not found.path.exists():
+        raise Unavailable(f"There is no database at {found.path}.")
+    return found.path, place
+
+
+async def copy(
+    database: Path, place: ServerPlace, *, files: tuple[Path, Path], version: str, tell: Callable[[str], None]
+) -> tuple[Copied, int | None]:
+    """Copy a store; return what was copied, and the process that still works on it here, if one does.
+
+    `files` are the folders of files of runs here and there, which may be the same one. Raises as `copy_store` does.
+    """
+    owner = find_owner(database)
+    async with AsyncExitStack() as stack:
+        if owner is None:  # looked over, and brought up to date, as by everybody who opens it
+            await stack.enter_async_context(await open_owned(await own(database, version=version, wait=0)))
+        apart = files if files[0] != files[1] else None
+        done = await copy_store(database, place, files=apart, owned=owner is None, tell=tell)
+    return done, None if owner is None else owner.pid

@@ -1,0 +1,134 @@
+"""Copying a store from SQLite to PostgreSQL: all of it, compared row by row, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from windlass.errors import CorruptStore, Unavailable
+from windlass.store.backup.content import copy_durably, digest_of
+from windlass.store.copying.content import Sum, copied_tables
+from windlass.store.copying.source import Source, open_source
+from windlass.store.copying.target import Target, counted, find_again, open_target
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
+    from windlass.store.place import ServerPlace
+
+#: Rows after which somebody who waits is told how far it is.
+_TOLD: Final = 250_000
+_NEW: Final = ".copying"
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied."""
+
+    #: Id of the store, which both now have.
+    store: str
+    #: Rows of each table, and what stands for all of them.
+    rows: Mapping[str, int]
+    digests: Mapping[str, str]
+    #: Texts with U+0000, or with bytes that are no text, in which U+FFFD stands for that now.
+    mended: int
+    #: Files of runs that were copied, and those that are not there any more.
+    files: int
+    missing: int
+
+
+async def copy_store(
+    database: Path,
+    place: ServerPlace,
+    *,
+    files: tuple[Path, Path] | None,
+    owned: bool,
+    tell: Callable[[str], None],
+) -> Copied:
+    """Copy the store in the file `database` to `place`.
+
+    `files` are the folders of files of runs here and there, where those are two. With `owned` nobody works on the
+    database; else it must be under maintenance, and nothing may run there.
+    Raises Conflict where `place` is not empty or the database is worked on, Unavailable where something cannot be
+    read or written, CorruptStore where the source is damaged or the copy is not what was read; nothing was made then.
+    """
+    with open_source(database) as source:
+        if not owned and not source.rests:
+            raise Unavailable(
+                f"A server works on the store at {database}: stop it, or run `windlass maintenance on` and wait until "
+                "nothing runs. What it accepts after that is not in the copy."
+            )
+        copied, missing = (0, 0) if files is None else _copy_files(source, *files, tell)
+        async with open_target(place) as target:
+            await target.prepare(source.since)
+            sums = {table.name: await _copy_table(source, target, table, tell) for table in copied_tables()}
+            mended = source.mended
+            tell("Comparing the copy")
+            for table in copied_tables():
+                if await target.sum_of(table) != sums[table.name]:
+                    raise CorruptStore(f"The copy of {table.name} is not what was read; nothing was kept of it.")
+            await target.commit()
+        await find_again(place, _spots(source))
+        return Copied(
+            store=source.store,
+            rows={name: found.rows for name, found in sums.items()},
+            digests={name: found.digest for name, found in sums.items()},
+            mended=mended,
+            files=copied,
+            missing=missing,
+        )
+
+
+async def _copy_table(source: Source, target: Target, table: Table, tell: Callable[[str], None]) -> Sum:
+    number, found = source.count(table), Sum()
+    if number:
+        await target.fill(table, _told(counted(source.rows(table), found), table.name, number, tell))
+    last = source.last_number(table)
+    if last is not None:
+        await target.go_on_behind(table, last)
+    return found
+
+
+def _told(rows: Iterator[Any], name: str, number: int, tell: Callable[[str], None]) -> Iterator[Any]:
+    tell(f"Copying {name}: {number:,}")
+    for at, row in enumerate(rows, 1):
+        yield row
+        if at % _TOLD == 0:
+            tell(f"Copying {name}: {at:,} of {number:,}")
+
+
+def _spots(source: Source) -> Iterator[tuple[Table, list[tuple[Any, ...]]]]:
+    for table in copied_tables():
+        yield table, source.spots(table)
+
+
+def _copy_files(source: Source, here: Path, there: Path, tell: Callable[[str], None]) -> tuple[int, int]:
+    """Copy the files that runs kept; return how many, and how many of them are not there."""
+    copied = missing = 0
+    for path, size, sha256 in _wanted(source, here):
+        if not copied and not missing:
+            tell("Copying the files that runs kept")
+        kept, target = here / path, there / path
+        if not kept.is_file():
+            missing += 1
+            continue
+        if target.is_file() and target.stat().st_size == size and digest_of(target) == sha256:
+            continue
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = target.with_name(target.name + _NEW)
+        new.unlink(missing_ok=True)
+        if copy_durably(kept, new) != (size, sha256):
+            new.unlink()
+            raise CorruptStore(f"The file {kept} is not what a run kept: `windlass doctor` tells more.")
+        new.replace(target)
+        copied += 1
+    return copied, missing
+
+
+def _wanted(source: Source, here: Path) -> Iterator[tuple[str, int, str]]:
+    yield from source.files()
+    for file in sorted((here / "archived").glob("*")):  # each under its own hash
+        if file.is_file() and not file.name.startswith("."):
+            yield f"archived/{file.name}", file.stat().st_size, digest_of(file)

@@ -1,0 +1,104 @@
+"""What errors of PostgreSQL and of the way to it mean for the units of work that met them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from asyncpg import InterfaceError, InternalClientError, PostgresError
+
+from windlass.errors import Unavailable, UserError
+from windlass.model.texts import NO_NUL
+from windlass.store.transaction import is_trouble
+
+#: What passes when it is tried again: deadlock, serialization, a lock that others held too long, too many
+#: connections, a server that ends or begins.
+_PASSING: Final = frozenset({"40001", "40P01", "55P03", "53300", "57P01", "57P02", "57P03", "57P05"})
+_LOST: Final = "08"
+#: Too many connections: of the server, or of a user or database that has a limit of its own.
+_CROWDED: Final = frozenset({"53300"})
+#: A text that is none there: of what is UTF-8 that is U+0000 alone.
+_NO_TEXT: Final = "22021"
+#: How the codes begin of values and rows that the database does not take.
+REFUSED: Final = ("22", "23")
+#: A way that must be told apart from a server that is away: nothing is gained by waiting.
+_REFUSED: Final = {
+    "28": "refuses this user",
+    "3D": "is not there: make it with `createdb`",
+}
+#: What to say of these, whatever the server says.
+_SAID: Final = {
+    "53100": "The disk of the store is full: nothing was changed; free some space and try again.",
+    "55P03": "Others held for too long what this needed: nothing was changed; look in pg_stat_activity for a "
+    "transaction that stays open, and try again.",
+}
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the code by which PostgreSQL names an error; None where it is not the server's."""
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def is_lost(error: BaseException) -> bool:
+    """Say whether an error of the driver means that the connection is gone."""
+    cause = getattr(error, "orig", error)
+    state = sqlstate(error)
+    if state is not None:
+        return state.startswith((_LOST, "57P")) or is_stale(error)
+    return isinstance(cause, InterfaceError | InternalClientError | OSError | asyncio.TimeoutError)
+
+
+def passes(error: BaseException) -> bool:
+    """Say whether the same work may well succeed when it is tried again."""
+    return is_lost(error) or is_stale(error) or sqlstate(error) in _PASSING
+
+
+def is_drivers(error: BaseException) -> bool:
+    """Say whether an error came from the database or the way to it, not from the unit itself."""
+    return is_trouble(error) or isinstance(error, asyncio.TimeoutError) or is_stale(error)
+
+
+def is_stale(error: BaseException) -> bool:
+    """Say whether a statement was prepared for tables that have changed since."""
+    return sqlstate(error) == "0A000" and "cached plan" in str(error)
+
+
+def judged(error: Exception) -> Exception:
+    """Return what to say of an error that a unit of work met by what it was asked to do."""
+    if sqlstate(error) == _NO_TEXT:
+        return UserError(NO_NUL)
+    return error
+
+
+def refusal(error: BaseException, shown: str) -> Unavailable:
+    """Return what to say of work that the database at `shown` did not do; nothing of it was kept."""
+    cause = getattr(error, "orig", error)
+    state = sqlstate(error) or ""
+    text = _text(cause)
+    for prefix, words in _REFUSED.items():
+        if state.startswith(prefix):
+            return Unavailable(f"The database {shown} {words} ({text}).")
+    if state == "42501":
+        return Unavailable(f"The database {shown} does not let this user do what Windlass needs: {text}.")
+    if state in _CROWDED:
+        return Unavailable(
+            f"The database {shown} has no connection left for this process ({text}): raise its max_connections, or put "
+            "PgBouncer in front."
+        )
+    if state in _SAID:
+        return Unavailable(_SAID[state])
+    if is_lost(error):
+        return Unavailable(f"The database {shown} cannot be reached: {text}.")
+    return Unavailable(f"The store did not answer: {text}.")
+
+
+def _text(cause: BaseException) -> str:
+    """Return the first line of an error's text, without its end mark."""
+    if isinstance(cause, PostgresError):
+        text = str(cause)
+    elif isinstance(cause, OSError) and cause.strerror:
+        text = cause.strerror
+    else:
+        text = str(cause) or "it did not answer in time"
+    return text.splitlines()[0].rstrip(".")

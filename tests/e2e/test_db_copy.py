@@ -1,0 +1,62 @@
+"""A store that moves from SQLite to PostgreSQL, as people move it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.stage import HEAD, accepted, apply, ended, line_of
+from tests.fixtures.postgres import PostgresServer, in_a_loop
+from tests.fixtures.program import Windlass
+
+pytestmark = [pytest.mark.promise("H07"), pytest.mark.timeout(120)]
+
+_JOB = HEAD % "keeps" + 'steps: [{name: a, run: "echo told; echo small > small.txt", artifacts: ["*.txt"]}]\n'
+
+
+@pytest.fixture
+def url(postgres: PostgresServer, request: pytest.FixtureRequest) -> str:
+    """Return the URL of an empty database."""
+    request.node.user_properties.append(("store", "postgres"))
+    return postgres.url(in_a_loop(postgres.empty()))
+
+
+def test_a_store_goes_on_in_postgresql(windlass: Windlass, url: str) -> None:
+    server = windlass.start("up")
+    line_of(server.stdout, "ready")
+    apply(windlass, _JOB)
+    first = ended(windlass, accepted(windlass, "keeps"))["id"]
+    refused = windlass("db", "copy", url)
+    assert refused.code == 3
+    assert "A server works on the store at" in refused.stderr
+    assert windlass("maintenance", "on").code == 0
+    waiting = accepted(windlass, "keeps")
+    done = windlass("--json", "db", "copy", url)
+    assert done.code == 0, done.stderr
+    copied = done.json()
+    assert (copied["rows"]["runs"], copied["files"], copied["missing"], copied["owner"]) == (2, 0, 0, server.pid)
+    assert "Copying runs: 2" in done.stderr
+    server.terminate()
+    assert server.wait(30) == 0
+
+    windlass.env["WINDLASS_DATABASE_URL"] = url
+    server = windlass.start("up")
+    line_of(server.stdout, "ready")
+    assert windlass("maintenance", "off").code == 0
+    assert ended(windlass, waiting)["state"] == "completed"
+    for run in (first, waiting):
+        assert windlass("run", "artifacts", run, "small.txt", "--output", "-").stdout == "small\n"
+        assert "told" in windlass("run", "logs", run).stdout
+    assert windlass("db", "check").code == 0
+
+
+def test_what_cannot_be_copied_is_refused(windlass: Windlass, url: str) -> None:
+    none = windlass("db", "copy", url)
+    assert (none.code, "There is no database at" in none.stderr) == (3, True)
+    apply(windlass, _JOB)
+    for target in ("sqlite:////tmp/other.db", "memory://"):
+        other = windlass("db", "copy", target)
+        assert (other.code, "is copied from SQLite to PostgreSQL" in other.stderr) == (2, True)
+    done = windlass("db", "copy", url)
+    assert (done.code, "Copied 0 runs" in done.stdout) == (0, True), done.stderr
+    again = windlass("db", "copy", url)
+    assert (again.code, "is not empty" in again.stderr) == (2, True)
