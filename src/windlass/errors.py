@@ -84,6 +84,10 @@ class Unavailable(WindlassError):
     exit_code = 3
     status = 503
 
+    def __init__(self, message: str) -> None:
+        """Keep the sentence on one line, whatever a component that it quotes has written."""
+        super().__init__(" ".join(line.strip() for line in message.splitlines() if line.strip()))
+
 
 class ServerGone(Unavailable):
     """The server that was asked has ended or does not answer; another may take its place."""

@@ -364,7 +364,9 @@ async def test_events_from_outside_go_at_their_time_but_not_before_those_who_wai
     world.clock.advance(DAY + 1)
     assert await world.engine.store.run(drop_events, micros(DAY)) == 1, "the one before the run was accepted"
     await look(world)
-    assert await world.engine.store.run(drop_events, micros(DAY)) == 1
+    while not (dropped := await world.engine.store.run(drop_events, micros(DAY))):
+        await look(world)  # the upkeep of PostgreSQL itself may be under way, and nobody knows what it adds
+    assert dropped == 1
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from windlass.store.open import open_store
 
 pytestmark = pytest.mark.fault("F25")
 SEED: Final = int(os.environ.get("TESTS_FAULT_SEED") or random.SystemRandom().randrange(2**32))
-TRIES: Final = int(os.environ.get("WINDLASS_FAULT_ROUNDS") or 12)
+TRIES: Final = int(os.environ.get("TESTS_FAULT_ROUNDS") or 12)
 Harm = Callable[[Path, random.Random], None]
 
 

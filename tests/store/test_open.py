@@ -303,6 +303,13 @@ async def test_the_last_transaction_that_was_told_is_missed(database: Path) -> N
 
 
 @pytest.mark.fault("F25")
+async def test_what_sqlite_quotes_of_a_damaged_schema_stays_on_one_line(database: Path) -> None:
+    await (await opened(database)).close()
+    spoil(database, lambda data: data.__setitem__(slice(None), data.replace(b"PRIMARY KEY (run", b'PRIMARY"KEY (run')))
+    await refused(database, "is damaged (malformed database schema")
+
+
+@pytest.mark.fault("F25")
 @pytest.mark.parametrize("left", [0, 10, 32, 0.5, -1])
 async def test_a_log_that_was_cut_off_is_refused_until_a_person_decides(database: Path, left: float) -> None:
     killed(database, 20)

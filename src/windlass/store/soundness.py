@@ -148,7 +148,7 @@ def _examine_content(path: Path, connection: sqlite3.Connection, *, ours: bool, 
     if pages:
         finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if finding != "ok":
-            raise CorruptStore(f"The database {path} is damaged ({' '.join(finding.split())}); {_RESTORE}.")
+            raise CorruptStore(f"The database {path} is damaged ({finding}); {_RESTORE}.")
     return False
 
 
