@@ -47,6 +47,18 @@ async def failed(world: World) -> bytes:
     return run_id
 
 
+async def test_a_resumed_run_waits_for_its_place_and_then_does_only_the_rest(world: World) -> None:
+    job = await world.define(steps=CHAIN, concurrency={"limit": 1})
+    first = await world.submit(job)
+    worker = await world.worker()
+    await worker.work(by_step(extract=Completed({"rows": 3}, 0), load=EXIT))
+    other = await world.submit(job)
+    new = await resume(world, first)
+    assert (await world.run(new))["state"] == "waiting"
+    assert await worker.work() == ["extract", "load", "tell", "sweep", "load", "tell", "sweep"]
+    assert [(await world.run(one))["state"] for one in (other, new)] == ["completed", "completed"]
+
+
 async def test_a_resumed_run_keeps_what_came_before_the_failure_and_does_the_rest(world: World) -> None:
     run_id = await failed(world)
     new = await resume(world, run_id)

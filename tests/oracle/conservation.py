@@ -70,9 +70,11 @@ def forgotten(run: RunPicture, snapshot: Snapshot) -> Iterator[str]:
     open_steps = {run.step_of(task) for task in run.live}
     for task, row in run.live.items():
         name = f"{run.name}, task {task}"
-        waits_for = [step for step in run.job.graph.predecessors[run.step_of(task)] if step in open_steps]
+        before = run.job.graph.predecessors[run.step_of(task)]
+        waits_for = [step for step in before if step in open_steps]
         held = run.row.state == "waiting" and not waits_for
-        wanted = 1 if held else len(waits_for) or (0 if _held_back(run) else -1)
+        # What stands behind results that were taken over waits for its run alone, which is no step.
+        wanted = int(not before) if held else len(waits_for) or (0 if _held_back(run) else -1)
         if row.state == "pending" and row.outstanding != wanted:
             yield f"O8 {name}: it waits for {row.outstanding} steps, {len(waits_for)} are open"
         if row.state != "pending" and waits_for:

@@ -6,16 +6,16 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Final
 
 from windlass.errors import LimitExceeded, NoRoom
 from windlass.model.path_globs import PathGlobs
 from windlass.model.room import Left
 from windlass.steps.wanting import is_wanting
+from windlass.steps.whole_file import WholeFile, new_file
 
 _BLOCK: Final = 1024 * 1024
 _LONGEST_NAME: Final = 1024
@@ -186,33 +186,35 @@ class _Collection:
             raise LimitExceeded("the artifacts of a task", len(self.artifacts) + 1, self._limits.files)
         digest = hashlib.sha256()
         size = 0
-        target, partial = self._new_file()
-        try:
-            with os.fdopen(target, "wb", buffering=0) as copy:
-                while block := os.read(source, _BLOCK):
-                    size += len(block)
-                    self._check_size(self._size + size)
-                    digest.update(block)
-                    _write_all(copy.fileno(), block)
-                os.fsync(copy.fileno())
+        with self._new_file() as copy:
+            while block := os.read(source, _BLOCK):
+                size += len(block)
+                self._check_size(self._size + size)
+                digest.update(block)
+                _write_all(copy.descriptor, block)
             path = self._into / digest.hexdigest()
-            known = path.exists()
-            Path(partial).rename(path)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
-        if not known:
-            self._made.append(path)
+            if self._keep(copy, path.name):
+                self._made.append(path)
         self._size += size
         self._names.add(name)
         self.artifacts.append(Artifact(name, size, digest.hexdigest(), path))
 
-    def _new_file(self) -> tuple[int, str]:
+    @contextmanager
+    def _new_file(self) -> Iterator[WholeFile]:
         """Make a file in the folder of copies, which may be missing: it is made for the first copy only."""
+        with ExitStack() as stack:
+            made: WholeFile | None = None
+            while made is None:
+                self._into.mkdir(mode=0o700, exist_ok=True)
+                with suppress(FileNotFoundError):  # another attempt has just removed the folder, empty as it was
+                    made = stack.enter_context(new_file(self._into))
+            yield made
+
+    def _keep(self, copy: WholeFile, name: str) -> bool:
         while True:
+            with suppress(FileNotFoundError):  # as above
+                return copy.keep(name)
             self._into.mkdir(mode=0o700, exist_ok=True)
-            with suppress(FileNotFoundError):  # another attempt has just removed the folder, empty as it was
-                return mkstemp(prefix=".partial-", dir=self._into)
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.size:

@@ -10,10 +10,10 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Final
 
 from windlass.steps.wanting import is_wanting
+from windlass.steps.whole_file import new_file
 
 _BLOCK: Final = 1024 * 1024
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
@@ -102,13 +102,7 @@ def _link(path: Path, target: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError:
-        descriptor, partial = mkstemp(prefix=".partial-", dir=target.parent)
-        try:
-            with path.open("rb") as source, os.fdopen(descriptor, "wb") as copy:
-                shutil.copyfileobj(source, copy, _BLOCK)
-                copy.flush()
-                os.fsync(copy.fileno())
-            Path(partial).rename(target)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
+        with path.open("rb") as source, new_file(target.parent) as copy:
+            with os.fdopen(copy.descriptor, "wb", closefd=False) as file:
+                shutil.copyfileobj(source, file, _BLOCK)
+            copy.keep(target.name)

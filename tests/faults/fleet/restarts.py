@@ -31,7 +31,10 @@ class Restarts(Generic[Way]):
         up: tuple[float, float],
         down: tuple[float, float] = (0.0, 0.0),
     ) -> None:
-        """Prepare: it stays up and down for some seconds, from the least to the most of each, and ends in `ways`."""
+        """Prepare: it stays up and down for some seconds, from the least to the most of each.
+
+        It ends in all of `ways`, in an order that changes, before it does so again in any.
+        """
         self._mortal = mortal
         self._dice = random.Random(seed)  # noqa: S311 - restarts that come again
         self._up, self._down, self._ways = up, down, ways
@@ -59,9 +62,10 @@ class Restarts(Generic[Way]):
             raise self._trouble
 
     def _work(self) -> None:
+        left: list[Way] = []
         try:
             while not self._over.wait(self._dice.uniform(*self._up)):
-                how = self._dice.choice(self._ways)
+                how = (left := left or self._dice.sample(self._ways, len(self._ways))).pop()
                 self.up.clear()
                 self._mortal.restart(how, down=self._dice.uniform(*self._down))
                 self.up.set()

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import cast
 
+import asyncpg
 import pytest
 
 from tests.fixtures.postgres import PostgresServer, in_a_loop
 from tests.fixtures.trips import Trips, counted
 from windlass.store.open import open_store
-from windlass.store.postgres import lane
+from windlass.store.postgres import lane, link, silent
 from windlass.store.postgres.store import PostgresStore
 from windlass.store.transaction import Transaction, beside_others, by_itself
 
@@ -72,3 +73,25 @@ async def test_a_reading_whose_end_is_not_answered_holds_up_no_other(
 
     assert await store.read(last) == 7
     assert await asyncio.wait_for(store.read(ask), DEADLINE) == 7
+
+
+@pytest.mark.fault("F14")
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside"])
+async def test_a_session_that_stopped_within_a_statement_is_cut_off(
+    postgres: PostgresServer, store: PostgresStore, monkeypatch: pytest.MonkeyPatch, *, beside: bool
+) -> None:
+    monkeypatch.setitem(link._LIMITS, "lock_timeout", "300")
+    monkeypatch.setattr(silent, "SILENCE", 0.1)
+    monkeypatch.setattr(lane, "_PATIENCE", 0.2)
+    name = await store.read(lambda tx: tx.cursor.execute("SELECT current_database()").fetchone()[0])
+    stopped = await asyncpg.connect(postgres.direct_url(name))
+    honest = await asyncpg.connect(postgres.direct_url(name))
+    await honest.execute("BEGIN")
+    await stopped.execute("BEGIN")
+    await stopped.execute(f"SELECT pg_advisory_xact_lock({lane.STORE_LOCK})")
+    await stopped.prepare("SELECT 1")  # what would end the message never comes
+    unit = (lambda tx: ask(tx)) if not beside else beside_others(lambda tx: ask(tx))  # noqa: PLW0108 - marks stay
+    assert await asyncio.wait_for(store.run(unit), DEADLINE) == 7
+    assert stopped.is_closed()
+    await honest.execute("COMMIT")
+    await honest.close()

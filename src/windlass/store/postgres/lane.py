@@ -21,7 +21,8 @@ from windlass.store.postgres.accepting import Accepting
 from windlass.store.postgres.fate import TIMELINE, ask_fate
 from windlass.store.postgres.line import Line, Waiting
 from windlass.store.postgres.link import Link, Links
-from windlass.store.postgres.troubles import REFUSED, is_drivers, is_lost, judged, passes, refusal, sqlstate
+from windlass.store.postgres.silent import cut_off_silent
+from windlass.store.postgres.troubles import LOCKED, REFUSED, is_drivers, is_lost, judged, passes, refusal, sqlstate
 from windlass.store.requests import Request, answer
 from windlass.store.transaction import MustBeAlone, Transaction
 
@@ -196,6 +197,8 @@ class Lane:
                 await attempt()
             except _Again as again:
                 cause = again.cause
+                if sqlstate(cause) == LOCKED and await self._cut_off_silent():
+                    end = time.monotonic() + _PATIENCE
                 if number == _TRIES or time.monotonic() + pause > end:
                     return refusal(cause, self._links.place.shown)
             except Unavailable as error:
@@ -349,6 +352,15 @@ class Lane:
         else:
             await self._roll_back()
         return _Again(error) if passes(error) or lost else error
+
+    async def _cut_off_silent(self) -> bool:
+        """Say whether somebody who held the store was gone, and so holds it no longer."""
+        try:
+            async with asyncio.timeout(_BEGUN):
+                return await cut_off_silent((await self._linked()).raw, STORE_LOCK) > 0
+        except Exception:  # noqa: BLE001 - whatever it is, the next try will meet it too
+            self._drop()
+            return False
 
     async def _roll_back(self) -> None:
         if self._link is None:

@@ -11,9 +11,11 @@ from windlass.errors import Unavailable, UserError
 from windlass.model.texts import NO_NUL
 from windlass.store.transaction import is_trouble
 
-#: What passes when it is tried again: deadlock, serialization, a lock that others held too long, too many
-#: connections, a server that ends or begins.
-_PASSING: Final = frozenset({"40001", "40P01", "55P03", "53300", "57P01", "57P02", "57P03", "57P05"})
+#: A lock that others held too long.
+LOCKED: Final = "55P03"
+#: What passes when it is tried again: deadlock, serialization, a lock, too many connections, a server
+#: that ends or begins.
+_PASSING: Final = frozenset({"40001", "40P01", LOCKED, "53300", "57P01", "57P02", "57P03", "57P05"})
 _LOST: Final = "08"
 #: Too many connections: of the server, or of a user or database that has a limit of its own.
 _CROWDED: Final = frozenset({"53300"})
@@ -29,7 +31,7 @@ _REFUSED: Final = {
 #: What to say of these, whatever the server says.
 _SAID: Final = {
     "53100": "The disk of the store is full: nothing was changed; free some space and try again.",
-    "55P03": "Others held for too long what this needed: nothing was changed; look in pg_stat_activity for a "
+    LOCKED: "Others held for too long what this needed: nothing was changed; look in pg_stat_activity for a "
     "transaction that stays open, and try again.",
 }
 
