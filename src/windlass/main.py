@@ -306,10 +306,11 @@ def _engine(opened: OpenStore, settings: Settings, types: StepTypes) -> Engine:
     from windlass.engine.compiled import JobCache
     from windlass.engine.engine import Engine
     from windlass.engine.room import room_of
+    from windlass.engine.sealing.master_keys import key_file
     from windlass.ids import Uuid7Source
     from windlass.model.manifest.canonical import to_job
 
-    settings = replace(settings, home=_files_of(settings, opened))
+    settings = replace(settings, home=_files_of(settings, opened), master_key_file=key_file(settings))
     return Engine(
         store=opened.store,
         ids=Uuid7Source(),
@@ -340,12 +341,15 @@ async def _node(
     from windlass.engine.metrics.program import program_figures
     from windlass.engine.node import prepare_folders, start_node
     from windlass.engine.pipeline import Workshop
+    from windlass.engine.sealing.rotating import check_keys
     from windlass.engine.secrets.known import secrets_of
     from windlass.engine.telemetry.telemetry import start_telemetry
     from windlass.store.owner import socket_place
     from windlass.supervisor.client import Supervisor
 
     ownership = opened.ownership
+    if watched:
+        await engine.store.read(check_keys, engine)
     await settle_files(engine)
     node = ownership.database if ownership is not None and opened.shared else None
     workspaces, artifacts = prepare_folders(engine.settings.home, engine.settings.files, node)
@@ -357,7 +361,7 @@ async def _node(
         workshop = Workshop(
             types=types,
             processes=supervisor,
-            secrets=secrets_of(engine.settings, os.environ),
+            secrets=secrets_of(engine, os.environ),
             clock=SystemClock() if opened.alone else HeardClock(),
             workspaces=workspaces,
             artifacts=artifacts,

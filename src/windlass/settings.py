@@ -170,6 +170,7 @@ def _hide_password(url: str) -> str:
 
 _TEXT = Kind("a text", str)
 _TOKEN = Kind("a token", str, lambda _: "***")
+_KEYS = Kind("ID:KEY pairs with commas between them, each key 32 bytes in Base64", str, lambda _: "***")
 _DURATION = Kind("a duration such as 30s, 15m or 1h30m", _read_duration, _show_duration)
 _SIZE = Kind("a size such as 1048576 or 64MiB", _read_size, _show_size)
 _COUNT = Kind("a whole number from 1", _read_count)
@@ -272,6 +273,10 @@ class Settings:
     secret_env: tuple[str, ...] | None = _setting(
         _NAMES, "variables that secret://env may read, globs; not set: all but WINDLASS_* in a store with one person"
     )
+    master_key: str | None = _setting(
+        _KEYS, "keys that seal secrets, the first one what is new; not set: those in the file"
+    )
+    master_key_file: Path | None = _setting(_PATH, "file of those keys; not set: master.key in the home")  # noqa: RUF009 - declares a field
     secret_dirs: tuple[Path, ...] = _setting(_PATHS, "folders that secret://file may read", "/run/secrets")
     max_document: int = _setting(_SIZE, "largest manifest", "8MiB")
     max_depth: int = _setting(_COUNT, "deepest nesting of a manifest", "64")
@@ -338,7 +343,7 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, str] | None = 
         try:
             values[name] = _KINDS[name].read(text)
         except ValueError:
-            shown = "" if name in {"token", "database_url", "url"} else f" {text[:80]!r}"
+            shown = "" if name in {"token", "database_url", "url", "master_key"} else f" {text[:80]!r}"
             problems.append(f"{place}: expected {_KINDS[name].expected}, not{shown or ' what stands there'}.")
         sources[name] = source
 

@@ -101,6 +101,23 @@ COMMANDS: dict[str, Lazy | Family] = {
             "delete": Lazy("windlass.cli.template.delete", "Delete a template."),
         },
     ),
+    "secret": Family(
+        "Keep secrets for steps, sealed.",
+        {
+            "list": Lazy("windlass.cli.secret.list", "List secrets, without their values."),
+            "get": Lazy("windlass.cli.secret.get", "Show what is known of a secret."),
+            "set": Lazy("windlass.cli.secret.set", "Keep a secret, or change its value."),
+            "delete": Lazy("windlass.cli.secret.delete", "Forget secrets."),
+        },
+    ),
+    "keys": Family(
+        "Look after the keys under which secrets are sealed.",
+        {
+            "create": Lazy("windlass.cli.keys.create", "Make a master key in the key file."),
+            "rotate": Lazy("windlass.cli.keys.rotate", "Seal under newer keys, while everything works."),
+            "verify": Lazy("windlass.cli.keys.verify", "Open everything that is sealed, and tell what does not open."),
+        },
+    ),
     "archive": Family(
         "Look after runs that have left the hot store.",
         {

@@ -14,12 +14,14 @@ from windlass.engine.forgetting import needed_archives, trouble_of
 from windlass.engine.health import Part, health
 from windlass.engine.present import duties_now, need_of, served_by, working
 from windlass.engine.repairing import Trouble, troubles
+from windlass.engine.sealing.rotating import check_keys
 from windlass.engine.step_context import task_id
 from windlass.errors import WindlassError
 from windlass.ids import id_text
 from windlass.store import stuck
 from windlass.store.archive.in_database import URL as DATABASE
 from windlass.store.archive.open import try_archive
+from windlass.store.data_keys import all_keys
 from windlass.store.sqlite import SQLITE_VERSION
 from windlass.store.stuck import StuckTask
 from windlass.store.transaction import Transaction
@@ -58,7 +60,19 @@ async def examine(engine: Engine, *, version: str) -> list[Diagnosis]:
         *await engine.store.read(_examine, engine),
         *(_of_trouble(trouble) for trouble in await troubles(engine)),
         *await _archive(engine),
+        *await engine.store.read(_keys, engine),
     ]
+
+
+def _keys(tx: Transaction, engine: Engine) -> list[Diagnosis]:
+    """Try the keys under which values are sealed, where any are."""
+    if not all_keys(tx):
+        return []
+    try:
+        check_keys(tx, engine)
+    except WindlassError as error:
+        return [Diagnosis("error", "keys", str(error))]
+    return [Diagnosis("ok", "keys", f"what is sealed opens with the keys of {engine.keyring.masters().place}")]
 
 
 async def _archive(engine: Engine) -> list[Diagnosis]:

@@ -13,6 +13,8 @@ from windlass.engine.compiled import JobCache
 from windlass.engine.fan import FanCache
 from windlass.engine.metrics.metrics import Metrics
 from windlass.engine.room import Room
+from windlass.engine.sealing.keyring import Keyring
+from windlass.engine.sealing.known import keyring_of
 from windlass.engine.swept import SweepTotals
 from windlass.engine.tracing import Tracer
 from windlass.ids import IdSource
@@ -57,6 +59,12 @@ class Engine:
     sends_spans: Callable[[], bool] = lambda: True
     #: What workers in other processes speak to, where any may.
     remote: RemoteWork | None = None
+    #: Seals what nobody may read who has the database alone.
+    keyring: Keyring = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Get ready to seal; no key is read before one is needed."""
+        self.keyring = keyring_of(self.settings, self.ids, self.store.kind)
 
     def rank(self, due: int, priority: int) -> int:
         """Return the place in the queue: due, less the weight of the priority, in microseconds."""

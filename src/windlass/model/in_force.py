@@ -17,7 +17,7 @@ STEP_FIELDS: Final = ("targets",)
 #: Types of triggers that start nothing yet.
 TRIGGERS: Final = ("cron", "http", "event")
 #: Sources of secrets that cannot be asked yet.
-SECRET_SOURCES: Final = ("store", "vault", "k8s")
+SECRET_SOURCES: Final = ("vault", "k8s")
 #: What `secret: true` of a parameter asks for beside hiding its value.
 SEALED: Final = "sealed storage of secret parameters"
 #: Step types whose engine has not landed say so in their spec: `in_force=False`.

@@ -20,7 +20,6 @@ from windlass.settings import NAMES, Settings, load_settings, refuse_not_in_forc
 
 if TYPE_CHECKING:
     from windlass.engine.engine import Engine
-    from windlass.engine.secret import Secrets
     from windlass.sdk.backend import Backend
     from windlass.sdk.registry import Registry
     from windlass.store.open import OpenStore
@@ -92,6 +91,8 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
     from windlass.engine.node import prepare_folders, start_node
     from windlass.engine.pipeline import Workshop
     from windlass.engine.room import room_of
+    from windlass.engine.sealing.master_keys import key_file
+    from windlass.engine.secrets.known import secrets_of
     from windlass.engine.telemetry.telemetry import start_telemetry
     from windlass.ids import Uuid7Source
     from windlass.model.manifest.canonical import to_job
@@ -104,7 +105,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
         await stack.enter_async_context(opened)
         require_parquet(settings.archive_url)
         types = ApplicationSteps(registry)
-        settings = replace(settings, home=_files(opened, settings, stack))
+        settings = replace(settings, home=_files(opened, settings, stack), master_key_file=key_file(settings))
         engine = Engine(
             store=opened.store,
             ids=Uuid7Source(),
@@ -128,7 +129,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
         workshop = Workshop(
             types=types,
             processes=supervisor,
-            secrets=_secrets(settings),
+            secrets=secrets_of(engine, os.environ),
             clock=SystemClock(),
             workspaces=workspaces,
             artifacts=artifacts,
@@ -163,15 +164,6 @@ def _files(opened: OpenStore, settings: Settings, stack: AsyncExitStack) -> Path
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="windlass-", ignore_cleanup_errors=True)))
     path = opened.ownership.database
     return settings.home if path.parent == settings.home.resolve() else path.with_name(f"{path.name}.files")
-
-
-def _secrets(settings: Settings) -> Secrets:
-    from windlass.engine.secret import Secrets
-    from windlass.engine.secrets.environment import EnvironmentSecrets
-    from windlass.engine.secrets.file import FileSecrets
-
-    allowed = ("*",) if settings.secret_env is None else settings.secret_env
-    return Secrets({"env": EnvironmentSecrets(os.environ, allowed), "file": FileSecrets(settings.secret_dirs)})
 
 
 async def _serve(engine: Engine, ownership: Ownership, supervisor: Supervisor) -> None:

@@ -29,6 +29,7 @@ from windlass.store import cache_tables as _cache_tables  # noqa: F401 - tables 
 from windlass.store import limit_tables as _limit_tables  # noqa: F401 - the same
 from windlass.store import programs as _programs  # noqa: F401 - the same
 from windlass.store import remote_tables as _remote_tables  # noqa: F401 - the same
+from windlass.store import sealed_tables as _sealed_tables  # noqa: F401 - the same
 from windlass.store.columns import Id, Json, Serial, Text, Time, every_table, of_run, on_postgresql, partitioned
 from windlass.store.columns import one_of as _one_of
 from windlass.store.columns import partial as _partial

@@ -67,7 +67,7 @@ async def work_on_database(post: Post, server: ServerPlace) -> None:
                 post,
                 engine,
                 queue,
-                secrets_of(settings, os.environ),
+                secrets_of(engine, os.environ),
                 folder,
                 clock=clock,
                 artifacts=artifacts,

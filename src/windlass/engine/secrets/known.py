@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from windlass.engine.engine import Engine
 from windlass.engine.secret import Secrets
 from windlass.engine.secrets.environment import EnvironmentSecrets
 from windlass.engine.secrets.file import FileSecrets
-from windlass.settings import Settings
+from windlass.engine.secrets.stored import StoredSecrets
 
 
-def secrets_of(settings: Settings, environ: Mapping[str, str]) -> Secrets:
-    """Return what resolves secrets out of `environ` and out of files, as far as the settings let anybody see them."""
+def secrets_of(engine: Engine, environ: Mapping[str, str]) -> Secrets:
+    """Return what resolves secrets out of the store, of `environ` and of files, as far as the settings let anybody."""
+    settings = engine.settings
     allowed = ("*",) if settings.secret_env is None else settings.secret_env
-    return Secrets({"env": EnvironmentSecrets(environ, allowed), "file": FileSecrets(settings.secret_dirs)})
+    return Secrets(
+        {
+            "env": EnvironmentSecrets(environ, allowed),
+            "file": FileSecrets(settings.secret_dirs),
+            "store": StoredSecrets(engine),
+        }
+    )

@@ -1,0 +1,1 @@
+"""`windlass keys ...`, one module for each verb."""

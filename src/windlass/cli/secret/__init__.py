@@ -1,0 +1,1 @@
+"""`windlass secret ...`, one module for each verb."""
