@@ -11,7 +11,7 @@ from tests.fixtures.world import embedded_worlds
 from tests.oracle.world import World
 from windlass.errors import UserError
 from windlass.model.event import end_of_fact
-from windlass.store.event_cursor import BEGINNING, check_cursor, cursor_behind, following, newest_cursor
+from windlass.store.event_cursor import BEGINNING, cursor_behind, following, given_cursor, newest_cursor
 from windlass.store.events import events_after, told_outside
 from windlass.store.tables import events
 from windlass.store.transaction import Transaction
@@ -87,16 +87,16 @@ async def test_each_event_says_where_a_reader_goes_on(world: World) -> None:
         whole = await world.events(which)
         assert len(whole) > 8
         for number, event in enumerate(whole):
+            assert await world.engine.store.read(given_cursor, event.cursor) == event.cursor
             assert await world.events(which, event.cursor) == whole[number + 1 :]
             assert await world.events(which, cursor_behind(event.seq)) == whole[number + 1 :]
 
 
 @pytest.mark.parametrize("text", ["", "-1", "x", "1.5", "٣", " 1", "9" * 20, "1;2", "0x1"])
 async def test_what_is_no_cursor_is_said_so(world: World, text: str) -> None:
-    with pytest.raises(UserError, match="is no id of an event"):
-        check_cursor(text)
-    with pytest.raises(UserError, match="is no id of an event"):
-        await world.engine.store.read(following, text)
+    for look in (given_cursor, following):
+        with pytest.raises(UserError, match="is no cursor of this store"):
+            await world.engine.store.read(look, text)
 
 
 @embedded_worlds

@@ -38,7 +38,7 @@ def test_stored_events_are_read_by_type_and_on_from_any_of_them(windlass: Windla
     types = {event["type"] for event in whole}
     assert types >= {"run.scheduled", "run.cancelled", "run.failed", "task.retried", "task.failed"}
     for number, event in enumerate(whole):
-        assert _read(api, "after=0", **{"Last-Event-ID": str(event["seq"])}) == whole[number + 1 :]
+        assert _read(api, "after=0", **{"Last-Event-ID": event["cursor"]}) == whole[number + 1 :]
     ends = _read(api, "after=0&type=run.completed,run.failed")
     assert [(event["type"], event["runId"]) for event in sorted(ends, key=lambda one: str(one["type"]))] == [
         ("run.completed", good),

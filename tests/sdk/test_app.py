@@ -308,7 +308,7 @@ async def test_events_come_from_the_moment_of_the_subscription(sdk: Windlass) ->
     assert [event["type"] for event in found] == ["run.created", "run.queued", "run.started", "run.completed"]
     assert {event["runId"] for event in found} == {run.id}
     assert (await anext(only))["seq"] == found[-1]["seq"]
-    past = sdk.subscribe(run=run, after=0)
+    past = sdk.subscribe(run=run, after="0")
     assert (await anext(past))["seq"] == found[0]["seq"]
     for one in (events, only, past):
         await one.aclose()

@@ -83,13 +83,13 @@ async def test_a_subscriber_may_stop_after_any_event_and_go_on_behind_it(sdk: Wi
         await (await sdk.submit(steady, number)).wait(SECONDS)
     last = await sdk.submit(steady, 3)
     await last.wait(SECONDS)
-    async with aclosing(sdk.subscribe(after=0)) as events:  # type: ignore[type-var]
+    async with aclosing(sdk.subscribe(after="0")) as events:  # type: ignore[type-var]
         whole = []
         while len([one for one in whole if one["type"] == "run.completed"]) < 4:
             whole += await until(events, "run.completed")
     assert [event["seq"] for event in whole] == sorted({event["seq"] for event in whole})
     for number, event in enumerate(whole[:-1]):
-        async with aclosing(sdk.subscribe(after=event["seq"])) as rest:  # type: ignore[type-var]
+        async with aclosing(sdk.subscribe(after=event["cursor"])) as rest:  # type: ignore[type-var]
             assert await anext(rest) == whole[number + 1]
     assert whole[-1]["runId"] == last.id
 
@@ -103,9 +103,9 @@ async def test_a_later_application_goes_on_where_an_earlier_one_stopped(tmp_path
     async with Windlass(url) as app:
         second = await app.submit(sample.double, 2)
         await second.wait(SECONDS)
-        rest = app.subscribe("run.*", after=seen[-1]["seq"])
+        rest = app.subscribe("run.*", after=seen[-1]["cursor"])
         told = await until(rest, "run.completed")
-        again = app.subscribe("run.*", run=first.id, after=0)
+        again = app.subscribe("run.*", run=first.id, after="0")
         assert await until(again, "run.completed") == seen
     assert {event["runId"] for event in told} == {second.id}
     assert types(told) == types(seen) == ["run.created", "run.queued", "run.started", "run.completed"]

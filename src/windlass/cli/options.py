@@ -65,6 +65,15 @@ def limit_option(default: int) -> Callable[[Function], Function]:
     )
 
 
+def after_option() -> Callable[[Function], Function]:
+    """Return the option that says behind which event to go on."""
+    return click.option(
+        "--after",
+        metavar="CURSOR",
+        help="Begin behind the event with this cursor, as --json shows it; 0 is before all of them.",
+    )
+
+
 def _segment(value: str, what: str) -> str:
     """Return a name that can stand in an address."""
     if value in {"", ".", ".."}:

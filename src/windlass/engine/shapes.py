@@ -141,18 +141,23 @@ def artifact_shape(run_id: bytes, row: ArtifactRow, job: CompiledJob, places: Pl
 
 
 def event_shape(event: Event) -> dict[str, Any]:
-    """Return an event; one from outside says besides where it comes from."""
-    if event.run_id is None and "project" in event.data:
-        told = {"seq": event.seq, "type": event.type, "runId": None, "taskId": None, "at": to_text(event.at)}
-        return {**told, **event.data}
-    return {
+    """Return an event; one from outside says besides where it comes from.
+
+    `cursor` is what a reader goes on behind; one that was just told, and not read, has none.
+    """
+    told = {
         "seq": event.seq,
         "type": event.type,
         "runId": _id(event.run_id),
         "taskId": None if event.run_id is None or event.task is None else task_id(event.run_id, event.task),
         "at": to_text(event.at),
-        "data": {name: _time(value) if name in {"at", "until", "due"} else value for name, value in event.data.items()},
     }
+    if event.cursor:
+        told["cursor"] = event.cursor
+    if event.run_id is None and "project" in event.data:
+        return {**told, **event.data}
+    data = {name: _time(value) if name in {"at", "until", "due"} else value for name, value in event.data.items()}
+    return {**told, "data": data}
 
 
 class Places:

@@ -20,6 +20,11 @@ async def newest_cursor(engine: Engine) -> str:
     return await engine.store.read(event_cursor.newest_cursor)
 
 
+async def given_cursor(engine: Engine, text: str) -> str:
+    """Return a cursor that somebody gave. Raises UserError where it is none that this store gives."""
+    return await engine.store.read(event_cursor.given_cursor, text)
+
+
 async def cursor_before_last(
     engine: Engine, count: int, types: Collection[str] = (), *, project: str | None = None, job: str | None = None
 ) -> str:

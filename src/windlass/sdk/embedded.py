@@ -28,7 +28,7 @@ from windlass.engine.statistics import Asked, statistics
 from windlass.engine.step_cache import NO_CACHE
 from windlass.engine.submission import Prepared, Submission, submit_known
 from windlass.engine.submission_within import submit_within
-from windlass.engine.watching import events, newest_cursor
+from windlass.engine.watching import events, given_cursor, newest_cursor
 from windlass.errors import Conflict, InvalidDocument, UserError
 from windlass.ids import id_text, parse_id
 from windlass.model.apply_plan import Provenance
@@ -200,6 +200,7 @@ class Embedded:
     async def events(self, after: str, *, run_id: str | None, types: Collection[str]) -> AsyncIterator[dict[str, Any]]:
         """Yield events; see `Backend.events`."""
         run = None if run_id is None else await self._id(run_id)
+        after = await given_cursor(self._engine, after)
         async for event in events(self._engine, after, run_id=run, types=types):
             yield event_shape(event)
 

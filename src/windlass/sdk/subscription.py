@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Subscription:
     """Events from the moment of the subscription on, in order and without gaps; ends when the application is closed."""
 
-    def __init__(self, backend: Backend, types: Collection[str], run_id: str | None, after: int | None) -> None:
-        """Follow events of `types` (none: all) and of one run (None: of all), those with a `seq` above `after`."""
+    def __init__(self, backend: Backend, types: Collection[str], run_id: str | None, after: str | None) -> None:
+        """Follow events of `types` (none: all) and of one run (None: of all), those behind the cursor `after`."""
         self._backend = backend
         self._types = types
         self._run_id = run_id
@@ -29,7 +29,7 @@ class Subscription:
         return self
 
     async def __anext__(self) -> dict[str, Any]:
-        """Return the next event, once there is one: `seq`, `type`, `runId`, `taskId`, `at`, `data`."""
+        """Return the next event, once there is one: `seq`, `type`, `runId`, `taskId`, `at`, `cursor`, `data`."""
         try:
             if self._events is None:
                 after = await asyncio.shield(self.begun)
@@ -48,5 +48,5 @@ class Subscription:
             await close()
 
 
-async def _begin(backend: Backend, after: int | None) -> str:
-    return await backend.newest() if after is None else str(after)
+async def _begin(backend: Backend, after: str | None) -> str:
+    return await backend.newest() if after is None else after

@@ -4,11 +4,12 @@ The contract: whoever reads what follows a cursor, and goes on with the cursor t
 waits for nobody. A reader never makes a cursor of numbers that he has seen: a transaction with lower numbers may
 commit after one with higher numbers.
 
-On SQLite commits follow one another, and a cursor is the `seq` of the last event, which is also what people give. On
-PostgreSQL it is a snapshot: what is visible now and was not in the snapshot follows, in the order of the numbers; in
-the middle of that the cursor says besides which view is being read, and up to which `seq`. A `seq` alone is a cursor
-there as well: all events with greater numbers follow, also those that become visible later. A cursor that is kept is
-made by a unit that only reads: one that writes takes its own events for seen.
+On SQLite commits follow one another, and a cursor is the `seq` of the last event. On PostgreSQL it is a snapshot: what
+is visible now and was not in the snapshot follows, in the order of the numbers; in the middle of that the cursor says
+besides which view is being read, and up to which `seq`. A `seq` alone is a cursor there as well, but only of those who
+want nothing with a lower number: all events with greater numbers follow, also those that become visible later. Nobody
+outside gives one (`given_cursor`), for what is committed later with a lower number would be missed. A cursor that is
+kept is made by a unit that only reads: one that writes takes its own events for seen.
 """
 
 from __future__ import annotations
@@ -111,9 +112,7 @@ def following(tx: Transaction, cursor: str, most: int | None = None) -> Followin
     Without `most` these are all there are, for who reads those of one run, or knows where to stop. Raises UserError
     where `cursor` is none.
     """
-    found = _CURSOR.fullmatch(cursor) if len(cursor) <= _LONGEST else None
-    if found is None or (tx.dialect == "sqlite" and found["seq"] is None):
-        raise _wrong(cursor)
+    found = _read(tx, cursor)
     if tx.dialect == "sqlite":
         return _by_number(tx, int(found["seq"]), most)
     before = found["read"] or found["last"]
@@ -132,15 +131,24 @@ def cursor_behind(seq: int) -> str:
     return str(seq)
 
 
-def check_cursor(text: str) -> str:
-    """Return a cursor that somebody gave. Raises UserError where it is none."""
-    if len(text) > _LONGEST or _CURSOR.fullmatch(text) is None:
-        raise _wrong(text)
-    return text
+def given_cursor(tx: Transaction, text: str) -> str:
+    """Return a cursor that somebody gave. Raises UserError where it is none that this store gives."""
+    if _read(tx, text)["seq"] is None or tx.dialect == "sqlite" or not int(text):
+        return text
+    raise UserError(
+        f'"{text}" is the `seq` of an event, and one that is committed late may have a lower one: '
+        f"give the `cursor` of that event, or {BEGINNING} for all events."
+    )
 
 
-def _wrong(text: str) -> UserError:
-    return UserError(f'"{text[:80]}" is no id of an event.')
+def _read(tx: Transaction, text: str) -> re.Match[str]:
+    """Return the parts of a cursor. Raises UserError where it is none of this kind of store."""
+    found = _CURSOR.fullmatch(text) if len(text) <= _LONGEST else None
+    if found is None or (tx.dialect == "sqlite" and found["seq"] is None):
+        raise UserError(
+            f'"{text[:80]}" is no cursor of this store: give the `cursor` of an event, or {BEGINNING} for all events.'
+        )
+    return found
 
 
 def _newest(tx: Transaction) -> int:

@@ -44,6 +44,8 @@ def read_events(
     for seq, types, run, task, at, data in rows:
         fact = Fact(seq, types, run, task, at, None if data is None else orjson.loads(data))
         found.extend(replace(event, cursor=span.at(event.seq)) for event in expand(fact) if event.seq > span.behind)
+    if not found and span.view is not None and span.behind:  # that was the rest of a view: what came after it follows
+        return read_events(tx, span.cursor, run_id=run_id, limit=limit - 1)
     return found, found[-1].cursor if found and len(rows) == limit else span.cursor
 
 

@@ -18,9 +18,9 @@ from windlass.store.event_cursor import (
     BEGINNING,
     Following,
     Snapshot,
-    check_cursor,
     cursor_behind,
     following,
+    given_cursor,
     newest_cursor,
 )
 from windlass.store.events import read_events, told_outside
@@ -188,12 +188,14 @@ async def test_many_writers_and_readers_see_everything_once(postgres_store: Post
         assert sorted(seen) == sorted(written)
 
 
-async def test_events_say_where_a_reader_goes_on_and_a_number_alone_does_too(postgres_store: PostgresStore) -> None:
+async def test_events_say_where_a_reader_goes_on_and_within_the_store_a_number_does_too(
+    postgres_store: PostgresStore,
+) -> None:
     await tell(postgres_store, 5)
     whole, cursor = await postgres_store.read(read_events, BEGINNING)
     assert (await postgres_store.read(read_events, cursor))[0] == []
     for number, event in enumerate(whole):
-        check_cursor(event.cursor)
+        assert await postgres_store.read(given_cursor, event.cursor) == event.cursor
         for behind in (event.cursor, cursor_behind(event.seq)):
             assert (await postgres_store.read(read_events, behind))[0] == whole[number + 1 :]
     await tell(postgres_store)
@@ -211,10 +213,15 @@ async def test_rows_of_old_are_no_news(postgres_store: PostgresStore) -> None:
 
 @pytest.mark.parametrize("text", ["1:2", "1:2:3,", "/1:2:/", "1:2:/3", "a:b:c", "1:2:3/1:2:3", "1:2:\n"])
 async def test_what_is_no_cursor_is_said_so(postgres_store: PostgresStore, text: str) -> None:
-    with pytest.raises(UserError, match="is no id of an event"):
-        check_cursor(text)
-    with pytest.raises(UserError, match="is no id of an event"):
-        await postgres_store.read(following, text)
+    for look in (given_cursor, following):
+        with pytest.raises(UserError, match="is no cursor of this store"):
+            await postgres_store.read(look, text)
+
+
+async def test_a_number_alone_is_no_cursor_that_anybody_gives(postgres_store: PostgresStore) -> None:
+    assert await postgres_store.read(given_cursor, BEGINNING) == BEGINNING
+    with pytest.raises(UserError, match=r'"17" is the `seq` of an event, .*: give the `cursor` of that event, or 0'):
+        await postgres_store.read(given_cursor, "17")
 
 
 @pytest.mark.parametrize("text", ["10:20:", "10:20:10,14,15"])

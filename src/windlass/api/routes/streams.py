@@ -19,12 +19,12 @@ from windlass.engine.log_reading import Cursor, log_chunks
 from windlass.engine.reading import find_run
 from windlass.engine.sending import send_event
 from windlass.engine.shapes import event_shape
-from windlass.engine.watching import cursor_before_last, event_pages, events, newest_cursor
+from windlass.engine.watching import cursor_before_last, event_pages, events, given_cursor, newest_cursor
 from windlass.errors import UserError
 from windlass.model.event import Event
 from windlass.model.event_types import EventTypes, read_event_types
 from windlass.store import runs as stored
-from windlass.store.event_cursor import BEGINNING, check_cursor
+from windlass.store.event_cursor import BEGINNING
 
 #: Attempts up to which the id of an event names how far each was read.
 _MOST_IN_ID: Final = 64
@@ -75,7 +75,7 @@ async def get_run_events(engine: Engine, request: Request) -> Answer:
     """List the events of a run."""
     run_id = await run_id_of(engine, request)
     items: list[dict[str, Any]] = []
-    last = check_cursor(request.query.get("cursor", BEGINNING))
+    last = await given_cursor(engine, request.query.get("cursor", BEGINNING))
     async for event in events(engine, last, run_id=run_id, follow=False):
         if len(items) == _PAGE:
             return page(items, last)
@@ -109,7 +109,7 @@ async def _begin(engine: Engine, request: Request, types: EventTypes) -> str:
     """Return the cursor after which a stream of events begins."""
     given = request.headers.get("last-event-id") or request.query.get("after")
     if given is not None:
-        return check_cursor(given)
+        return await given_cursor(engine, given)
     last = request.query.get("last")
     if last is None:
         return await newest_cursor(engine)
@@ -202,13 +202,13 @@ ROUTES: Final = (
         path=f"{ROOT}/events",
         permission="view",
         handler=get_events,
-        summary="Stream events as they happen; with Last-Event-ID those after it come first.",
+        summary="Stream events as they happen; with Last-Event-ID, the `cursor` of one, those behind it come first.",
         query=(
             LIST_PROJECT,
             Query("type", "types of events, globs allowed", "texts"),
             Query("job", "alias of a job"),
             Query("run", "id of a run"),
-            Query("after", "begin behind this event"),
+            Query("after", "begin behind this cursor, the `cursor` of an event; 0 is before all of them"),
             Query("last", "begin with about so many past events", "integer", highest=100_000),
             Query("follow", "wait for more at the end", "boolean", default=True),
         ),
@@ -229,7 +229,7 @@ ROUTES: Final = (
         permission="view",
         handler=get_run_events,
         summary="List the events of a run.",
-        query=(Query("cursor", "where the page begins: `next` of the page before"),),
+        query=(Query("cursor", "where the page begins: `next` of the page before, or the `cursor` of an event"),),
     ),
     Route(
         method="GET",

@@ -9,11 +9,12 @@ import click
 
 from windlass.cli.command import make
 from windlass.cli.event.names import StepNames
-from windlass.cli.options import JOB, RUN
+from windlass.cli.options import JOB, RUN, after_option
 from windlass.cli.session import Session
 from windlass.cli.text import clean, local_time, plain
 from windlass.cli.watch.reconnect import follow_through, reconnect_option
 from windlass.cli.watch.streams import refuse_idle
+from windlass.errors import UserError
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """
 windlass event tail
 windlass event tail --type run.failed --type run.timeout --json
+windlass event tail --after 0 --json
 """
 
 
@@ -29,15 +31,20 @@ windlass event tail --type run.failed --type run.timeout --json
 @click.option("--job", type=JOB, help="Only events of this job's runs.")
 @click.option("--run", type=RUN, help="Only events of this run.")
 @click.option("-n", "--last", type=click.IntRange(0, 100_000), help="Begin with about so many past events.")
+@after_option()
 @reconnect_option()
-def command(session: Session, *, last: int | None, reconnect: float, **which: Any) -> None:
-    """Print events as they come, until Ctrl-C. With --json one object on a line."""
+def command(session: Session, *, last: int | None, after: str | None, reconnect: float, **which: Any) -> None:
+    """Print events as they come, until Ctrl-C. With --json one object on a line.
+
+    Each has its `cursor`: --after goes on behind it, with no event missed or told twice.
+    """
+    if after is not None and last is not None:
+        raise UserError("--after and --last: give one of them.")
     types = which.pop("types")
     with session.connect() as client:
         refuse_idle(client)
-        newest = [event.id for event in client.events("events", project="*", last=1, follow=False)]
         #: Behind what the next stream goes on; None where `--last` says where the first one begins.
-        seen: str | None = (newest[-1] if newest else "0") if last is None else None
+        seen = after if after is not None or last is not None else _newest(client)
         names = StepNames()
 
         def show(client: Client) -> None:
@@ -55,6 +62,12 @@ def command(session: Session, *, last: int | None, reconnect: float, **which: An
                 seen = event.id
 
         follow_through(session, client, show, patience=reconnect)
+
+
+def _newest(client: Client) -> str:
+    """Return the cursor that only events of the future follow."""
+    newest = [event.id for event in client.events("events", project="*", last=1, follow=False)]
+    return (newest[-1] if newest else None) or "0"
 
 
 def _line(event: Mapping[str, Any], step: str) -> str:
