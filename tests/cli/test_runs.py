@@ -234,7 +234,7 @@ def test_a_run_that_no_worker_takes_says_which_it_lacks(cli: Cli) -> None:
     Path("far.yaml").write_text(JOB.replace("ALIAS", "far").replace("CODE", "0").replace("steps:", requires, 1))
     assert cli("job", "apply", "far.yaml").code == 0
     started = cli("run", "start", "far", "-p", "word=x")
-    command = "start `windlass up` again as `WINDLASS_POOL=gpu WINDLASS_LABELS=disk=ssd windlass up`."
+    command = "there is none: start `windlass worker --pool gpu --labels disk=ssd`."
     assert command in started.stderr
     run = cli("run", "list", "--job", "far", "--json").json()[0]["id"]
     shown = cli("run", "get", run).stdout
@@ -242,7 +242,7 @@ def test_a_run_that_no_worker_takes_says_which_it_lacks(cli: Cli) -> None:
     found = cli("run", "get", run, "--json").json()
     assert found["waitingFor"]["worker"] == {"queue": "default", "pool": "gpu", "labels": {"disk": "ssd"}}
     doctor = {one["check"]: one["message"] for one in cli("doctor", "--json").json()}
-    assert "start it again as `WINDLASS_POOL=gpu WINDLASS_LABELS=disk=ssd windlass up`" in doctor["queue"]
+    assert "start `windlass worker --pool gpu --labels disk=ssd`" in doctor["queue"]
     cli("run", "cancel", run)
     watched = cli("run", "watch", run)
     assert "in pool gpu" not in watched.stderr

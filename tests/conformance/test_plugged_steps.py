@@ -116,7 +116,8 @@ async def test_it_is_said_that_no_worker_has_the_type(world: World) -> None:
 
     nobody = await why()
     assert nobody["message"] == (
-        'No worker that lives serves it (queue "default", pool "default", disk=fast, step type "deploy").'
+        'No worker that lives serves it (queue "default", pool "default", disk=fast, step type "deploy"): '
+        "start `WINDLASS_LABELS=disk=fast windlass up`."
     )
     await world.worker("plain", labels=able(CATALOG, disk="fast"))
     lacks = await why()

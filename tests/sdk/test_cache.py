@@ -65,16 +65,16 @@ def test_the_source_of_a_job_is_its_version_unless_it_names_one() -> None:
     def same(n: int) -> int:
         return n + 1
 
-    step = define(Doubled).manifest(here=True)["steps"][0]
+    step = define(Doubled).manifest(app="shop")["steps"][0]
     assert (step["cache"]["ttl"], len(step["cache"]["version"])) == ("1h", 16)
     versions = [
-        define(as_job(cache=True)(function)).manifest(here=True)["steps"][0]["cache"]["version"]
+        define(as_job(cache=True)(function)).manifest(app="shop")["steps"][0]["cache"]["version"]
         for function in (other, other, same)
     ]
     assert (versions[0] == versions[1], versions[0] == versions[2]) == (True, False)
-    named = define(as_job(cache={"version": 7})(other)).manifest(here=True)["steps"][0]
+    named = define(as_job(cache={"version": 7})(other)).manifest(app="shop")["steps"][0]
     assert named["cache"] == {"version": 7}
-    assert "cache" not in define(as_job(other)).manifest(here=True)["steps"][0]
+    assert "cache" not in define(as_job(other)).manifest(app="shop")["steps"][0]
 
 
 def test_cache_is_true_false_or_a_mapping() -> None:

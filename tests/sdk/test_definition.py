@@ -54,6 +54,13 @@ class HTTPBackup(Job[Everything, None]):
         """Do nothing."""
 
 
+class Anybodys(Job[int, int]):
+    requires = {"app": None}
+
+    async def execute(self, context, progress):
+        """Do nothing."""
+
+
 def canonical(manifest: dict[str, Any]) -> dict[str, Any]:
     loaded = load(orjson.dumps(manifest), "job", StepCatalog())
     assert loaded.ok, loaded.findings
@@ -63,7 +70,7 @@ def canonical(manifest: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.promise("K01")
 def test_a_class_is_the_job_that_a_person_would_write() -> None:
     definition = define(HTTPBackup)
-    found = canonical(definition.manifest(here=True))
+    found = canonical(definition.manifest(app="shop"))
     assert found["metadata"] == {"alias": "http-backup", "labels": {"team": "ops"}}
     assert found["description"] == "Back up over HTTP."
     assert (found["queue"], found["priority"]) == ("slow", 10)
@@ -86,7 +93,7 @@ def test_a_class_is_the_job_that_a_person_would_write() -> None:
 
 @pytest.mark.promise("K03")
 def test_the_default_policy_is_three_starts_exponential_from_five_seconds() -> None:
-    step = define(sample.Price).manifest(here=True)["steps"][0]
+    step = define(sample.Price).manifest(app="shop")["steps"][0]
     assert step["retry"] == {
         "attempts": 3,
         "strategy": "exponential",
@@ -101,7 +108,7 @@ def test_a_function_has_its_parameters() -> None:
     @job(name="resize-it", queue="images")
     def resize(path: str, width: int = 100, progress: Any = None) -> None: ...
 
-    found = canonical(define(resize).manifest(here=True))
+    found = canonical(define(resize).manifest(app="shop"))
     assert found["metadata"]["alias"] == "resize-it"
     assert found["parameters"] == {
         "path": {"type": "string", "required": True},
@@ -124,8 +131,38 @@ def test_what_job_stands_for_counts_where_execute_says_nothing() -> None:
     assert definition.result is str
 
 
+def test_a_job_requires_its_application_and_what_it_says() -> None:
+    @job(requires={"pool": "gpu", "labels": {"disk": "fast"}})
+    def train() -> None: ...
+
+    assert canonical(define(train).manifest(app="shop"))["requires"] == {
+        "app": "shop",
+        "labels": {"disk": "fast"},
+        "pool": "gpu",
+    }
+    assert canonical(define(sample.Price).manifest(app="shop"))["requires"] == {"app": "shop"}
+    assert "requires" not in define(sample.Price).manifest(app=None), "who has not the code runs what it imports"
+
+    @job(requires={"app": "bank"})
+    async def pay() -> None: ...
+
+    for asking in ("shop", None):
+        found = define(pay).manifest(app=asking)
+        assert (found["requires"], found["steps"][0]["config"]["isolation"]) == ({"app": "bank"}, "inline")
+
+
+def test_a_job_that_any_worker_may_take_is_imported_there() -> None:
+    found = define(Anybodys).manifest(app="shop")
+    config = found["steps"][0]["config"]
+    assert ("requires" in found, config["isolation"], "python" in config) == (False, "process", False)
+    with pytest.raises(UserError, match="leave `app` out of its `requires`"):
+        define(job(requires={"app": None}, isolation="thread")(sample.double.windlass_function)).manifest(app="shop")
+    with pytest.raises(UserError, match=r"requires is a mapping with pool, labels or app"):
+        define(job(requires=["gpu"])(sample.double.windlass_function))  # type: ignore[call-overload]
+
+
 def test_an_isolated_job_names_where_its_module_is() -> None:
-    config = define(sample.IsolatedPrice).manifest(here=True)["steps"][0]["config"]
+    config = define(sample.IsolatedPrice).manifest(app="shop")["steps"][0]["config"]
     assert config["isolation"] == "process"
     assert config["function"] == "tests.sdk.sample:IsolatedPrice"
     assert (seconds("1m", "x"), list(config["environment"])) == (60, ["PYTHONPATH"])
@@ -158,9 +195,9 @@ def unfit() -> dict[str, tuple[Callable[[], Any], str]]:
         "no job": (lambda: define(7), "this is a int"),
         "a lambda": (lambda: define(lambda: None), "give it a `name`"),
         "a bad name": (lambda: define(Unnamed), "cannot be called 'Not A Name'"),
-        "not importable": (lambda: define(Local).manifest(here=True), "move it to the top level of a module"),
-        "holds the loop": (lambda: define(Blocking).manifest(here=True), "would hold the event loop"),
-        "elsewhere": (lambda: define(sample.InlinePrice).manifest(here=False), "another process owns the store"),
+        "not importable": (lambda: define(Local).manifest(app="shop"), "move it to the top level of a module"),
+        "holds the loop": (lambda: define(Blocking).manifest(app="shop"), "would hold the event loop"),
+        "elsewhere": (lambda: define(sample.InlinePrice).manifest(app=None), "another process owns the store"),
         "no attempts": (lambda: RetryPolicy(attempts=0), "attempts counts starts"),
         "no duration": (lambda: RetryPolicy(delay="soon"), "a text such as 90s"),
         "an unknown option": (lambda: job(retries=3), "@job has no option retries"),  # type: ignore[call-overload]

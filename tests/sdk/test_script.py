@@ -39,7 +39,7 @@ asyncio.run(main())
 """
 SAID = """6
 HELLO
-UserError Job "isolated" is to run in a process of its own, which cannot import __main__:isolated: \
+UserError Job "isolated" is to run in a process of its own, which cannot import MODULE:isolated: \
 move it from the script into a module that the script imports, or use isolation `thread` or `inline`.
 """
 
@@ -56,7 +56,8 @@ def run(folder: Path, *arguments: str, text: str | None = None) -> subprocess.Co
 def test_a_script_is_a_whole_application(tmp_path: Path, by: str) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
     found = run(tmp_path, "script.py") if by == "file" else run(tmp_path, "-", text=SCRIPT)
-    assert (found.stdout, found.stderr, found.returncode) == (SAID, "", 0)
+    said = SAID.replace("MODULE", "script" if by == "file" else "__main__")
+    assert (found.stdout, found.stderr, found.returncode) == (said, "", 0)
     assert oct((tmp_path / "jobs.db").stat().st_mode & 0o777) == "0o600"
 
 

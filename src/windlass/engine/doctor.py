@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,12 +11,13 @@ from windlass.engine.dispatching import list_queues, maintenance, maintenance_se
 from windlass.engine.engine import Engine
 from windlass.engine.forgetting import needed_archives, trouble_of
 from windlass.engine.health import Part, health
-from windlass.engine.present import duties_now, need_of, served_by, working
+from windlass.engine.present import Present, duties_now, need_of, present
 from windlass.engine.repairing import Trouble, troubles
 from windlass.engine.sealing.rotating import check_keys
 from windlass.engine.step_context import task_id
 from windlass.errors import WindlassError
 from windlass.ids import id_text
+from windlass.model.lack import nobody_works
 from windlass.store import stuck
 from windlass.store.archive.in_database import URL as DATABASE
 from windlass.store.archive.open import try_archive
@@ -109,18 +109,20 @@ def _of_part(part: Part) -> Diagnosis:
 
 
 def _examine(tx: Transaction, engine: Engine) -> list[Diagnosis]:
-    there = working(tx, engine)
-    found = [*_said(tx, engine), *_work(tx, engine, serving=bool(there)), *_routes(tx, there)]
+    who = present(tx, engine)
+    there = [worker for worker, _ in who.workers]
+    found = [*_said(tx, engine), *_work(tx, engine, serving=bool(there)), *_routes(tx, who)]
     return [
-        Diagnosis("ok", "owner", _who_works(engine, there)),
+        Diagnosis("ok", "owner", _who_works(engine, who)),
         *_duties(tx, engine, serving=bool(there)),
         *(found or [Diagnosis("ok", "work", "nothing is stuck")]),
     ]
 
 
-def _who_works(engine: Engine, there: Sequence[Any]) -> str:
+def _who_works(engine: Engine, who: Present) -> str:
+    there = [worker for worker, _ in who.workers if not worker.draining]
     if not there:
-        return "nobody works on runs: `windlass up` does"
+        return nobody_works(served=who.served, draining=len(who.workers))
     if engine.alone:
         return f"process {', '.join(str(worker.pid) for worker in there)} owns the store and works"
     return f"{len(there)} at work: {', '.join(worker.name for worker in there[:LIMIT])}"
@@ -184,18 +186,15 @@ def _task(check: str, row: StuckTask, hint: str) -> Diagnosis:
     return Diagnosis("error", check, f"task {name} is {row.state} since {to_text(row.since)}; {hint}")
 
 
-def _routes(tx: Transaction, there: Sequence[Any]) -> list[Diagnosis]:
+def _routes(tx: Transaction, who: Present) -> list[Diagnosis]:
     """Say which ready tasks no worker that is there will ever take."""
-    served = served_by(tx, there)
     found = []
     for route, queue, pool, labels, count, oldest in stuck.unserved_routes(tx):
-        if route in served:
+        if who.taking(route):
             continue
-        need = need_of(queue, pool, labels)
-        hint = f"start {'it again as ' if there else ''}`{need.command}`"
-        if need.step_type is not None and there:
-            hint = "install the package that brings the step type for such a worker, and start that again"
+        lack = who.lack(route, need_of(queue, pool, labels))
         tasks = "1 task waits" if count == 1 else f"{count} tasks wait"
-        message = f"{tasks} since {to_text(oldest)} and nobody takes {'it' if count == 1 else 'them'} ({need}); {hint}"
+        told = f"{tasks} since {to_text(oldest)} and nobody takes {'it' if count == 1 else 'them'} ({lack.need})"
+        message = f"{told}; {lack.advice}"
         found.append(Diagnosis("warning", "queue", message))
     return found

@@ -15,7 +15,7 @@ from windlass.engine.engine import Engine
 from windlass.engine.event_waits import OUTPUT
 from windlass.engine.fan import Fan
 from windlass.engine.holding_back import limits_now
-from windlass.engine.present import have_type, need_of, served_by, working
+from windlass.engine.present import Present, need_of, present, working
 from windlass.engine.reading import read_run
 from windlass.errors import NotFound
 from windlass.ids import id_text, parse_id
@@ -299,30 +299,24 @@ def _places(tx: Transaction, engine: Engine, run_id: bytes, *spans: tuple[int, i
     found = {place for span in spans for place in places.places_of(tx, run_id, *span, _PLACES)}
     if not found:
         return {}
-    there = [(worker, served_by(tx, [worker])) for worker in working(tx, engine)]
+    there = present(tx, engine)
     limits = limits_now(tx, engine)
     return {place.task: _place(tx, place, there, limits.of(place.route_id, place.revision_id)) for place in found}
 
 
-def _place(
-    tx: Transaction, place: QueuePlace, there: Sequence[tuple[Any, set[int]]], held_back: Sequence[Cause]
-) -> Place:
-    serving = [(worker, routes) for worker, routes in there if place.route_id in routes]
+def _place(tx: Transaction, place: QueuePlace, there: Present, held_back: Sequence[Cause]) -> Place:
+    serving = there.serving(place.route_id)
     routes = sorted({route for _, found in serving for route in found} or {place.route_id})
     ahead = places.ahead_of(tx, place, routes, _MOST_AHEAD)
     taking = [worker for worker, _ in serving if not worker.draining]
     beside = _held_beside(tx, place, taking)
     need = need_of(place.queue, place.pool, place.labels)
     return Place(
-        queue=place.queue,
-        pool=place.pool,
-        labels=need.labels,
-        step_type=need.step_type,
-        unable=0 if need.step_type is None or have_type((one for one, _ in there), need.step_type) else len(there),
+        need=need,
+        lack=None if taking else there.lack(place.route_id, need),
         ahead=ahead,
         more=ahead >= _MOST_AHEAD,
         workers=len(taking),
-        draining=len(serving) - len(taking),
         slots=sum(worker.slots for worker in taking),
         busy=sum(worker.busy for worker in taking),
         held_back=[*held_back, *beside],

@@ -9,9 +9,10 @@ from typing import Any, Final, Literal
 
 from windlass.clock import SECOND, to_text
 from windlass.engine.engine import Engine
-from windlass.engine.present import working
+from windlass.engine.present import is_served, working
 from windlass.engine.room import look_at
 from windlass.errors import WindlassError
+from windlass.model.lack import nobody_works
 from windlass.model.room import amount
 from windlass.store import stuck
 from windlass.store.transaction import Transaction
@@ -79,12 +80,13 @@ async def _store(engine: Engine) -> list[Part]:
 
 
 def _in_store(tx: Transaction, engine: Engine) -> list[Part]:
-    alive = working(tx, engine)
+    there = working(tx, engine)
+    alive = [row for row in there if not row.draining]
     slots, busy = sum(row.slots for row in alive), sum(row.busy for row in alive)
     if alive:
         at_work = Part("workers", "ok", f"{len(alive)} with {busy} of {slots} {'slot' if slots == 1 else 'slots'} busy")
     else:
-        at_work = Part("workers", "down", "nobody works on runs: `windlass up` does")
+        at_work = Part("workers", "down", nobody_works(served=is_served(tx, engine), draining=len(there)))
     late = stuck.overdue_tasks(tx, tx.now - LATE * SECOND, 1)
     if late:
         timer = Part("timer", "down", f"a task that was due at {to_text(late[0].since)} was not moved")

@@ -92,12 +92,13 @@ async def start_node(
     *,
     slots: int | None = None,
     name: str | None = None,
+    app: str | None = None,
     version: str = "",
     watched: bool = False,
 ) -> Node:
     """Settle what an earlier owner left, and begin to take work with so many slots, or with those of the settings.
 
-    With 0 nothing is taken until there are some.
+    With 0 nothing is taken until there are some. `app` is the application whose code the worker has.
 
     The caller owns the home of the settings, or his part of it, has settled where files lie (`files_folder`), and knows
     that no step of an earlier process runs there. Where he owns the store as well (`engine.alone`), whatever is held in
@@ -126,6 +127,7 @@ async def start_node(
             system=platform.system(),
             machine=platform.machine(),
             step_types=engine.catalog.runnable,
+            app=app,
         ),
         queues=settings.queues or ("*",),
         version=version,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +14,8 @@ from windlass.clock import SECOND, micros, to_text
 from windlass.engine.duty import KEEPER
 from windlass.engine.engine import Engine
 from windlass.engine.reading import read_run
-from windlass.model.worker_facts import said_and_found, step_types_in
+from windlass.model.lack import Lack, Need
+from windlass.model.worker_facts import apps_in, said_and_found, step_types_in
 from windlass.store import stuck, workers
 from windlass.store.duties import held_duties
 from windlass.store.transaction import Transaction
@@ -23,44 +23,49 @@ from windlass.supervisor import procfs
 
 #: What a process is late at telling of itself, in microseconds; clocks are set meanwhile too.
 _LATE: Final = 2 * SECOND
-#: The pool of a worker whose settings name none.
-_POOL: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """What a worker must be to take certain tasks."""
+class Present:
+    """The workers that are there, each with the routes that it takes from."""
 
-    queue: str
-    pool: str
-    labels: Mapping[str, str]
-    #: A step type that not every worker has; None where every worker has what it takes.
-    step_type: str | None = None
+    workers: Sequence[tuple[Any, frozenset[int]]]
+    #: Whether somebody does the duties of the store.
+    served: bool
 
-    @property
-    def command(self) -> str:
-        """The command that starts such a worker."""
-        said = [f"WINDLASS_POOL={shlex.quote(self.pool)}"] if self.pool != _POOL else []
-        if self.labels:
-            said.append("WINDLASS_LABELS=" + shlex.quote(",".join(f"{key}={one}" for key, one in self.labels.items())))
-        return " ".join([*said, "windlass up"])
+    def serving(self, route: int) -> list[tuple[Any, frozenset[int]]]:
+        """Return those that serve a route, whether they take more or not."""
+        return [(worker, routes) for worker, routes in self.workers if route in routes]
 
-    def __str__(self) -> str:
-        """Return it as the end of a sentence."""
-        labels = ", ".join(f"{key}={value}" for key, value in self.labels.items())
-        told = f"queue {self.queue}, pool {self.pool}" + (f", labels {labels}" if labels else "")
-        return told if self.step_type is None else f"{told}, step type {self.step_type}"
+    def taking(self, route: int) -> bool:
+        """Say whether one of them takes what becomes ready on a route."""
+        return any(not worker.draining for worker, _ in self.serving(route))
+
+    def lack(self, route: int, need: Need) -> Lack:
+        """Return what there is to say of a route from which nobody takes."""
+        said = [orjson.loads(worker.labels) for worker, _ in self.workers]
+        return Lack(
+            need=need,
+            served=self.served,
+            others=len(said),
+            draining=len(self.serving(route)),
+            without_type=bool(said)
+            and need.step_type is not None
+            and not any(need.step_type in step_types_in(one) for one in said),
+            without_app=need.app is not None and not any(need.app in apps_in(one) for one in said),
+        )
 
 
 def need_of(queue: str, pool: str, labels: str) -> Need:
     """Return what a worker must be to take tasks on a route; `labels` is JSON text, as the route has it."""
     wanted = orjson.loads(labels)
-    return Need(queue, pool, said_and_found(wanted)[0], next(iter(step_types_in(wanted)), None))
-
-
-def have_type(there: Iterable[Any], step_type: str) -> list[Any]:
-    """Return the workers that have a step type."""
-    return [worker for worker in there if step_type in step_types_in(orjson.loads(worker.labels))]
+    return Need(
+        queue=queue,
+        pool=pool,
+        labels=said_and_found(wanted)[0],
+        step_type=next(iter(step_types_in(wanted)), None),
+        app=next(iter(apps_in(wanted)), None),
+    )
 
 
 def working(tx: Transaction, engine: Engine) -> list[Any]:
@@ -69,15 +74,27 @@ def working(tx: Transaction, engine: Engine) -> list[Any]:
     return [worker for worker in workers.live(tx) if worker.heartbeat_at > since and not _is_dead(tx, worker)]
 
 
-def served_by(tx: Transaction, there: Iterable[Any]) -> set[int]:
-    """Return the routes that workers take from."""
-    return {
-        route
-        for worker in there
-        for route in workers.served_routes(
-            tx, pool=worker.pool, labels=orjson.loads(worker.labels), queues=orjson.loads(worker.queues)
+def present(tx: Transaction, engine: Engine, there: Iterable[Any] | None = None) -> Present:
+    """Return who is there; `there` are the workers, where they are known already."""
+    found = [
+        (
+            worker,
+            frozenset(
+                workers.served_routes(
+                    tx, pool=worker.pool, labels=orjson.loads(worker.labels), queues=orjson.loads(worker.queues)
+                )
+            ),
         )
-    }
+        for worker in (working(tx, engine) if there is None else there)
+    ]
+    return Present(found, is_served(tx, engine))
+
+
+def is_served(tx: Transaction, engine: Engine) -> bool:
+    """Say whether somebody does the duties of the store: a server, or an application that works."""
+    if KEEPER in engine.parts:
+        return True
+    return not engine.alone and any(duty.until > tx.now for duty in held_duties(tx))
 
 
 def duties_now(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
@@ -107,15 +124,10 @@ async def get_run_and_need(engine: Engine, run_id: bytes) -> dict[str, Any]:
 def _with_need(tx: Transaction, engine: Engine, run_id: bytes) -> dict[str, Any]:
     run = read_run(tx, engine, run_id)
     if run["counts"].get("queued"):
-        there = working(tx, engine)
-        served = served_by(tx, there)
+        there = present(tx, engine)
         for route, queue, pool, labels in stuck.awaited_routes(tx, run_id):
-            if route not in served:
-                need = need_of(queue, pool, labels)
-                worker = {"queue": queue, "pool": pool, "labels": need.labels}
-                if need.step_type is not None:
-                    worker["stepType"] = need.step_type
-                lack = {"worker": worker, "command": need.command, "others": len(there)}
+            if not there.taking(route):
+                lack = there.lack(route, need_of(queue, pool, labels)).to_json()
                 return run | {"waitingFor": {**(run["waitingFor"] or {}), **lack}}
     return run
 

@@ -28,7 +28,7 @@ from windlass.model.manifest.limits import Limits
 from windlass.model.parameters import check_parameters, from_text
 from windlass.model.plugged import wanted_types
 from windlass.model.rates import Takes, route_text
-from windlass.model.worker_facts import requiring
+from windlass.model.worker_facts import requiring, requiring_app
 from windlass.store import runs as stored_runs
 from windlass.store import workers
 from windlass.store.dead_letters import settle_dead
@@ -196,7 +196,8 @@ def prepared_revision(tx: Transaction, engine: Engine, revision_id: int, queue: 
     """Return a revision ready for submissions; `queue` is where its tasks wait instead of the job's own."""
     job = compiled(tx, engine.jobs, revision_id)
     definition = job.job
-    return routed(tx, engine, job, definition.requires.pool, dict(definition.requires.labels), queue)
+    wanted = requiring_app(definition.requires.labels, definition.requires.app)
+    return routed(tx, engine, job, definition.requires.pool, wanted, queue)
 
 
 def routed(

@@ -43,6 +43,8 @@ class Requires:
 
     pool: str = "default"
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: The application in Python whose code they must have; None where any worker will do.
+    app: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from windlass.clock import to_text
 from windlass.model.cause import SHOWN, Cause, cause, first_few
 from windlass.model.event_wait import EventPattern
 from windlass.model.graph import StepGraph
+from windlass.model.lack import Lack, Need
 from windlass.model.run_time import RunTime, time_was_up
 from windlass.model.state import RUN_FINAL, TASK_FINAL, joint_state
 from windlass.model.why_others import STANDS
@@ -28,21 +29,15 @@ _STOPS: Final = {"cancel": "its run was cancelled", "timeout": "its run ran out 
 class Place:
     """Where a queued task stands, and who could take it."""
 
-    queue: str
-    pool: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    #: A step type that not every worker has; None where every worker has what it takes.
-    step_type: str | None = None
-    #: Workers that live, where none of them has that type.
-    unable: int = 0
+    need: Need
+    #: Why no worker takes it; None where one does.
+    lack: Lack | None = None
     #: Tasks that come before it, over all routes of the workers that serve it; counted up to a limit.
     ahead: int = 0
     #: True where there are more than were counted.
     more: bool = False
     #: Workers that live, serve it and take work, with their slots and what they hold.
     workers: int = 0
-    #: Workers that serve it too, and were told to take no more.
-    draining: int = 0
     slots: int = 0
     busy: int = 0
     #: What holds the queue itself back, such as a pause: finished causes.
@@ -301,14 +296,13 @@ class _Reader:
         place = task.place
         if place is None:
             return [cause("queued", "It waits for a worker.")]
-        facts: dict[str, Any] = {"queue": place.queue, "pool": place.pool, "labels": dict(place.labels)}
-        if place.step_type is not None:
-            facts["stepType"] = place.step_type
-        if place.held_back or not place.workers:
-            return [*place.held_back, *([] if place.workers else [_nobody_takes(place, facts)])]
+        if place.held_back or place.lack is not None:
+            return [*place.held_back, *([] if place.lack is None else [place.lack.cause()])]
         position = place.ahead + 1
         text = f"more than {place.ahead}" if place.more else str(position)
-        found = [cause("queued_behind", f"Its place in the queue is {text}.", position=position, **facts)]
+        found = [
+            cause("queued_behind", f"Its place in the queue is {text}.", position=position, **place.need.to_json())
+        ]
         if place.busy >= place.slots:
             full = (
                 "The only slot of the workers that serve it is taken."
@@ -434,25 +428,6 @@ def _orphaned(task: TaskFacts) -> Cause:
     )
     facts = _counted(task) | {"onWorkerLost": task.on_worker_lost}
     return cause("worker_gone", f"{message}{said}.", worker=task.worker, startedAt=_time(task.started_at), **facts)
-
-
-def _nobody_takes(place: Place, facts: Mapping[str, Any]) -> Cause:
-    """Return the cause of a queued task that no worker will take."""
-    needs = f'queue "{place.queue}", pool "{place.pool}"' + "".join(
-        f", {name}={value}" for name, value in sorted(place.labels.items())
-    )
-    if place.unable:
-        message = (
-            f'No worker that lives has the step type "{place.step_type}": install the package that brings it for a '
-            f"worker, and start that again ({needs})."
-        )
-        return cause("no_worker", message, **facts)
-    if place.step_type is not None:
-        needs += f', step type "{place.step_type}"'
-    if place.draining:
-        message = f"Every worker that serves it was told to take no more ({needs})."
-        return cause("workers_drain", message, workers=place.draining, **facts)
-    return cause("no_worker", f"No worker that lives serves it ({needs}).", **facts)
 
 
 #: Why no earlier result was taken, and what the parts of a key are called.

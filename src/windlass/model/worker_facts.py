@@ -9,6 +9,8 @@ from typing import Final
 FACT: Final = "windlass/"
 #: Stands before the step types that a worker has, and before the one that a route requires.
 STEP_TYPE: Final = f"{FACT}step/"
+#: Stands before the applications in Python whose code a worker has, and before the one that a route requires.
+APP: Final = f"{FACT}app/"
 #: What machines call themselves, and what they are called here.
 _ARCHITECTURES: Final[Mapping[str, str]] = {"x86_64": "amd64", "aarch64": "arm64"}
 #: What workers say of their machines: Windlass runs on Linux, `arch` is its name of the processor where it is not ours.
@@ -29,14 +31,18 @@ _YES: Final = "1"
 
 
 def with_facts(
-    labels: Mapping[str, str], *, system: str, machine: str, step_types: Iterable[str] = ()
+    labels: Mapping[str, str], *, system: str, machine: str, step_types: Iterable[str] = (), app: str | None = None
 ) -> tuple[tuple[str, str], ...]:
-    """Return the labels of a worker with what it is: `os`, `arch` in the words of container images, its step types."""
+    """Return the labels of a worker with what it is and has.
+
+    That is `os`, and `arch` in the words of container images; its step types; the application whose code it has.
+    """
     arch = machine.lower()
     facts = {
         f"{FACT}os": system.lower(),
         f"{FACT}arch": _ARCHITECTURES.get(arch, arch),
         **requiring({}, *step_types),
+        **requiring_app({}, app),
     }
     given = {name: value for name, value in labels.items() if not name.startswith(FACT)}
     return tuple(sorted({**given, **facts}.items()))
@@ -52,6 +58,11 @@ def requiring(labels: Mapping[str, str], *step_types: str) -> dict[str, str]:
     return {**labels, **{f"{STEP_TYPE}{name}": _YES for name in step_types}}
 
 
+def requiring_app(labels: Mapping[str, str], app: str | None) -> dict[str, str]:
+    """Return the labels by which a route requires the code of an application besides `labels`; None requires none."""
+    return dict(labels) if app is None else {**labels, f"{APP}{app}": _YES}
+
+
 def label_of(labels: Mapping[str, str], name: str) -> str | None:
     """Return what a worker says under a name: its own label, else the fact; None where it says neither."""
     return labels.get(name, labels.get(f"{FACT}{name}"))
@@ -63,7 +74,7 @@ def said_and_found(labels: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
     found = {
         name.removeprefix(FACT): value
         for name, value in labels.items()
-        if name.startswith(FACT) and not name.startswith(STEP_TYPE)
+        if name.startswith(FACT) and not name.startswith((STEP_TYPE, APP))
     }
     return said, found
 
@@ -71,3 +82,8 @@ def said_and_found(labels: Mapping[str, str]) -> tuple[dict[str, str], dict[str,
 def step_types_in(labels: Mapping[str, str]) -> list[str]:
     """Return the step types that a worker says it has, or that a route requires, in alphabetical order."""
     return sorted(name.removeprefix(STEP_TYPE) for name in labels if name.startswith(STEP_TYPE))
+
+
+def apps_in(labels: Mapping[str, str]) -> list[str]:
+    """Return the applications whose code a worker says it has, or that a route requires, in alphabetical order."""
+    return sorted(name.removeprefix(APP) for name in labels if name.startswith(APP))

@@ -17,6 +17,7 @@ from windlass.model.durations import LONGEST
 from windlass.model.event_types import read_event_types
 from windlass.model.idempotency_key import WHAT_IT_HAS, is_key
 from windlass.model.state import RUN_MOVES
+from windlass.sdk.naming import application_name, caller_module
 from windlass.sdk.opening import open_backend, read_settings
 from windlass.sdk.registry import Registry
 from windlass.sdk.run import Family, Run
@@ -52,6 +53,7 @@ class Windlass:
         self,
         url: str | None = None,
         *,
+        name: str | None = None,
         workers: int | None = None,
         jobs: Iterable[Any] = (),
         queues: Sequence[str] | None = None,
@@ -64,15 +66,18 @@ class Windlass:
     ) -> None:
         """Prepare; nothing is opened before `async with`.
 
-        Without `url` the store is that of the settings. `workers` is how many attempts run at one time: with 0 the
-        application only submits, and its runs wait until `set_workers`, or until the next owner of the store works.
-        `jobs` are those whose runs may be waiting in the store already and cannot be imported. `queues`, `pool` and
-        `labels` say what the worker takes, `settings` are further ones by name, as text. `wait` is how many seconds to
-        wait for a store whose owner does not answer.
+        Without `url` the store is that of the settings. `name` is what the application is called: only processes of
+        that name take its jobs; without it that is the package, or the script, that makes it. `workers` is how many
+        attempts run at one time: with 0 the application only submits, and its runs wait until `set_workers`, or until
+        another process of that name works. `jobs` are those whose runs may be waiting in the store already and cannot
+        be imported. `queues`, `pool` and `labels` say what the worker takes, `settings` are further ones by name, as
+        text. `wait` is how many seconds to wait for a store whose owner does not answer.
         Raises UserError where anything of that is wrong.
         """
         if project is not None and not (isinstance(project, str) and is_project(project)):
             raise UserError(f"project: {project!r:.80} is no name of a project: {PROJECT_NAME}.")
+        #: What the application is called.
+        self.name = application_name(name, caller_module(1))
         self._workers = None if workers is None else _slots(workers)
         said = {
             "queues": None if queues is None else ",".join(queues),
@@ -94,7 +99,9 @@ class Windlass:
         """Open the store and begin to work. Raises Unavailable where it cannot be had."""
         if self._backend is not None:
             raise UserError("This application is open already.")
-        self._backend = await open_backend(self._settings, self._registry, wait=self._wait, workers=self._workers)
+        self._backend = await open_backend(
+            self._settings, self._registry, app=self.name, wait=self._wait, workers=self._workers
+        )
         return self
 
     async def __aexit__(

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from windlass.errors import UserError
 from windlass.sdk.job import FunctionJob, Isolation, Job, JobOptions
+from windlass.sdk.naming import importable_name
 from windlass.sdk.retry import RetryPolicy, seconds
 from windlass.sdk.schema import arguments_of, fields_of, schema_of
 from windlass.sdk.values import Taking
@@ -45,12 +46,26 @@ class Definition:
     #: True where another process finds it under `path`.
     importable: bool
 
+    def requires(self, app: str | None) -> dict[str, Any]:
+        """Return which workers may take it: those that have the code of the application called `app`, unless it says.
+
+        None stands for a process that has it not: what it runs, it imports.
+        """
+        return {
+            name: value for name, value in ({"app": app} | dict(self.options.requires)).items() if value is not None
+        }
+
     def isolation(self, *, here: bool) -> Isolation:
-        """Return where an attempt runs; `here` says that the application itself works.
+        """Return where an attempt runs; `here` says that it is a worker that has the code.
 
         Raises UserError where the code cannot run there.
         """
         said = self.options.isolation
+        if not here and said in {"thread", "inline"} and self._anybody:
+            raise UserError(
+                f'Job "{self.alias}" asks for isolation `{said}`, but any worker may take it: '
+                "use `process`, or leave `app` out of its `requires`."
+            )
         if not here and said in {"thread", "inline"}:
             use = "use `process`, or" if self.importable else f"{self._move} and use `process`, or"
             raise UserError(
@@ -67,6 +82,8 @@ class Definition:
             instead = (
                 "use isolation `thread` or `inline`"
                 if here
+                else "leave `app` out of its `requires`"
+                if self._anybody
                 else "stop the process that owns the store, so that this one does the work"
             )
             raise UserError(
@@ -74,6 +91,23 @@ class Definition:
                 f"{self._move}, or {instead}."
             )
         return chosen
+
+    def _config(self, *, here: bool) -> dict[str, Any]:
+        """Return how its code is called; see `isolation`."""
+        isolation = self.isolation(here=here)
+        config: dict[str, Any] = {"function": self.path, "isolation": isolation}
+        if isolation == "process":
+            root = _root_of(self.target)
+            if root is not None:
+                config["environment"] = {"PYTHONPATH": str(root)}
+            if not here and not self._anybody:
+                config["python"] = sys.executable
+        return config
+
+    @property
+    def _anybody(self) -> bool:
+        """Say whether it was said that no worker needs to have the application."""
+        return self.options.requires.get("app", "") is None
 
     def _cache(self) -> dict[str, Any]:
         """Return `cache` of the step; where it names no version, the job's own source is one."""
@@ -91,17 +125,11 @@ class Definition:
             return "move it from the script into a module that the script imports"
         return "move it to the top level of a module"
 
-    def manifest(self, *, here: bool) -> dict[str, Any]:
-        """Return the manifest of the job; see `isolation`."""
+    def manifest(self, *, app: str | None) -> dict[str, Any]:
+        """Return the manifest of the job; see `requires` and `isolation`."""
         options = self.options
-        isolation = self.isolation(here=here)
-        config: dict[str, Any] = {"function": self.path, "isolation": isolation}
-        if isolation == "process":
-            root = _root_of(self.target)
-            if root is not None:
-                config["environment"] = {"PYTHONPATH": str(root)}
-            if not here:
-                config["python"] = sys.executable
+        requires = self.requires(app)
+        config = self._config(here="app" in requires)
         step: dict[str, Any] = {"name": STEP, "type": "python", "config": config, "retry": options.retry.to_json()}
         if options.timeout is not None:
             step["timeout"] = seconds(options.timeout, f'Job "{self.alias}": timeout')
@@ -117,6 +145,8 @@ class Definition:
             "priority": options.priority,
             "steps": [step],
         }
+        if requires:
+            manifest["requires"] = requires
         if options.sla is not None:
             manifest["sla"] = dict(options.sla)
         if self.description:
@@ -148,6 +178,7 @@ def _of_class(job: type[Job[Any, Any]]) -> Definition:
         retry=job.retry,
         timeout=job.timeout,
         queue=job.queue,
+        requires=job.requires,
         priority=job.priority,
         isolation=job.isolation,
         on_worker_lost=job.on_worker_lost,
@@ -176,6 +207,10 @@ def _definition(job: Any, code: Any, options: JobOptions, taking: Taking, hints:
         raise UserError(f"{job.__qualname__}: retry is a RetryPolicy, not {options.retry!r}; one start is attempts=1.")
     if not isinstance(options.cache, bool | Mapping):
         raise UserError(f"{job.__qualname__}: cache is True, False or a mapping with ttl, not {options.cache!r}.")
+    if not isinstance(options.requires, Mapping):
+        raise UserError(
+            f"{job.__qualname__}: requires is a mapping with pool, labels or app, not {options.requires!r}."
+        )
     alias, usual = _alias(job, options.name)
     path, importable = _path(job, None if alias == usual else alias)
     text = inspect.getdoc(job)
@@ -255,7 +290,7 @@ def _path(job: Any, alias: str | None) -> tuple[str, bool]:
     parts = [part for part in name.split(".") if part.isidentifier()]
     if alias is not None and found is not job:
         parts.append("_" + re.sub(r"\W", "_", alias))
-    return f"{module}:{'.'.join(parts)}", False
+    return f"{importable_name(module)}:{'.'.join(parts)}", False
 
 
 def _root_of(job: Any) -> Path | None:

@@ -50,11 +50,12 @@ class Embedded:
 
     works_here = True
 
-    def __init__(self, node: Node, project: str, author: str, stack: AsyncExitStack) -> None:
-        """Take over `stack`, which holds all that is open, the running `node` too."""
+    def __init__(self, node: Node, app: str, project: str, author: str, stack: AsyncExitStack) -> None:
+        """Take over `stack`, which holds all that is open, the running `node` too; `app` is the application's name."""
         self._engine = engine = node.engine
         self._node = node
         self._worker = node.worker
+        self._app = app
         self._project = project
         self._author = author
         self._stack = stack
@@ -110,7 +111,7 @@ class Embedded:
             if job in self._prepared:
                 return self._prepared[job]
             await self._engine.store.read(_refuse_other, self._project, job.alias)
-            text = ManifestText(job.path, orjson.dumps(job.manifest(here=True)))
+            text = ManifestText(job.path, orjson.dumps(job.manifest(app=self._app)))
             options = ApplyOptions(
                 project=self._project, provenance=Provenance(source=SOURCE, path=job.path), author=self._author
             )

@@ -49,6 +49,9 @@ class Job(Generic[Ctx, Res]):
     timeout: ClassVar[Duration | None] = None
     #: Where its tasks wait.
     queue: ClassVar[str] = "default"
+    #: Which workers take it, as in a manifest: `{"pool": ..., "labels": {...}}`. It needs one that has the code of the
+    #: application too, or of another one, `{"app": NAME}`; with None there any will do that can import it.
+    requires: ClassVar[Mapping[str, Any]] = {}
     #: critical, high, normal, low, or 1 to 15.
     priority: ClassVar[str | int] = "normal"
     #: Where it runs: `process`, `thread`, or `inline` on the application's event loop. None takes `inline` for
@@ -93,6 +96,7 @@ class JobOptions:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     timeout: Duration | None = None
     queue: str = "default"
+    requires: Mapping[str, Any] = field(default_factory=dict)
     priority: str | int = "normal"
     isolation: Isolation | None = None
     on_worker_lost: Literal["fail", "retry"] = "fail"
@@ -127,6 +131,7 @@ def job(
     retry: RetryPolicy = ...,
     timeout: Duration | None = None,
     queue: str = "default",
+    requires: Mapping[str, Any] = ...,
     priority: str | int = "normal",
     isolation: Isolation | None = None,
     on_worker_lost: Literal["fail", "retry"] = "fail",

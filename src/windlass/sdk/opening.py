@@ -51,8 +51,12 @@ def read_settings(url: str | None, said: Mapping[str, str]) -> Settings:
     return settings
 
 
-async def open_backend(settings: Settings, registry: Registry, *, wait: float, workers: int | None = None) -> Backend:
+async def open_backend(
+    settings: Settings, registry: Registry, *, app: str, wait: float, workers: int | None = None
+) -> Backend:
     """Open the store that the settings name, and begin to work where it is ours, `workers` attempts at one time.
+
+    `app` is what the application is called.
 
     Raises Unavailable where its owner cannot be reached within `wait` seconds, Refused in a process of a step, and what
     opening a store raises.
@@ -66,20 +70,20 @@ async def open_backend(settings: Settings, registry: Registry, *, wait: float, w
     place = store_place(settings.database_url)
     path = node_path(place, settings.home)
     if path is None:
-        return await _work(await open_store(settings.database_url, version=ours), settings, registry, ours, workers)
+        return await _work(await open_store(settings.database_url, version=ours), settings, registry, app, workers)
     refuse_inside_step(os.environ)
     if place.server is not None:
         opened = await open_shared(place.server, await own_a_node(path, version=ours))
-        return await _work(opened, settings, registry, ours, workers)
+        return await _work(opened, settings, registry, app, workers)
     taken = await own_or_find(path, version=ours, wait=wait)
     if isinstance(taken, Ownership):
-        return await _work(await open_owned(taken), settings, registry, ours, workers)
+        return await _work(await open_owned(taken), settings, registry, app, workers)
     from windlass.sdk.remote import Remote
 
     return await Remote.reach(taken, settings.project)
 
 
-async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours: str, slots: int | None) -> Backend:
+async def _work(opened: OpenStore, settings: Settings, registry: Registry, app: str, slots: int | None) -> Backend:
     """Start a node on an open store; everything is closed again where that fails."""
     import getpass
 
@@ -101,6 +105,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
     from windlass.store.archive.open import require_parquet
     from windlass.supervisor.client import Supervisor
 
+    ours = version("windlass")
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(opened)
         require_parquet(settings.archive_url)
@@ -142,9 +147,9 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, ours:
         telemetry = await start_telemetry(engine, os.environ, ours)
         if telemetry is not None:
             stack.push_async_callback(telemetry.close)
-        node = await start_node(engine, workshop, slots=slots, version=ours)
+        node = await start_node(engine, workshop, slots=slots, app=app, version=ours)
         stack.push_async_callback(node.stop, settings.drain_grace)
-        return Embedded(node, settings.project, getpass.getuser(), stack.pop_all())
+        return Embedded(node, app, settings.project, getpass.getuser(), stack.pop_all())
 
 
 async def _end_leftovers(engine: Engine, supervisor: Supervisor) -> None:

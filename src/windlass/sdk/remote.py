@@ -79,7 +79,7 @@ class Remote:
                 f'There is a job "{job.alias}" in project {self._project} that was applied from a manifest: '
                 "give the Python job another `name`."
             )
-        body = {"definitions": [job.manifest(here=False)], "provenance": {"source": SOURCE, "path": job.path}}
+        body = {"definitions": [job.manifest(app=None)], "provenance": {"source": SOURCE, "path": job.path}}
         try:
             self._client.post("jobdefs", "apply", body=body, project=self._project)
         except InvalidDocument as error:

@@ -32,7 +32,7 @@ async def work(settings: Settings, version: str, app: str | None, ready: Callabl
             "A store in memory has no server that this worker could find; set WINDLASS_DATABASE_URL to "
             "sqlite:///FILE or postgresql://..., or WINDLASS_URL to the address of a server."
         )
-    types = await asyncio.to_thread(step_types, app)
+    types, named = await asyncio.to_thread(step_types, app)
     asked, again = asyncio.Event(), asyncio.Event()
     _listen_to_signals(asked, again)
     host = socket.gethostname()
@@ -47,6 +47,7 @@ async def work(settings: Settings, version: str, app: str | None, ready: Callabl
             system=platform.system(),
             machine=platform.machine(),
             step_types=(await asyncio.to_thread(types.catalog)).runnable,
+            app=named,
         ),
         queues=settings.queues or ("*",),
         version=version,

@@ -17,7 +17,7 @@ from windlass.errors import NotFound
 from windlass.model.did_you_mean import suggestion
 from windlass.model.plugged import SHIPPED
 from windlass.model.printable import printable
-from windlass.model.worker_facts import said_and_found, step_types_in
+from windlass.model.worker_facts import apps_in, said_and_found, step_types_in
 from windlass.store import workers as stored
 from windlass.store.transaction import Transaction
 
@@ -76,7 +76,7 @@ def _said(labels: dict[str, str]) -> dict[str, Any]:
     given, facts = said_and_found(labels)
     types = step_types_in(labels)
     added = [name for name in types if name not in SHIPPED]
-    return {"labels": given, "facts": facts, "stepTypes": types, "addedTypes": added}
+    return {"labels": given, "facts": facts, "stepTypes": types, "addedTypes": added, "apps": apps_in(labels)}
 
 
 def _status(tx: Transaction, engine: Engine) -> dict[str, Any]:

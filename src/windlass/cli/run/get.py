@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -15,6 +15,9 @@ from windlass.cli.session import Session
 from windlass.cli.states import paint_signed, signed
 from windlass.cli.table import Column, table_lines
 from windlass.cli.text import between, clock, duration, local_time, plain, short_id
+
+#: What `waitingFor` says of the worker that a run lacks.
+_LACK: Final = frozenset({"worker", "command", "advice", "others", "draining"})
 
 
 def why(task: Mapping[str, Any]) -> str:
@@ -39,7 +42,7 @@ def waits_for(waiting: Any) -> str:
     if not isinstance(waiting, dict):
         return plain(waiting)
     if "worker" in waiting:
-        rest = {name: value for name, value in waiting.items() if name not in {"worker", "command", "others"}}
+        rest = {name: value for name, value in waiting.items() if name not in _LACK}
         lacks = lacking_worker(waiting)
         return f"{lacks} {waits_for(rest)}" if rest else lacks
     if waiting.get("limit") in {"concurrency", "max_runs"}:
@@ -61,14 +64,11 @@ def lacking_worker(waiting: Any) -> str:
     labels = ", ".join(f"{plain(name)}={plain(value)}" for name, value in need["labels"].items())
     worker = f"a worker that serves queue {plain(need['queue'])} in pool {plain(need['pool'])}"
     worker += f" with labels {labels}" if labels else ""
-    if "stepType" in need:
-        worker += f" and has the step type {plain(need['stepType'])}"
-        if waiting["others"]:
-            return (
-                f"{worker}, and there is none: install the package that brings it there, and start that worker again."
-            )
-    start = "start `windlass up` again as" if waiting["others"] else "start"
-    return f"{worker}, and there is none: {start} `{plain(waiting['command'])}`."
+    worker += f" and has the step type {plain(need['stepType'])}" if "stepType" in need else ""
+    if "app" in need:
+        worker = f"a worker with the application {plain(need['app'])}{worker.removeprefix('a worker')}"
+    none = "all of them were told to take no more" if waiting["draining"] else "there is none"
+    return f"{worker}, and {none}: {plain(waiting['advice'])}."
 
 
 def note_lacking(session: Session, run: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ def _told(worker: dict[str, Any], *, colours: bool) -> Iterator[str]:
             ("pool", plain(worker["pool"])),
             ("queues", plain(worker["queues"])),
             ("labels", plain(worker["labels"])),
+            ("application", plain(worker["apps"])),
             ("machine", plain(worker["facts"])),
             ("step types", plain(shipped)),
             ("added types", plain(worker["addedTypes"])),

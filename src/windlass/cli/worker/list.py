@@ -15,6 +15,7 @@ _COLUMNS = (
     Column("POOL", lambda row: row["pool"]),
     Column("QUEUES", lambda row: plain(row["queues"]), shrinks=True),
     Column("LABELS", lambda row: plain(row["labels"]), shrinks=True),
+    Column("APP", lambda row: plain(row.get("apps")), shrinks=True, drops=True),
     Column("ADDED TYPES", lambda row: plain(row.get("addedTypes")), shrinks=True, drops=True),
     Column("SEEN", lambda row: ago(row["heartbeatAt"])),
     Column("STARTED", lambda row: ago(row["startedAt"]), drops=True),

@@ -42,7 +42,9 @@ def to_job(canonical: Mapping[str, Any]) -> Job:
         triggers=tuple(canonical.get("triggers", ())),
         callbacks=tuple(canonical.get("callbacks", ())),
         queue=canonical.get("queue", "default"),
-        requires=Requires(pool=requires.get("pool", "default"), labels=requires.get("labels", {})),
+        requires=Requires(
+            pool=requires.get("pool", "default"), labels=requires.get("labels", {}), app=requires.get("app")
+        ),
         priority=canonical.get("priority", NORMAL_PRIORITY),
         timeout=canonical.get("timeout"),
         fail_fast=canonical.get("failFast", False),
@@ -97,6 +99,7 @@ def from_job(job: Job) -> dict[str, Any]:
         requires,
         labels=dict(job.requires.labels),
         pool=None if job.requires.pool == "default" else job.requires.pool,
+        app=job.requires.app,
     )
     _put(
         canonical,

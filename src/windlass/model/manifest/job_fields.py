@@ -69,6 +69,7 @@ REQUIRES = Record(
     {
         "labels": Field(LABELS, "labels that a worker must have"),
         "pool": Field(ALIAS, "the pool of the workers", default="default"),
+        "app": Field(ALIAS, "the application in Python whose code a worker must have: `windlass worker --app`"),
     },
 )
 DEFAULTS = Record(

@@ -6,7 +6,7 @@ from typing import Final
 
 from windlass.model.did_you_mean import closest
 from windlass.model.manifest.draft import Draft, Findings, Found
-from windlass.model.worker_facts import ARCHITECTURES, FACT, SYSTEMS, called_here
+from windlass.model.worker_facts import APP, ARCHITECTURES, FACT, SYSTEMS, called_here
 
 #: What workers say of their machines by themselves.
 _FACTS: Final = {"os": SYSTEMS, "arch": ARCHITECTURES}
@@ -19,6 +19,8 @@ def labels_can_be_given(draft: Draft) -> Findings:
         if name.startswith(FACT):
             other = name.removeprefix(FACT)
             hint = f"; write {other}" if other in _FACTS else ""
+            if name.startswith(APP):
+                hint = f"; write requires.app: {name.removeprefix(APP)}"
             yield Found(
                 path, f'"{name}" is no label: names that begin with {FACT} are the workers\' own{hint}', about="key"
             )
