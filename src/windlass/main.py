@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from windlass.steps.registry import StepTypes
     from windlass.store.lockfile import Owner
     from windlass.store.open import OpenStore
+    from windlass.store.place import SchemaUse
 
 #: Seconds that a command waits for a store that another process holds.
 _WAIT: Final = 10.0
@@ -65,17 +66,17 @@ class WindlassProgram:
         return describe(route_table(), VERSION)
 
     @contextmanager
-    def connect(self, settings: Settings, *, works: bool = False) -> Iterator[Client]:
+    def connect(self, settings: Settings, *, works: bool = False, schema: SchemaUse = "sufficient") -> Iterator[Client]:
         """Reach the owner of the store; where there is none, own it; see `Program.connect`."""
         _prepare(settings)
         end = time.monotonic() + _WAIT
         while True:
-            client = _reach_owner(settings, end)
+            client = _reach_owner(settings, end, itself=schema == "brought up")
             if client is not None:
                 with client:
                     yield client
                 return
-            with _here(settings, self.version(), works=works) as own:
+            with _here(settings, self.version(), works=works, schema=schema) as own:
                 if own is not None:
                     yield own
                     return
@@ -119,19 +120,22 @@ class WindlassProgram:
         """Copy the store into a new folder; see `Program.backup`."""
         from dataclasses import asdict
 
+        from windlass.engine.file_places import database_file, kept_below
         from windlass.store.backup.make import make_backup
 
         _prepare(settings)
-        database = _database_file(settings)
-        artifacts = _kept_below(settings, database) if files else None
+        database = database_file(settings)
+        artifacts = kept_below(settings, database) if files else None
         return asdict(make_backup(database, artifacts, target, version=self.version(), tell=tell))
 
     def restore(self, settings: Settings, source: Path, *, tell: Callable[[str], None]) -> Mapping[str, Any]:
         """Put a backup in the place of the database; see `Program.restore`."""
         import asyncio
 
+        from windlass.engine.file_places import database_file
+
         _prepare(settings)
-        database = _database_file(settings)
+        database = database_file(settings)
         done = asyncio.run(_restore(database, settings, source, self.version(), tell))
         return {
             "database": str(database),
@@ -149,42 +153,27 @@ class WindlassProgram:
         import asyncio
         from dataclasses import asdict
 
+        from windlass.engine.file_places import kept_below
         from windlass.store.copying.by_url import copy, ends_of_copy
 
         _prepare(settings)
         database, place = ends_of_copy(settings.database_url, target)
-        files = _kept_below(settings, database), settings.files / "artifacts"
+        files = kept_below(settings, database), settings.files / "artifacts"
         done, owner = asyncio.run(copy(database, place, files=files, version=self.version(), tell=tell))
         return {"from": str(database), "to": place.shown, **asdict(done), "owner": owner}
-
-
-def _database_file(settings: Settings) -> Path:
-    """Return the database of the settings. Raises UserError where the store is no file."""
-    from windlass.errors import UserError
-    from windlass.store.place import store_place
-
-    place = store_place(settings.database_url)
-    path = place.path
-    if place.server is not None:
-        raise UserError(
-            f"The store is the database {place.server.shown}: back it up and restore it with PostgreSQL's programs, "
-            f"such as pg_dump and pg_restore, and copy the files below {settings.files / 'artifacts'} beside it."
-        )
-    if path is None:
-        raise UserError("A store in memory is not backed up; set WINDLASS_DATABASE_URL to sqlite:///FILE.")
-    return path
 
 
 async def _restore(database: Path, settings: Settings, source: Path, version: str, tell: Callable[[str], None]) -> Any:
     import asyncio
 
+    from windlass.engine.file_places import kept_below
     from windlass.store.backup.restore import restore_backup
     from windlass.store.owner import own
 
     ownership = await own(database, version=version, wait=0, alone=True)
     try:
         await ownership.steps_ended(wait=_WAIT)
-        artifacts = _kept_below(settings, database)
+        artifacts = kept_below(settings, database)
         return await asyncio.to_thread(restore_backup, source, ownership, artifacts, tell=tell)
     finally:
         ownership.release()
@@ -200,9 +189,10 @@ def _prepare(settings: Settings) -> None:
     private_folder(settings.home)
 
 
-def _reach_owner(settings: Settings, end: float) -> Client | None:
+def _reach_owner(settings: Settings, end: float, *, itself: bool = False) -> Client | None:
     """Return a client of the process that owns the store; None where nobody does, or where the owner does not listen.
 
+    With `itself` a store in a server is not reached through a process here, which may be of another version.
     Raises Unavailable where the owner's socket takes no connection until `end` (monotonic seconds).
     """
     from windlass.store.place import node_path, store_place
@@ -212,8 +202,9 @@ def _reach_owner(settings: Settings, end: float) -> Client | None:
         from windlass.client.unix import named_transport
 
         return Client(named_transport(settings.url), _trace())
-    path = node_path(store_place(settings.database_url), settings.home)
-    if path is None:
+    place = store_place(settings.database_url)
+    path = node_path(place, settings.home)
+    if path is None or (itself and place.server is not None):
         return None
     from windlass.store.lockfile import find_owner
 
@@ -244,7 +235,7 @@ def _trace() -> Mapping[str, str]:
 
 
 @contextmanager
-def _here(settings: Settings, version: str, *, works: bool) -> Iterator[Client | None]:
+def _here(settings: Settings, version: str, *, works: bool, schema: SchemaUse) -> Iterator[Client | None]:
     """Open the store on an event loop in this process; None where another process was quicker and listens."""
     from windlass.api.message import local_admin, user_name
     from windlass.api.routes.all import route_table
@@ -255,7 +246,7 @@ def _here(settings: Settings, version: str, *, works: bool) -> Iterator[Client |
     to_file(settings.home)
     loop = LoopThread()
     try:
-        with entered(loop, _owned(settings, version, works=works)) as engine:
+        with entered(loop, _owned(settings, version, works=works, schema=schema)) as engine:
             if engine is None:
                 yield None
             else:
@@ -266,7 +257,9 @@ def _here(settings: Settings, version: str, *, works: bool) -> Iterator[Client |
 
 
 @asynccontextmanager
-async def _owned(settings: Settings, version: str, *, works: bool, alone: bool = True) -> AsyncIterator[Engine | None]:
+async def _owned(
+    settings: Settings, version: str, *, works: bool, schema: SchemaUse, alone: bool = True
+) -> AsyncIterator[Engine | None]:
     """Own the store for a while; None where another process owns it and listens.
 
     With `works` runs are worked on: with `alone` only those of `exec`.
@@ -281,17 +274,18 @@ async def _owned(settings: Settings, version: str, *, works: bool, alone: bool =
     place = store_place(settings.database_url)
     path = node_path(place, settings.home)
     if path is None or (place.server is not None and not works):
-        opened = await open_store(settings.database_url, version=version)
+        opened = await open_store(settings.database_url, version=version, schema=schema)
     else:
         taken: Ownership | Owner = await own_or_find(path, version=version, wait=_WAIT)
         if not isinstance(taken, Ownership):
             yield None
             return
-        opened = await (open_owned(taken) if place.server is None else open_shared(place.server, taken))
+        opening = open_owned(taken) if place.server is None else open_shared(place.server, taken, schema=schema)
+        opened = await opening
     types = StepTypes()
     async with opened:
         engine = _engine(opened, settings, types)
-        if settings.disk_quota is not None:
+        if settings.disk_quota is not None and schema != "any":
             await count(engine)
         if works:
             async with _node(serving(engine, alone=alone), opened, types, version, grace=0, watched=False):
@@ -305,12 +299,13 @@ async def _owned(settings: Settings, version: str, *, works: bool, alone: bool =
 def _engine(opened: OpenStore, settings: Settings, types: StepTypes) -> Engine:
     from windlass.engine.compiled import JobCache
     from windlass.engine.engine import Engine
+    from windlass.engine.file_places import files_of
     from windlass.engine.room import room_of
     from windlass.engine.sealing.master_keys import key_file
     from windlass.ids import Uuid7Source
     from windlass.model.manifest.canonical import to_job
 
-    settings = replace(settings, home=_files_of(settings, opened), master_key_file=key_file(settings))
+    settings = replace(settings, home=files_of(settings, opened), master_key_file=key_file(settings))
     return Engine(
         store=opened.store,
         ids=Uuid7Source(),
@@ -381,29 +376,9 @@ async def _node(
         yield started
 
 
-def _files_of(settings: Settings, opened: OpenStore) -> Path:
-    """Return the folder for the files of a store: the home, or one beside a database that lies elsewhere."""
-    path = None if opened.ownership is None else opened.ownership.database
-    if path is None:
-        return settings.home if opened.shared else settings.home / "memory" / opened.id
-    return _files_beside(settings, path)
-
-
-def _kept_below(settings: Settings, database: Path) -> Path:
-    """Return the folder of the files that runs of a store in SQLite keep."""
-    return (_files_beside(settings, database) if settings.files_url is None else settings.files) / "artifacts"
-
-
-def _files_beside(settings: Settings, database: Path) -> Path:
-    if database.parent == settings.home.resolve():
-        return settings.home
-    return database.with_name(f"{database.name}.files")
-
-
 async def _serve(settings: Settings, version: str, ready: Callable[[str], None]) -> None:
     import asyncio
     import logging
-    import signal
 
     from windlass.api.accepting import tell_in_one_line
     from windlass.engine.dispatching import maintenance, maintenance_sentence
@@ -415,19 +390,15 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     from windlass.store.owner import own
     from windlass.store.place import node_path, store_place
     from windlass.threads import ready_threads
+    from windlass.working.database import database_answers
+    from windlass.working.work import listen_to_signals
 
     require_parquet(settings.archive_url)
     asked = asyncio.Event()
     again = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def ask() -> None:
-        (again if asked.is_set() else asked).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            continue  # as the caller wants it: nohup does
-        loop.add_signal_handler(number, ask)
+    listen_to_signals(asked, again)
     tell_in_one_line(loop)
     loop.set_default_executor(ready_threads(_THREADS, "windlass"))
     types = StepTypes()
@@ -436,7 +407,11 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     if place.server is None or path is None:
         opening = open_store(settings.database_url, version=version, wait=_WAIT)
     else:
-        opening = open_shared(place.server, await own(path, version=version, wait=_WAIT, home=True))
+        ownership = await own(path, version=version, wait=_WAIT, home=True)
+        if not await database_answers(place.server, settings, asked):
+            ownership.release()
+            return
+        opening = open_shared(place.server, ownership)
     async with await opening as opened:
         if opened.ownership is None:
             raise UserError("A store in memory cannot be served; set WINDLASS_DATABASE_URL to sqlite:///FILE.")

@@ -213,6 +213,9 @@ class Settings:
 
     home: Path = field(metadata={"kind": _PATH, "description": "folder of the database, keys, logs and artifacts"})
     database_url: str = _setting(_DATABASE, "where everything is kept", "memory://")
+    database_wait: float = _setting(
+        _DURATION, "time that a server or a worker waits at its start for a database that is not there yet", "5m"
+    )
     url: str | None = _setting(_URL, "a server to talk to instead of the store on this machine")
     token: str | None = _setting(_TOKEN, "token for that server")
     project: str = _setting(_PROJECT, "project that commands work in", "default")

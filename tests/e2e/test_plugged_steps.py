@@ -46,7 +46,7 @@ def begin(request: pytest.FixtureRequest, windlass: Windlass) -> Begin:
     if request.param == "database":
         server: PostgresServer = request.getfixturevalue("postgres")
         request.node.user_properties.append(("store", "postgres"))
-        windlass.env["WINDLASS_DATABASE_URL"] = server.url(in_a_loop(server.empty()))
+        windlass.env["WINDLASS_DATABASE_URL"] = server.url(in_a_loop(server.made()))
 
     def start(*command: str, **env: str) -> subprocess.Popen[str]:
         program = windlass.start(*command, env=env)

@@ -22,8 +22,8 @@ steps:
 
 @pytest.fixture
 def there(windlass: Windlass, postgres: PostgresServer) -> Windlass:
-    """Return the command line with a database on PostgreSQL in which there is nothing."""
-    name = in_a_loop(postgres.empty())
+    """Return the command line with a database on PostgreSQL in which there is a store with nothing in it."""
+    name = in_a_loop(postgres.made())
     windlass.env["WINDLASS_DATABASE_URL"] = postgres.url(name)
     (windlass.folder / "job.yaml").write_text(_JOB)
     return windlass

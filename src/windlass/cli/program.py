@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from windlass.client.client import Client
     from windlass.model.catalog import StepCatalog
     from windlass.settings import Settings
+    from windlass.store.place import SchemaUse
 
 
 class Program(Protocol):
@@ -20,11 +21,14 @@ class Program(Protocol):
         """Return the version of Windlass."""
         ...
 
-    def connect(self, settings: Settings, *, works: bool = False) -> AbstractContextManager[Client]:
+    def connect(
+        self, settings: Settings, *, works: bool = False, schema: SchemaUse = "sufficient"
+    ) -> AbstractContextManager[Client]:
         """Reach the owner of the store by its socket; where nobody owns it, own it here for as long as this lasts.
 
-        With `works` runs are worked on meanwhile, whoever owns the store. Raises Unavailable where the store cannot be
-        had within ten seconds.
+        With `works` runs are worked on meanwhile, whoever owns the store. With `schema` "brought up" a store in a
+        database server is opened here in any case. Raises Unavailable where the store cannot be had within ten seconds,
+        or where its schema is none that `schema` lets pass.
         """
         ...
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from windlass.cli.program import Program
     from windlass.client.client import Client
     from windlass.settings import Loaded, Settings
+    from windlass.store.place import SchemaUse
 
 
 class Session:
@@ -44,6 +45,6 @@ class Session:
         """The project that the call is about; `*` is all of them."""
         return self.project_option or self.settings.project
 
-    def connect(self) -> AbstractContextManager[Client]:
+    def connect(self, schema: SchemaUse = "sufficient") -> AbstractContextManager[Client]:
         """Reach the store; see `Program.connect`."""
-        return self.program.connect(self.settings)
+        return self.program.connect(self.settings, schema=schema)

@@ -9,7 +9,8 @@ from typing import Final
 from sqlalchemy import create_engine
 
 from windlass.store.deviations import REPAIR, Deviations, deviations
-from windlass.store.migrations import HEAD
+from windlass.store.migrations import FLOOR, HEAD, VERSIONS
+from windlass.store.programs import PROGRAMS, programs_below
 from windlass.store.schema_facts import schema_facts
 from windlass.store.store import Store
 from windlass.store.transaction import Transaction
@@ -62,18 +63,35 @@ def _check_server(tx: Transaction, version: str | None) -> Check:
     """Check what is ours to check: pages and references the server looks after itself."""
     from windlass.store.postgres.drift import drift  # noqa: PLC0415 - costs what no other store needs
 
+    if version is None:
+        made = "There is no store in the database yet: `windlass up`, `worker` or `db upgrade` makes it."
+        return Check(None, (made,), ())
     newer = is_newer(version)
-    found = drift(tx.connection) if version == HEAD or newer else Deviations((_outdated(version),))
+    found = drift(tx.connection) if version == HEAD or newer else _before_upgrade(tx, version)
+    notes = list(found.notes)
     flush = "SELECT current_setting('fsync'), current_setting('full_page_writes')"
-    notes = [
+    notes += [
         f"The server has {name} = off: when its machine fails, the database may be lost."
         for name, value in zip(("fsync", "full_page_writes"), tx.cursor.execute(flush).fetchone(), strict=True)
         if value == "off"
     ]
-    notes += found.notes
     if newer:
         notes.append(f"The schema is {version}, of a newer Windlass; this one, which needs {HEAD}, can work with it.")
     return Check(version, found.problems, tuple(notes))
+
+
+def _before_upgrade(tx: Transaction, version: str) -> Deviations:
+    """Say what an upgrade would do now, and who is in its way."""
+    steps = VERSIONS[VERSIONS.index(version) + 1 :]
+    through = f"the versions {steps[0]} to {steps[-1]}" if len(steps) > 1 else f"version {steps[0]}"
+    notes = [f"The upgrade takes the schema through {through}, in one transaction; servers and workers do it as well."]
+    if version >= PROGRAMS:
+        notes += [
+            f"{one.instance} (Windlass {one.version}) works on the database and could not go on after the upgrade, "
+            "which is refused until that has ended."
+            for one in programs_below(tx, FLOOR)
+        ]
+    return Deviations((_outdated(version),), tuple(notes))
 
 
 def _outdated(version: str | None) -> str:

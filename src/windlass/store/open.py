@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from windlass.clock import Clock
 from windlass.errors import Unavailable
 from windlass.store.owner import WAIT, Ownership, own
-from windlass.store.place import ServerPlace, store_place
+from windlass.store.place import SchemaUse, ServerPlace, store_place
 from windlass.store.soundness import examine
 from windlass.store.sqlite import NEW_PRAGMAS, SqliteStore
 from windlass.store.store import Store
@@ -70,16 +70,22 @@ class OpenStore:
 
 
 async def open_store(
-    url: str, *, version: str, wait: float = WAIT, clock: Clock | None = None, verify: bool = False
+    url: str,
+    *,
+    version: str,
+    wait: float = WAIT,
+    clock: Clock | None = None,
+    verify: bool = False,
+    schema: SchemaUse = "brought up",
 ) -> OpenStore:
-    """Open the store that `url` names, made or upgraded where need be; see `open_owned` for `verify`.
+    """Open the store that `url` names, with its schema as `schema` says; see `open_owned` for `verify`.
 
     Raises UserError where the URL is wrong, Unavailable where another process holds the store for longer than `wait`
     seconds, and what `open_owned` raises.
     """
     place = store_place(url)
     if place.server is not None:
-        return await open_shared(place.server, clock=clock)
+        return await open_shared(place.server, clock=clock, schema=schema)
     if place.path is None:
         store = SqliteStore(":memory:", clock=clock)
         done = upgrade(store)
@@ -89,16 +95,20 @@ async def open_store(
 
 
 async def open_shared(
-    place: ServerPlace, ownership: Ownership | None = None, *, clock: Clock | None = None
+    place: ServerPlace,
+    ownership: Ownership | None = None,
+    *,
+    clock: Clock | None = None,
+    schema: SchemaUse = "brought up",
 ) -> OpenStore:
     """Open the store in a database server; with `ownership` of `node_path` also to work on it and to be reached.
 
-    Raises Unavailable where it cannot be opened; the ownership is released then.
+    Raises Unavailable where it cannot be opened, Refused where its user lacks a right; the ownership is released then.
     """
     from windlass.store.postgres.opening import open_server  # noqa: PLC0415 - costs what no other store needs
 
     try:
-        store, identity, done = await open_server(place, clock=clock)
+        store, identity, done = await open_server(place, clock=clock, schema=schema)
     except BaseException:
         if ownership is not None:
             ownership.release()

@@ -38,6 +38,9 @@ _OF_CLIENT: Final = frozenset(
     }
 )
 _OURS: Final = frozenset({"pgbouncer", "listen", "connections"})
+#: What opening a store in a server does about a schema that is not this program's: bring it up; work with one of before
+#: that has all that is used; look at whatever there is. A store in a file is always brought up.
+SchemaUse = Literal["brought up", "sufficient", "any"]
 #: Connections that one process works with at most, those aside and for hints not counted.
 _CONNECTIONS: Final = 4
 _FEWEST_CONNECTIONS: Final = 2

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Column, Table
 
 from windlass.store.columns import Text, Time, every_table
 from windlass.store.transaction import Transaction
+
+#: The schema with which this table came.
+PROGRAMS: Final = "0020"
 
 programs = Table(
     "programs",

@@ -24,6 +24,7 @@ from windlass.model.thrift import UNKNOWN, Thrift
 from windlass.store.migrations import HEAD
 from windlass.store.open import open_shared
 from windlass.store.programs import Program
+from windlass.working.database import database_answers
 from windlass.working.workplace import Post, patiently, until_asked, working
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ async def work_on_database(post: Post, server: ServerPlace) -> None:
     settings = post.settings
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(take_folder(settings.home / "workers"))
+        if not await database_answers(server, settings, post.asked):
+            return
         opened = await patiently(post, lambda: open_shared(server.of_worker()))
         if opened is None:
             return

@@ -34,7 +34,7 @@ async def work(settings: Settings, version: str, app: str | None, ready: Callabl
         )
     types, named = await asyncio.to_thread(step_types, app)
     asked, again = asyncio.Event(), asyncio.Event()
-    _listen_to_signals(asked, again)
+    listen_to_signals(asked, again)
     host = socket.gethostname()
     face = WorkerFace(
         name=f"{host}-{os.getpid()}",
@@ -78,12 +78,13 @@ def _socket_of(database: Path) -> Path:
     return owner.socket
 
 
-def _listen_to_signals(asked: asyncio.Event, again: asyncio.Event) -> None:
+def listen_to_signals(asked: asyncio.Event, again: asyncio.Event) -> None:
+    """Set `asked` at the first signal that asks this process to end, `again` at those behind it."""
     loop = asyncio.get_running_loop()
 
     def ask() -> None:
         (again if asked.is_set() else asked).set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as the caller wants it: nohup does
             loop.add_signal_handler(number, ask)

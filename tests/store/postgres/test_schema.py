@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
 
-import windlass.store.migrations
+from tests.fixtures.older import make_older
 from tests.fixtures.postgres import PostgresServer, PostgresServers
-from windlass.clock import ManualClock
 from windlass.errors import Unavailable
-from windlass.ids import SequentialIds
 from windlass.store.check import check
 from windlass.store.deviations import Deviations
 from windlass.store.migrations import HEAD, VERSIONS
@@ -24,7 +19,7 @@ from windlass.store.postgres.drift import drift
 from windlass.store.postgres.store import PostgresStore
 from windlass.store.schema_facts import schema_facts
 from windlass.store.transaction import Transaction
-from windlass.store.upgrade import Upgrade, create_schema, found_store, has_newer_schema, migrate
+from windlass.store.upgrade import Upgrade, create_schema, has_newer_schema, migrate
 
 
 @pytest.fixture(params=["15", "16", "18"])
@@ -75,20 +70,8 @@ async def test_a_new_database_gets_its_schema_once_whoever_comes_first(empty: st
         assert (again.id, again.upgrade) == (opened[0].id, Upgrade(HEAD, HEAD))
 
 
-def first_version(tx: Transaction) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(windlass.store.migrations.__file__).parent))
-    config.attributes["connection"] = tx.connection
-    command.upgrade(config, VERSIONS[0])
-    found_store(tx.connection, ManualClock(), SequentialIds())
-
-
 async def test_an_older_schema_is_brought_up_and_a_newer_one_is_left_alone(empty: str) -> None:
-    place = store_place(empty).server
-    assert place is not None
-    store = PostgresStore(place)
-    await store.run(first_version)
-    await store.close()
+    await make_older(empty, VERSIONS[0])
     async with await open_store(empty, version="0") as opened:
         assert opened.upgrade == Upgrade(VERSIONS[0], HEAD)
         assert (await check(opened.store)).problems == ()

@@ -20,10 +20,12 @@ _QUIET: Final = 3.0
 def command(session: Session) -> None:
     """Bring the database to the schema of this version.
 
-    Every command does so by itself when it opens the database. What takes long on PostgreSQL, such as indexes on
-    large tables, is made afterwards while everybody works: by a server, or by this command, which waits for its end.
+    On SQLite every command does so by itself. On PostgreSQL, which many share, only this command does, and servers,
+    workers and applications as they start; it also makes the tables of a store in an empty database. What takes
+    long there, such as indexes on large tables, is made afterwards while everybody works: by a server, or by this
+    command, which waits for its end.
     """
-    with session.connect() as client:
+    with session.connect(schema="brought up") as client:
         store = client.get("store")
         with _told(session.out):
             done = client.call("POST", ("store", "tend"), patience=inf)["done"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint, inspect
 
@@ -18,8 +18,25 @@ if TYPE_CHECKING:
 # The text of a check or of an index's condition is not compared: PostgreSQL keeps it in words of its own.
 
 
+#: What statements rely on; all else is for speed, or refuses what they do not write.
+_RELIED_ON: Final = ("table ", "column ", "primary key ", "unique ")
+
+
 def drift(connection: Connection) -> Deviations:
     """Return the differences, tables of others not counted."""
+    differ = deviations(*_facts(connection))
+    problems, notes = lacking(connection)
+    return Deviations((*differ.problems, *_invalid(connection), *problems), (*differ.notes, *notes))
+
+
+def lacks(connection: Connection) -> bool:
+    """Say whether anything is missing without which statements of this program would fail."""
+    wanted, found = _facts(connection)
+    return any(fact.startswith(_RELIED_ON) for fact in wanted - found)
+
+
+def _facts(connection: Connection) -> tuple[set[str], set[str]]:
+    """Return what is declared and what is there."""
     inspector = inspect(connection)
     there = set(inspector.get_table_names())
     wanted: set[str] = set()
@@ -28,9 +45,7 @@ def drift(connection: Connection) -> Deviations:
         wanted.update(_declared(table, connection))
         if name in there:
             found.update(_found(inspector, name, connection))
-    differ = deviations(wanted, found)
-    problems, notes = lacking(connection)
-    return Deviations((*differ.problems, *_invalid(connection), *problems), (*differ.notes, *notes))
+    return wanted, found
 
 
 def _invalid(connection: Connection) -> Iterator[str]:

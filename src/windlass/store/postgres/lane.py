@@ -199,6 +199,8 @@ class Lane:
                 cause = again.cause
                 if sqlstate(cause) == LOCKED and await self._cut_off_silent():
                     end = time.monotonic() + _PATIENCE
+                if not self._links.reached and is_lost(cause):  # whoever can wait for a database does so before
+                    return refusal(cause, self._links.place.shown)
                 if number == _TRIES or time.monotonic() + pause > end:
                     return refusal(cause, self._links.place.shown)
             except Unavailable as error:
@@ -293,7 +295,7 @@ class Lane:
         except Exception as error:
             if link.lost or (is_drivers(error) and not isinstance(error, MustBeAlone)):
                 raise
-            request.error = judged(error)
+            request.error = judged(error, self._links.place.shown)
             return False
         return True
 

@@ -75,6 +75,8 @@ class Links:
         self.connecting, self.patience = _CONNECT, _ANSWER
         #: Seconds after which a connection that nobody needs is closed.
         self.linger = LINGER
+        #: Whether a connection has ever come about.
+        self.reached = False
         #: What begins each transaction: where connections are shared nothing may stay set behind it.
         self.begin = ""
         self.pooled = place.pooled
@@ -96,13 +98,15 @@ class Links:
         settings = {"application_name": "windlass"}
         if not self.pooled:
             settings |= _LIMITS | {"synchronous_commit": "on"}
-        return await asyncpg.connect(
+        raw = await asyncpg.connect(
             dsn or self.place.dsn,
             timeout=self.connecting,
             command_timeout=None if endless else self.patience,
             statement_cache_size=0 if self.pooled else 100,
             server_settings=settings,
         )
+        self.reached = True
+        return raw
 
     async def link(self, *, writes: bool) -> Link:
         """Return a new connection, with no transaction on it. Raises what the driver raises.

@@ -1,4 +1,7 @@
-"""Open the store in a PostgreSQL database: looked at, made or upgraded by one process while the others wait."""
+"""Open the store in a PostgreSQL database: looked at, made or upgraded by one process while the others wait.
+
+Only whoever works on runs, and `db upgrade`, changes its schema: many share it, and one who merely asks does not.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from typing import Final
 from windlass.clock import Clock
 from windlass.errors import CorruptStore, Unavailable, UserError
 from windlass.ids import Uuid7Source
-from windlass.store.migrations import FLOOR, HEAD
-from windlass.store.place import ServerPlace
+from windlass.store.migrations import FLOOR, HEAD, VERSIONS
+from windlass.store.place import SchemaUse, ServerPlace
 from windlass.store.postgres.partitions import begin_partitions
+from windlass.store.postgres.rights import require_a_schema, require_rights
 from windlass.store.postgres.store import PostgresStore
 from windlass.store.postgres.troubles import refusal, sqlstate
 from windlass.store.programs import programs_below
@@ -43,18 +47,28 @@ class _Moment:
         return self._now
 
 
-async def open_server(place: ServerPlace, *, clock: Clock | None = None) -> tuple[PostgresStore, str, Upgrade]:
+async def open_server(
+    place: ServerPlace, *, clock: Clock | None = None, schema: SchemaUse = "brought up"
+) -> tuple[PostgresStore, str, Upgrade]:
     """Return the store at `place`, its id, and what opening it did to its schema.
 
-    Raises Unavailable where the server cannot be reached, refuses us, or the schema is of a newer program, UserError
-    where the database cannot hold a store.
+    The id is empty where there is no store yet, which only `schema` "any" lets pass.
+    Raises Unavailable where the server cannot be reached, refuses us, or the schema is none that `schema` lets pass,
+    UserError where the database cannot hold a store, Refused where its user may not do what is to be done.
     """
     store = PostgresStore(place, clock=clock)
     try:
         version, identity = await store.read(look)
         done = Upgrade(version, str(version))
-        if version != HEAD and not is_newer(version):
-            done, identity = await store.run(bring_up)
+        older = version != HEAD and not is_newer(version)
+        if schema == "brought up":
+            await store.read(require_rights, place.shown, changes=older)
+            if older:
+                done, identity = await store.run(bring_up)
+        elif older:
+            await store.read(require_a_schema, place.shown)
+            if schema == "sufficient":
+                await store.read(_require_sufficient, version, place.shown)
     except Exception as error:
         await store.close()
         if sqlstate(error) is not None:
@@ -65,7 +79,7 @@ async def open_server(place: ServerPlace, *, clock: Clock | None = None) -> tupl
     except BaseException:
         await store.close()
         raise
-    return store, str(identity), done
+    return store, identity or "", done
 
 
 def bring_up(tx: Transaction) -> tuple[Upgrade, str]:
@@ -85,6 +99,22 @@ def bring_up(tx: Transaction) -> tuple[Upgrade, str]:
         _refuse_beside_older(tx)
         migrate(tx.connection)
     return Upgrade(before, HEAD), store_id(tx.connection)
+
+
+def _require_sufficient(tx: Transaction, version: str | None, shown: str) -> None:
+    """Raise Unavailable unless there is a schema that commands of this program can work with as it is."""
+    from windlass.store.postgres.drift import lacks  # noqa: PLC0415 - only while an upgrade is under way
+
+    if version is None:
+        raise Unavailable(
+            f"There is no store in the database {shown} yet: `windlass up`, `windlass worker` or `windlass db upgrade` "
+            "makes it."
+        )
+    if version not in VERSIONS[-2:] or lacks(tx.connection):
+        raise Unavailable(
+            f"The store in the database {shown} has the schema {version}, older than {HEAD}, which this program needs; "
+            "nothing was changed: `windlass db upgrade` or a server of this version brings it up."
+        )
 
 
 def _refuse_beside_older(tx: Transaction) -> None:
@@ -116,4 +146,4 @@ def look(tx: Transaction) -> tuple[str | None, str | None]:
     if encoding != "UTF8":
         raise UserError(f"The database has the encoding {encoding}: make one with `createdb --encoding=UTF8`.")
     version = schema_version(tx.connection)
-    return version, store_id(tx.connection) if version == HEAD or is_newer(version) else None
+    return version, None if version is None else store_id(tx.connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final
 
 from asyncpg import InterfaceError, InternalClientError, PostgresError
@@ -17,8 +18,6 @@ LOCKED: Final = "55P03"
 #: that ends or begins.
 _PASSING: Final = frozenset({"40001", "40P01", LOCKED, "53300", "57P01", "57P02", "57P03", "57P05"})
 _LOST: Final = "08"
-#: Too many connections: of the server, or of a user or database that has a limit of its own.
-_CROWDED: Final = frozenset({"53300"})
 #: A text that is none there: of what is UTF-8 that is U+0000 alone.
 _NO_TEXT: Final = "22021"
 #: How the codes begin of values and rows that the database does not take.
@@ -28,11 +27,30 @@ _REFUSED: Final = {
     "28": "refuses this user",
     "3D": "is not there: make it with `createdb`",
 }
-#: What to say of these, whatever the server says.
+#: A right that is missing: on what, as the server names it in English.
+_DENIED: Final = re.compile(r"permission denied for (?P<kind>schema|table|sequence|function|view) (?P<name>.+)")
+_NO_OWNER: Final = re.compile(r"must be owner of (?P<kind>\w+) (?P<name>.+)")
+_GRANTS: Final = {
+    "schema": "USAGE, CREATE ON SCHEMA",
+    "table": "SELECT, INSERT, UPDATE, DELETE ON",
+    "sequence": "USAGE ON SEQUENCE",
+    "function": "EXECUTE ON FUNCTION",
+    "view": "SELECT ON",
+}
+_NOT_ALLOWED: Final = "42501"
+#: A write where none are taken.
+READ_ONLY: Final = "25006"
+#: What to say of these, with what the server says and what helps.
 _SAID: Final = {
     "53100": "The disk of the store is full: nothing was changed; free some space and try again.",
     LOCKED: "Others held for too long what this needed: nothing was changed; look in pg_stat_activity for a "
     "transaction that stays open, and try again.",
+    # Of the server, or of a user or database that has a limit of its own.
+    "53300": "The database {shown} has no connection left for this process ({text}): raise its max_connections, or put "
+    "PgBouncer in front.",
+    _NOT_ALLOWED: "The database {shown} does not let this user do what Windlass needs: {text}{remedy}.",
+    READ_ONLY: "The database {shown} takes no writes now ({text}): nothing was changed; it is a replica, or "
+    "default_transaction_read_only is on.",
 }
 
 
@@ -66,11 +84,12 @@ def is_stale(error: BaseException) -> bool:
     return sqlstate(error) == "0A000" and "cached plan" in str(error)
 
 
-def judged(error: Exception) -> Exception:
-    """Return what to say of an error that a unit of work met by what it was asked to do."""
-    if sqlstate(error) == _NO_TEXT:
+def judged(error: Exception, shown: str) -> Exception:
+    """Return what to say of an error that a unit of work met by what it was asked to do in the database at `shown`."""
+    state = sqlstate(error)
+    if state == _NO_TEXT:
         return UserError(NO_NUL)
-    return error
+    return refusal(error, shown) if state == _NOT_ALLOWED else error
 
 
 def refusal(error: BaseException, shown: str) -> Unavailable:
@@ -81,18 +100,21 @@ def refusal(error: BaseException, shown: str) -> Unavailable:
     for prefix, words in _REFUSED.items():
         if state.startswith(prefix):
             return Unavailable(f"The database {shown} {words} ({text}).")
-    if state == "42501":
-        return Unavailable(f"The database {shown} does not let this user do what Windlass needs: {text}.")
-    if state in _CROWDED:
-        return Unavailable(
-            f"The database {shown} has no connection left for this process ({text}): raise its max_connections, or put "
-            "PgBouncer in front."
-        )
     if state in _SAID:
-        return Unavailable(_SAID[state])
+        return Unavailable(_SAID[state].format(shown=shown, text=text, remedy=_remedy(text, shown)))
     if is_lost(error):
         return Unavailable(f"The database {shown} cannot be reached: {text}.")
     return Unavailable(f"The store did not answer: {text}.")
+
+
+def _remedy(text: str, shown: str) -> str:
+    """Return what gives a right that is missing, where the server's sentence says which one."""
+    user = shown.partition("://")[2].rpartition("@")[0]
+    role = f'"{user}"' if user and not re.fullmatch(r"[a-z_][a-z0-9_]*", user) else user or "that role"
+    denied = _DENIED.fullmatch(text)
+    if denied is not None:
+        return f": `GRANT {_GRANTS[denied['kind']]} {denied['name']} TO {role}` lets it"
+    return f": do it as its owner, or `GRANT` that role `TO {role}`" if _NO_OWNER.fullmatch(text) else ""
 
 
 def _text(cause: BaseException) -> str:
