@@ -165,7 +165,11 @@ def _read_project(text: str) -> str:
 
 
 def _hide_password(url: str) -> str:
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:***@", url)
+    """Hide passwords, also in a URL that is none: up to the last `@` it may all be one."""
+    if not url.startswith("postgres"):
+        return url
+    url = re.sub(r"((?:ssl)?password=)[^&]*", r"\1***", url)
+    return re.sub(r"(?<=://)([^/@:?]*):.*@", r"\1:***@", url)
 
 
 _TEXT = Kind("a text", str)

@@ -20,6 +20,7 @@ from windlass.cli.main import run
 from windlass.client.client import Client
 from windlass.main import WindlassProgram, _owned
 from windlass.settings import Settings, load_settings
+from windlass.store.place import SchemaUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,10 @@ class Lasting(WindlassProgram):
         self.client = client
 
     @contextmanager
-    def connect(self, settings: Settings, *, works: bool = False) -> Iterator[Client]:
+    def connect(self, settings: Settings, *, works: bool = False, schema: SchemaUse = "sufficient") -> Iterator[Client]:
         assert settings.home
         assert works in {True, False}
+        assert schema
         yield self.client
 
     def reach(self, settings: Settings) -> Client | None:

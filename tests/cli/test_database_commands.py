@@ -23,6 +23,7 @@ from windlass.errors import ServerGone
 from windlass.main import WindlassProgram
 from windlass.settings import Settings
 from windlass.store.migrations import HEAD
+from windlass.store.place import SchemaUse
 
 pytestmark = pytest.mark.promise("H07")
 
@@ -97,9 +98,9 @@ class SlowProgram(WindlassProgram):
         self.path = path
 
     @contextmanager
-    def connect(self, settings: Settings, *, works: bool = False) -> Iterator[Client]:
+    def connect(self, settings: Settings, *, works: bool = False, schema: SchemaUse = "sufficient") -> Iterator[Client]:
         assert settings.home
-        assert not works
+        assert (works, schema) == (False, "brought up")
         yield Client(UnixTransport(self.path, patience=0.3))
 
 

@@ -56,6 +56,7 @@ async def examine(engine: Engine, *, version: str) -> list[Diagnosis]:
     )
     return [
         versions,
+        *(Diagnosis(one.level, one.check, one.message) for one in await engine.store.examine()),
         *(_of_part(part) for part in await health(engine) if part.status != "ok" and not _said_apart(part)),
         *await engine.store.read(_examine, engine),
         *(_of_trouble(trouble) for trouble in await troubles(engine)),

@@ -4,47 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from windlass.errors import Refused, Unavailable, UserError
-from windlass.model.did_you_mean import suggestion
 
 _KNOWN: Final = "`sqlite:///FILE`, `postgresql://USER@HOST/DATABASE` or `memory://`"
-#: Parameters of the URL of PostgreSQL that are its client's own, and those that are ours.
-_OF_CLIENT: Final = frozenset(
-    {
-        "gsslib",
-        "host",
-        "krbsrvname",
-        "passfile",
-        "port",
-        "service",
-        "servicefile",
-        "ssl_max_protocol_version",
-        "ssl_min_protocol_version",
-        "sslcert",
-        "sslcrl",
-        "sslkey",
-        "sslmode",
-        "sslnegotiation",
-        "sslrootcert",
-        "target_session_attrs",
-    }
-)
-_OURS: Final = frozenset({"pgbouncer", "listen", "connections"})
 #: What opening a store in a server does about a schema that is not this program's: bring it up; work with one of before
 #: that has all that is used; look at whatever there is. A store in a file is always brought up.
 SchemaUse = Literal["brought up", "sufficient", "any"]
-#: Connections that one process works with at most, those aside and for hints not counted.
-_CONNECTIONS: Final = 4
-_FEWEST_CONNECTIONS: Final = 2
-_MOST_CONNECTIONS: Final = 64
+#: Connections that one process works with at most, those aside and for hints not counted; and of those that one does
+#: with the fewest.
+CONNECTIONS: Final = 4
+FEWEST_CONNECTIONS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +29,14 @@ class ServerPlace:
     dsn: str = field(repr=False)
     #: What people are told: the same without a password and without parameters.
     shown: str
+    #: The servers, of which one takes writes, with their ports; none: the client finds them as PostgreSQL's own do.
+    addresses: tuple[tuple[str, int | None], ...] = ()
+    #: Seconds that each of them has to let us in; None: the usual time.
+    connecting: float | None = None
+    #: What the server shows people of this program.
+    application: str = "windlass"
     #: At most so many connections work at one time.
-    connections: int = _CONNECTIONS
+    connections: int = CONNECTIONS
     #: The URL says so.
     stated: bool = False
     #: PgBouncer stands in front and may change the server's process after each transaction.
@@ -71,7 +51,7 @@ class ServerPlace:
 
     def of_worker(self) -> ServerPlace:
         """Return the place as one of many workers uses it: with the fewest connections, unless the URL names others."""
-        return self if self.stated else replace(self, connections=_FEWEST_CONNECTIONS)
+        return self if self.stated else replace(self, connections=FEWEST_CONNECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +68,7 @@ class StorePlace:
 def store_place(url: str) -> StorePlace:
     """Read a database URL. `sqlite:///jobs.db` is relative to the working folder, `sqlite:////srv/jobs.db` is not.
 
-    Of PostgreSQL the URL is libpq's; ours are `pgbouncer=true`, `listen=HOST:PORT` and `connections=NUMBER`.
+    Of PostgreSQL it is libpq's and a little more, see `server_url`.
 
     Raises UserError where the URL is not one of ours.
     """
@@ -102,7 +82,9 @@ def store_place(url: str) -> StorePlace:
     if scheme == "sqlite":
         return StorePlace("sqlite", _database_file(rest))
     if scheme in {"postgresql", "postgres"}:
-        return StorePlace("postgresql", server=_server(url))
+        from windlass.store.server_url import read_server_url  # noqa: PLC0415 - most stores are in a file
+
+        return StorePlace("postgresql", server=read_server_url(url))
     if scheme.partition("+")[0] in {"postgresql", "postgres"}:
         raise UserError(f'The database URL has the scheme "{scheme}": write `postgresql://`, without a driver.')
     raise UserError(f'The database URL has the scheme "{scheme}", which Windlass does not know: write {_KNOWN}.')
@@ -133,68 +115,6 @@ def prepare_folder(database: Path) -> None:
             f"Every user of this machine can write to {folder}, and so exchange the database: "
             f"keep it in a folder of your own, such as {folder / 'windlass'}."
         )
-
-
-def _server(url: str) -> ServerPlace:
-    try:
-        parts = urlsplit(url)
-        port, host = parts.port, parts.hostname
-        said = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-    except ValueError:  # its text would show the URL
-        raise UserError(
-            "The database URL of PostgreSQL cannot be read: write `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, "
-            "with `%` and two digits for each character of the password that is no letter or digit."
-        ) from None
-    parameters = dict(said)
-    known = _OF_CLIENT | _OURS
-    for name in parameters:
-        if name not in known:
-            raise UserError(
-                f'The database URL has the parameter "{name}"{suggestion(name, known) or ", which is none."}'
-            )
-    database = unquote(parts.path.lstrip("/"))
-    if not database or "/" in database or "\0" in unquote(url) or parts.fragment:
-        raise UserError("The database URL of PostgreSQL names no database: write `postgresql://USER@HOST/DATABASE`.")
-    own = {name: parameters.pop(name) for name in _OURS if name in parameters}
-    login = parts.netloc.rpartition("@")[0]
-    place = ":".join(str(part) for part in (host or parameters.get("host"), port or parameters.get("port")) if part)
-    user = unquote(parts.username or "")
-    pooled = _yes("pgbouncer", own.get("pgbouncer", "false"))
-    dsn = _dsn(parts.netloc, parts.path, parameters)
-    return ServerPlace(
-        dsn=dsn,
-        shown=f"postgresql://{user}{'@' if user else ''}{place}/{database}",
-        connections=_number("connections", own.get("connections", str(_CONNECTIONS))),
-        stated="connections" in own,
-        pooled=pooled,
-        listen=_listen(own["listen"], login, parts.path, parameters) if "listen" in own else None if pooled else dsn,
-    )
-
-
-def _listen(address: str, login: str, path: str, parameters: Mapping[str, str]) -> str:
-    if not re.fullmatch(r"[^\s/?#@]+", address):
-        raise UserError("The parameter `listen` of the database URL is the server's own address: write HOST:PORT.")
-    rest = {name: value for name, value in parameters.items() if name not in {"host", "port"}}
-    return _dsn(f"{login}{'@' if login else ''}{address}", path, rest)
-
-
-def _dsn(netloc: str, path: str, parameters: Mapping[str, str]) -> str:
-    return f"postgresql://{netloc}{path}" + (f"?{urlencode(parameters)}" if parameters else "")
-
-
-def _yes(name: str, text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise UserError(f"The parameter `{name}` of the database URL is `true` or `false`.")
-    return text == "true"
-
-
-def _number(name: str, text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d?", text) or not _FEWEST_CONNECTIONS <= int(text) <= _MOST_CONNECTIONS:
-        raise UserError(
-            f"The parameter `{name}` of the database URL is a whole number from "
-            f"{_FEWEST_CONNECTIONS} to {_MOST_CONNECTIONS}."
-        )
-    return int(text)
 
 
 def _database_file(rest: str) -> Path:

@@ -22,6 +22,7 @@ from sqlalchemy.pool import NullPool
 
 from windlass.clock import Clock, SystemClock
 from windlass.errors import CorruptStore, Unavailable, UserError
+from windlass.store.findings import Finding
 from windlass.store.hints import Hints
 from windlass.store.meter import CommitMeter
 from windlass.store.requests import Request, answer
@@ -155,6 +156,10 @@ class SqliteStore:
 
     async def tend(self) -> list[str]:
         """Do nothing: tables are never so large here; see `Store.tend`."""
+        return []
+
+    async def examine(self) -> list[Finding]:
+        """Return nothing: there is no server."""
         return []
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
+from windlass.store.findings import Finding
 from windlass.store.meter import CommitMeter
 from windlass.store.transaction import Transaction
 
@@ -83,6 +84,13 @@ class Store(Protocol):
 
         Of several that ask one does it at a time, and the others wait for it. What others are in the way of is done the
         next time.
+        """
+        ...
+
+    async def examine(self) -> list[Finding]:
+        """Return what there is to say of the server that the store is in; nothing of a store that is in none.
+
+        Raises Unavailable where it cannot be asked.
         """
         ...
 

@@ -26,7 +26,7 @@ def drift(connection: Connection) -> Deviations:
     """Return the differences, tables of others not counted."""
     differ = deviations(*_facts(connection))
     problems, notes = lacking(connection)
-    return Deviations((*differ.problems, *_invalid(connection), *problems), (*differ.notes, *notes))
+    return Deviations((*differ.problems, *invalid_indexes(connection), *problems), (*differ.notes, *notes))
 
 
 def lacks(connection: Connection) -> bool:
@@ -48,7 +48,7 @@ def _facts(connection: Connection) -> tuple[set[str], set[str]]:
     return wanted, found
 
 
-def _invalid(connection: Connection) -> Iterator[str]:
+def invalid_indexes(connection: Connection) -> Iterator[str]:
     """Say which indexes were begun and never finished: they cost what an index costs, and are read by nobody."""
     sql = (
         "SELECT i.relname, t.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid "

@@ -22,7 +22,17 @@ from windlass.store.postgres.fate import TIMELINE, ask_fate
 from windlass.store.postgres.line import Line, Waiting
 from windlass.store.postgres.link import Link, Links
 from windlass.store.postgres.silent import cut_off_silent
-from windlass.store.postgres.troubles import LOCKED, REFUSED, is_drivers, is_lost, judged, passes, refusal, sqlstate
+from windlass.store.postgres.troubles import (
+    LOCKED,
+    READ_ONLY,
+    REFUSED,
+    is_drivers,
+    is_lost,
+    judged,
+    passes,
+    refusal,
+    sqlstate,
+)
 from windlass.store.requests import Request, answer
 from windlass.store.transaction import MustBeAlone, Transaction
 
@@ -349,6 +359,8 @@ class Lane:
     async def _judged(self, error: Exception) -> Exception:
         """Leave the transaction in which `error` came up, and return what to make of it."""
         lost = self._link is None or self._link.lost
+        if sqlstate(error) == READ_ONLY and len(self._links.place.addresses) > 1:
+            lost = True  # another one takes writes by now, or will in a moment
         if lost or is_lost(error):
             self._drop()
         else:

@@ -13,6 +13,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from windlass.errors import Unavailable
 from windlass.store.postgres.cursor import PostgresCursor
+from windlass.store.postgres.troubles import passes
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -77,6 +78,8 @@ class Links:
         self.linger = LINGER
         #: Whether a connection has ever come about.
         self.reached = False
+        #: Of several servers the one that let us in last.
+        self._last = 0
         #: What begins each transaction: where connections are shared nothing may stay set behind it.
         self.begin = ""
         self.pooled = place.pooled
@@ -93,18 +96,35 @@ class Links:
             "postgresql+asyncpg://", connect_args=arguments, poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
 
-    async def dial(self, dsn: str | None = None, *, endless: bool = False) -> Any:
-        """Return a raw connection; where it is `endless` an answer may take any time. Raises what the driver raises."""
-        settings = {"application_name": "windlass"}
-        if not self.pooled:
+    async def dial(self, dsn: str | None = None, *, endless: bool = False, bare: bool = False) -> Any:
+        """Return a raw connection; where it is `endless` an answer may take any time. Raises what the driver raises.
+
+        A `bare` one has none of our settings.
+        """
+        settings = {"application_name": self.place.application}
+        if not self.pooled and not bare:
             settings |= _LIMITS | {"synchronous_commit": "on"}
-        raw = await asyncpg.connect(
-            dsn or self.place.dsn,
-            timeout=self.connecting,
-            command_timeout=None if endless else self.patience,
-            statement_cache_size=0 if self.pooled else 100,
-            server_settings=settings,
-        )
+        here = dsn is None or dsn == self.place.dsn
+        addresses: tuple[tuple[str | None, int | None], ...] = (here and self.place.addresses) or ((None, None),)
+        for turn in range(len(addresses)):
+            at = (self._last + turn) % len(addresses)
+            try:
+                raw = await asyncpg.connect(
+                    dsn or self.place.dsn,
+                    host=addresses[at][0],
+                    port=addresses[at][1],
+                    timeout=self.place.connecting or self.connecting / len(addresses),
+                    command_timeout=None if endless else self.patience,
+                    statement_cache_size=0 if self.pooled else 100,
+                    server_settings=settings,
+                )
+            except Exception as error:
+                if turn == len(addresses) - 1 or not passes(error):
+                    raise
+            else:
+                break
+        if here:  # it is asked first from now on: of those before it each may take its time to be silent
+            self._last = at
         self.reached = True
         return raw
 

@@ -11,6 +11,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from windlass.clock import Clock
 from windlass.errors import Unavailable
+from windlass.store.findings import Finding
 from windlass.store.hints import Hints
 from windlass.store.meter import CommitMeter
 from windlass.store.place import ServerPlace
@@ -180,6 +181,23 @@ class PostgresStore:
             if not is_drivers(error) and not is_lost(error):
                 raise
             raise refusal(error, self.place.shown) from error
+
+    async def examine(self) -> list[Finding]:
+        """Return what there is to say of the server and the database; see `Store.examine`."""
+        from windlass.store.postgres.examining.examine import examine_server  # noqa: PLC0415 - for doctor alone
+        from windlass.store.postgres.examining.schema import examine_schema  # noqa: PLC0415 - the same
+
+        try:
+            connection = await self._links.dial(bare=True)
+            try:
+                found = await examine_server(connection, self.place)
+            finally:
+                await connection.close(timeout=2)
+        except Exception as error:
+            if not is_drivers(error) and not is_lost(error):
+                raise
+            raise refusal(error, self.place.shown) from error
+        return found + await self.read(examine_schema)
 
     async def close(self) -> None:
         """Commit what waits, then close; closing twice is fine."""

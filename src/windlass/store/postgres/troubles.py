@@ -6,7 +6,8 @@ import asyncio
 import re
 from typing import Final
 
-from asyncpg import InterfaceError, InternalClientError, PostgresError
+from asyncpg import ClientConfigurationError, InterfaceError, InternalClientError, PostgresError
+from asyncpg import TargetServerAttributeNotMatched as NoneFits
 
 from windlass.errors import Unavailable, UserError
 from windlass.model.texts import NO_NUL
@@ -66,6 +67,8 @@ def is_lost(error: BaseException) -> bool:
     state = sqlstate(error)
     if state is not None:
         return state.startswith((_LOST, "57P")) or is_stale(error)
+    if isinstance(cause, ClientConfigurationError):
+        return False
     return isinstance(cause, InterfaceError | InternalClientError | OSError | asyncio.TimeoutError)
 
 
@@ -102,6 +105,8 @@ def refusal(error: BaseException, shown: str) -> Unavailable:
             return Unavailable(f"The database {shown} {words} ({text}).")
     if state in _SAID:
         return Unavailable(_SAID[state].format(shown=shown, text=text, remedy=_remedy(text, shown)))
+    if isinstance(cause, NoneFits):
+        text = "none of its servers is one that `target_session_attrs` asks for, such as one that takes writes"
     if is_lost(error):
         return Unavailable(f"The database {shown} cannot be reached: {text}.")
     return Unavailable(f"The store did not answer: {text}.")

@@ -1,0 +1,1 @@
+"""What `doctor` looks at in a PostgreSQL server: a module for each part of it, a sentence for each finding."""
