@@ -61,9 +61,16 @@ def sqlstate(error: BaseException) -> str | None:
     return state if isinstance(state, str) else None
 
 
+def _cause(error: BaseException) -> BaseException:
+    """Return what the driver itself said: SQLAlchemy puts errors of its own around it, some of them twice."""
+    cause: BaseException = getattr(error, "orig", error)
+    wrapped = not isinstance(cause, OSError | PostgresError | InterfaceError | InternalClientError)
+    return cause.__cause__ if wrapped and cause.__cause__ is not None else cause
+
+
 def is_lost(error: BaseException) -> bool:
     """Say whether an error of the driver means that the connection is gone."""
-    cause = getattr(error, "orig", error)
+    cause = _cause(error)
     state = sqlstate(error)
     if state is not None:
         return state.startswith((_LOST, "57P")) or is_stale(error)
@@ -97,7 +104,7 @@ def judged(error: Exception, shown: str) -> Exception:
 
 def refusal(error: BaseException, shown: str) -> Unavailable:
     """Return what to say of work that the database at `shown` did not do; nothing of it was kept."""
-    cause = getattr(error, "orig", error)
+    cause = _cause(error)
     state = sqlstate(error) or ""
     text = _text(cause)
     for prefix, words in _REFUSED.items():
