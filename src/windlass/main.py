@@ -153,12 +153,12 @@ class WindlassProgram:
         import asyncio
         from dataclasses import asdict
 
-        from windlass.engine.file_places import kept_below
+        from windlass.engine.file_places import places_of_kept
         from windlass.store.copying.by_url import copy, ends_of_copy
 
         _prepare(settings)
         database, place = ends_of_copy(settings.database_url, target)
-        files = kept_below(settings, database), settings.files / "artifacts"
+        files = (*places_of_kept(settings, database), settings.files / "artifacts")
         done, owner = asyncio.run(copy(database, place, files=files, version=self.version(), tell=tell))
         return {"from": str(database), "to": place.shown, **asdict(done), "owner": owner}
 

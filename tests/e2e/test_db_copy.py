@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.stage import HEAD, accepted, apply, ended, line_of
@@ -60,3 +62,39 @@ def test_what_cannot_be_copied_is_refused(windlass: Windlass, url: str) -> None:
     assert (done.code, "Copied 0 runs" in done.stdout) == (0, True), done.stderr
     again = windlass("db", "copy", url)
     assert (again.code, "is not empty" in again.stderr) == (2, True)
+
+
+def test_what_runs_kept_comes_with_them_to_another_home(
+    windlass: Windlass, url: str, home: Path, tmp_path: Path
+) -> None:
+    apply(windlass, _JOB)
+    server = windlass.start("up")
+    line_of(server.stdout, "ready")
+    archived, hot = (ended(windlass, accepted(windlass, "keeps"))["id"] for _ in range(2))
+    server.terminate()
+    assert server.wait(30) == 0
+    keep = '{"apiVersion": "v1", "kind": "Job", "metadata": {"alias": "keeps"}, "retention": {"runs": {"last": 1}}, '
+    apply(windlass, keep + '"steps": [{"name": "a", "run": ":"}]}')
+    left = windlass("archive", "run")
+    assert (left.code, left.stdout.startswith("1 run went to the archive")) == (0, True), left.stderr
+
+    windlass.env |= {"WINDLASS_HOME": str(tmp_path / "new"), "WINDLASS_DATABASE_URL": f"sqlite:///{home}/windlass.db"}
+    done = windlass("--json", "db", "copy", url)
+    assert done.code == 0, done.stderr
+    assert (done.json()["files"], done.json()["missing"]) == (2, 0)
+    # The home of before may go: nothing of it is needed any more.
+    home.rename(tmp_path / "gone")
+    windlass.env["WINDLASS_DATABASE_URL"] = url
+    server = windlass.start("up")
+    line_of(server.stdout, "ready")
+    (row,) = windlass("--json", "archive", "list").json()
+    assert row["id"] == archived
+    assert windlass("archive", "restore", archived).code == 0
+    for run in (archived, hot):
+        assert windlass("run", "artifacts", run, "small.txt", "--output", "-").stdout == "small\n"
+        assert "told" in windlass("run", "logs", run).stdout
+    # They lie in the new home from now on, and leave from there.
+    left = windlass("archive", "run", env={"WINDLASS_RETENTION": "0s"})
+    assert left.code == 0, left.stderr
+    assert windlass("run", "delete", hot).code == 0
+    assert not (tmp_path / "new" / "artifacts" / hot).exists()

@@ -111,7 +111,7 @@ def traces(tx: Transaction, told: Told, home: Path, *, at_rest: bool) -> list[st
 def left_files(tx: Transaction, home: Path, away: dict[bytes, Path]) -> Iterator[str]:
     """Yield the files of runs at rest that are not where those runs are."""
     there = {row[0] for row in tx.cursor.execute("SELECT id FROM runs")} - away.keys()
-    for path in (home / "artifacts").glob("*-*"):
+    for path in (home / "artifacts").glob("[!.]*-*"):
         if parse_id(path.name) not in there:
             yield f"O8 the folder {path.name} with files of a run that has left is still there: {list(path.iterdir())}"
     known = {row[0] for row in tx.cursor.execute("SELECT sha256 FROM archived_files")}

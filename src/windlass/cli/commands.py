@@ -135,6 +135,7 @@ COMMANDS: dict[str, Lazy | Family] = {
             "backup": Lazy("windlass.cli.db.backup", "Copy the store to a folder, while it works."),
             "restore": Lazy("windlass.cli.db.restore", "Put a backup in the place of the database."),
             "copy": Lazy("windlass.cli.db.copy", "Copy the store from SQLite to PostgreSQL."),
+            "forget-home": Lazy("windlass.cli.db.forget_home", "Wait no more for files in a home that is gone."),
         },
     ),
     "config": Lazy("windlass.cli.config", "Show every setting, its value and where it came from."),

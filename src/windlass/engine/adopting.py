@@ -141,6 +141,8 @@ async def _adopt(engine: Engine, url: str, ask: _Ask, after: str, told: Adopted,
 async def _adopt_files(engine: Engine, url: str, contents: set[str], ask: _Ask, told: Adopted) -> None:
     """Count the files that no run has, and remove them where that is asked for."""
     names = sorted({name.removeprefix(UNFINISHED) for name in contents})
+    if url == DATABASE and engine.home is not None:
+        return  # what homes keep their owners see to
     for start in range(0, len(names), _PAGE):
         strays = await engine.store.read(_strays, url, "file", names[start : start + _PAGE])
         told.files += len(strays)

@@ -15,9 +15,10 @@ from windlass.engine.archive_owner import begin_change, require_own, still_own
 from windlass.engine.cache_upkeep import tidy_cache
 from windlass.engine.engine import Engine
 from windlass.engine.forgetting import TROUBLE, forget_contents, forget_copies, tidy_archives
+from windlass.engine.gathering import runs_with_files
 from windlass.engine.listening import settle_all
 from windlass.engine.moving import moving_runs
-from windlass.engine.moving_files import copy_files, drop_moved, remove_files, remove_strays
+from windlass.engine.moving_files import ask_removal, copy_files, drop_moved, remove_files, remove_strays
 from windlass.engine.retaining import DAY, leaving_runs, rules_of
 from windlass.engine.swept import Swept
 from windlass.engine.tallying import tally_all
@@ -31,6 +32,7 @@ from windlass.store.archive.catalogue import NewEntry
 from windlass.store.archive.document import PIECE, Mark, Position, is_whole, mark_of, read_piece
 from windlass.store.archive.leaving import Leaving
 from windlass.store.archive.open import open_archive, refuse_missing, try_archive
+from windlass.store.file_errands import drop_asked
 from windlass.store.garbage import DROPS, PORTION
 from windlass.store.giving_back import give_back
 from windlass.store.retained import forget_files, jobs_with_retention, runs_with_old_files
@@ -133,7 +135,9 @@ async def _archive_parts(
     engine: Engine, archive: Archive, rule: RetentionRule, runs: Sequence[FinalRun], swept: Swept, end: float | None
 ) -> None:
     for part in await engine.store.read(_parts, runs):
-        await _archive(engine, archive, rule, part, swept)
+        ready = await runs_with_files(engine, archive.url, part, swept)
+        if ready:
+            await _archive(engine, archive, rule, ready, swept)
         if _enough(swept, end):
             return
 
@@ -179,7 +183,7 @@ async def _archive(
     left = list(runs)
     for _ in range(TRIES):
         names = archive.plan([(run.id, run.finished_at) for run in left])
-        await begin_change(engine, archive, names, await engine.store.read(_contents, left))
+        await begin_change(engine, archive, names, await engine.store.read(_contents, engine, left))
         copies = await _copied(engine, archive, left)
         kept = await archive.seal()
         files = await copy_files(engine, archive.url, [copy.run.id for copy in copies if copy.mark is not None])
@@ -222,8 +226,10 @@ async def _archive(
     )
 
 
-def _contents(tx: Transaction, runs: Sequence[FinalRun]) -> list[str]:
-    """Return the contents of files that runs will take with them."""
+def _contents(tx: Transaction, engine: Engine, runs: Sequence[FinalRun]) -> list[str]:
+    """Return the contents of files that will be copied with runs; those that lie in homes are kept by now."""
+    if engine.home is not None:
+        return []
     found = files_to_move(tx, [run.id for run in runs])
     return sorted({content.sha256 for contents in found.values() for content in contents})
 
@@ -322,6 +328,8 @@ def _left(tx: Transaction, engine: Engine, part: Sequence[Leaving]) -> tuple[lis
     deleted = [entry.run_id for entry, mark, _ in part if not entry.archive and mark.restored_at is not None]
     copies = catalogue.copies_of(tx, deleted) if deleted else []
     gone = leaving.leave(tx, part)
+    if engine.home is not None:
+        drop_asked(tx, [entry.run_id for entry, _, _ in part if entry.archive and entry.run_id in gone])
     return gone, [copy for copy in copies if copy.run_id in gone]
 
 
@@ -365,8 +373,14 @@ async def _drop_files(engine: Engine) -> None:
         while found := await engine.store.read(_old_files, job_id, age):
             for run_id in found:
                 await remove_files(engine, run_id)
-            await engine.store.run(forget_files, found)
+            await engine.store.run(_forget_files, engine, found)
         await engine.store.run(_forget_archived, job_id, age)
+
+
+def _forget_files(tx: Transaction, engine: Engine, run_ids: Sequence[bytes]) -> None:
+    if engine.home is not None:
+        ask_removal(tx, engine.home, run_ids)
+    forget_files(tx, run_ids)
 
 
 def _file_ages(tx: Transaction) -> list[tuple[bytes, int]]:

@@ -173,7 +173,7 @@ def end_attempt(tx: Transaction, engine: Engine, row: Held, report: Report) -> N
     )
     if report.artifacts:
         files = [(file.name, file.size, file.sha256, file.path) for file in report.artifacts]
-        keep_artifacts(tx, row.run_id, row.task, row.attempt, files)
+        keep_artifacts(tx, row.run_id, row.task, row.attempt, files, engine.home)
     ending = decide_ending(step, checked_branch(book, row.task, report.outcome), facts)
     if ending.state == "scheduled":
         _again(tx, engine, row, report, ending, losses=losses, in_row=in_row)

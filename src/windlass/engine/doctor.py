@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from windlass.clock import SECOND, micros, to_text
+from windlass.engine.away import homes_in_trouble
 from windlass.engine.dispatching import list_queues, maintenance, maintenance_sentence
 from windlass.engine.engine import Engine
 from windlass.engine.forgetting import needed_archives, trouble_of
@@ -60,6 +61,7 @@ async def examine(engine: Engine, *, version: str) -> list[Diagnosis]:
         *(_of_part(part) for part in await health(engine) if part.status != "ok" and not _said_apart(part)),
         *await engine.store.read(_examine, engine),
         *(_of_trouble(trouble) for trouble in await troubles(engine)),
+        *(_of_trouble(trouble) for trouble in await engine.store.read(homes_in_trouble, engine)),
         *await _archive(engine),
         *await engine.store.read(_keys, engine),
     ]

@@ -53,6 +53,8 @@ class Engine:
     tracer: Tracer | None = None
     #: True where no other process can be on the store: this one owns its file, or has it in memory.
     alone: bool = True
+    #: What the home of this process calls itself, where files of runs lie in homes; see `engine.homes`.
+    home: str | None = None
     #: Says whether this process, of all that share the store, tells its figures; see `engine.duty`.
     leads: Callable[[], bool] = lambda: True
     #: The same of the spans that are sent.

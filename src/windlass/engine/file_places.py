@@ -39,6 +39,15 @@ def kept_below(settings: Settings, database: Path) -> Path:
     return (_files_beside(settings, database) if settings.files_url is None else settings.files) / "artifacts"
 
 
+def places_of_kept(settings: Settings, database: Path) -> list[Path]:
+    """Return the folders in which files of runs of a store in SQLite may lie.
+
+    It may be in another home than that of these settings, and its files may be from before they had a folder.
+    """
+    found = _files_beside(settings, database), database.parent, settings.files
+    return [folder / "artifacts" for folder in dict.fromkeys(found)]
+
+
 def _files_beside(settings: Settings, database: Path) -> Path:
     if database.parent == settings.home.resolve():
         return settings.home

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from windlass.engine.engine import Engine
+from windlass.engine.homes import settle_home
 from windlass.errors import Unavailable
 from windlass.store.artifacts import files_are_shared, share_files
 from windlass.store.upkeep import store_identity
@@ -35,6 +36,8 @@ async def settle_files(engine: Engine) -> None:
                 "The files that runs of this store keep lie in a folder that its servers and workers share: set "
                 "WINDLASS_FILES_URL to file:// and its path on this machine."
             )
+        if not engine.alone:
+            await settle_home(engine)
         return
     store = await engine.store.read(store_identity)
     await asyncio.to_thread(_settle, engine.settings.files, store, shared=shared)

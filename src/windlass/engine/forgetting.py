@@ -18,6 +18,7 @@ from windlass.store.archive.in_database import URL as DATABASE
 from windlass.store.archive.marks import Marks, forget_archive, set_marks, used_archives
 from windlass.store.archive.open import is_there, open_archive, refuse_missing
 from windlass.store.archive.traces import document_name, forget_traces, traced_archives, traces, unneeded
+from windlass.store.file_homes import home_at
 from windlass.store.transaction import Transaction
 
 _log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ async def tidy_archives(engine: Engine) -> None:
     An archive that cannot be changed now keeps it until it can, and the others are none the worse for it.
     """
     current = engine.settings.archive_url
-    for url in sorted(await engine.store.read(traced_archives)):
+    for url in sorted(await engine.store.read(_traced)):
         try:
             archive = await open_archive(url, engine.store)
             await begin_change(engine, archive)
@@ -89,8 +90,10 @@ async def tidy_documents(engine: Engine, archive: Archive) -> None:
 
 async def tidy_files(engine: Engine, url: str) -> None:
     """Remove the files that are noted and that no run has."""
-    while names := await engine.store.read(traces, url, "file", _PAGE):
+    after = ""
+    while names := await engine.store.read(traces, url, "file", _PAGE, after):
         await remove(engine, url, names)
+        after = names[-1]  # what homes keep for runs that have not left yet stays noted
 
 
 async def discard(engine: Engine, archive: Archive, names: Sequence[str]) -> None:
@@ -110,7 +113,12 @@ async def remove(engine: Engine, url: str, names: Sequence[str]) -> None:
 
 def needed_archives(tx: Transaction) -> set[str]:
     """Return the archives in which runs are, or something that is to be removed."""
-    return {url for url in used_archives(tx) if holds_any(tx, url)} | traced_archives(tx)
+    return {url for url in used_archives(tx) if holds_any(tx, url)} | _traced(tx)
+
+
+def _traced(tx: Transaction) -> set[str]:
+    """Return the archives in which something is to be removed; what homes keep, their owners remove."""
+    return {url for url in traced_archives(tx) if home_at(url) is None}
 
 
 def _of_no_use(tx: Transaction) -> set[str]:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from windlass.engine.engine import Engine
+from windlass.engine.homes import turn_at_home
 from windlass.errors import CorruptStore
 from windlass.ids import id_text
 from windlass.store.archive.archived_files import Content, files_of, files_to_move
 from windlass.store.archive.depot import Depot
 from windlass.store.archive.open import open_depot
+from windlass.store.file_answers import gathered
+from windlass.store.file_errands import ask, drop_asked
+from windlass.store.file_homes import home_at, homes
+from windlass.store.file_places import placed_contents
+from windlass.store.transaction import Transaction
 
 _log = logging.getLogger(__name__)
 
@@ -63,8 +70,11 @@ async def copy_files(engine: Engine, url: str, run_ids: Sequence[bytes]) -> dict
     """Copy the files of runs to an archive, each content once; return what it has of each run that has any.
 
     None stands for a run with a file that is not what it was, or whose copy is not: it must stay. A file that is gone
-    is left out. Raises Unavailable where the archive takes no file.
+    is left out. Where files lie in homes they have been kept before, and nothing is copied here.
+    Raises Unavailable where the archive takes no file.
     """
+    if engine.home is not None:
+        return await engine.store.read(gathered, run_ids)
     wanted = await engine.store.read(files_to_move, run_ids)
     if not wanted:
         return {}
@@ -90,27 +100,74 @@ def _take(depot: Depot, folder: Path, contents: Iterable[Content]) -> list[Conte
     return taken
 
 
-async def bring_files_back(engine: Engine, url: str, run_id: bytes) -> None:
-    """Write the files that an archive has of a run to where they were. Raises Unavailable where that cannot be done."""
+async def bring_files_back(engine: Engine, run_id: bytes) -> dict[str, str | None]:
+    """Write the files that an archive has of a run to where they were; return the home in which each content is then.
+
+    What other homes have kept they are asked to bring back. Raises Unavailable where that cannot be done here.
+    """
     contents = await engine.store.read(files_of, run_id)
-    depot = await depot_of(engine, url)
+    away = {home for content in contents if (home := _other_home(engine, content)) is not None}
+    if engine.home is not None:
+        await engine.store.run(_ask_return, engine.home, run_id, away)
+    if any(_other_home(engine, content) is None for content in contents):
+        async with turn_at_home(engine) if engine.home is not None else nullcontext():
+            await _give_back(engine, run_id, contents)
+    return {content.sha256: _other_home(engine, content) or engine.home for content in contents}
+
+
+async def _give_back(engine: Engine, run_id: bytes, contents: Sequence[Content]) -> None:
     folder = artifact_folder(engine, run_id)
     for content in contents:
-        await asyncio.to_thread(depot.give, content.sha256, folder / content.sha256)
-    if contents:
-        await asyncio.to_thread(Depot(folder).settle)
+        if _other_home(engine, content) is None:
+            depot = await depot_of(engine, content.place)
+            await asyncio.to_thread(depot.give, content.sha256, folder / content.sha256)
+    await asyncio.to_thread(Depot(folder).settle)
 
 
-async def check_files(engine: Engine, url: str, run_id: bytes) -> None:
-    """Raise CorruptStore where a file that an archive has of a run is damaged or gone."""
-    contents = await engine.store.read(files_of, run_id)
-    depot = await depot_of(engine, url)
-    for content in contents:
-        await asyncio.to_thread(depot.check, content.sha256)
+def _ask_return(tx: Transaction, own: str, run_id: bytes, away: Collection[str]) -> None:
+    drop_asked(tx, [run_id], own)
+    for home in sorted(away):
+        ask(tx, home, run_id, "return")
+
+
+async def check_files(engine: Engine, run_id: bytes) -> None:
+    """Raise CorruptStore where a file that an archive has of a run is damaged or gone.
+
+    What other homes keep they look at themselves when they bring it back.
+    """
+    for content in await engine.store.read(files_of, run_id):
+        if _other_home(engine, content) is None:
+            depot = await depot_of(engine, content.place)
+            await asyncio.to_thread(depot.check, content.sha256)
+
+
+def _other_home(engine: Engine, content: Content) -> str | None:
+    """Return the home that keeps a content where that is another than ours."""
+    home = home_at(content.place)
+    return None if home is None or engine.home is None or home == engine.home else home
 
 
 async def drop_moved(engine: Engine, run_id: bytes, *, archived: bool) -> None:
-    """Remove the files of a run that has left; those of an archived one only where the archive has them."""
+    """Remove the files of a run that has left; those of an archived one only where the archive has them.
+
+    What lies in homes of others their owners are asked to remove.
+    """
     kept = not archived or bool(await engine.store.read(files_of, run_id))
     if kept:
+        if engine.home is not None:
+            await engine.store.run(ask_removal, engine.home, [run_id])
         await remove_files(engine, run_id)
+
+
+def ask_removal(tx: Transaction, own: str, run_ids: Sequence[bytes]) -> None:
+    """Ask the owners of all homes but our `own` to remove the files of runs, in place of all that was asked before.
+
+    Of a home that was forgotten nothing is asked: should it come back, it is looked over.
+    """
+    placed = placed_contents(tx, run_ids)
+    known = homes(tx)
+    drop_asked(tx, run_ids)
+    for run_id in run_ids:
+        for home in placed.get(run_id, ()):
+            if home not in {None, own} and not (home in known and known[home].forgotten_at is not None):
+                ask(tx, home, run_id, "remove")

@@ -27,6 +27,7 @@ from windlass.engine.service import Service
 from windlass.engine.services.alerter import Alerter
 from windlass.engine.services.archiver import Archiver
 from windlass.engine.services.builder import Builder
+from windlass.engine.services.courier import Courier
 from windlass.engine.services.custodian import Custodian
 from windlass.engine.services.doorkeeper import Doorkeeper
 from windlass.engine.services.listener import Listener
@@ -154,6 +155,7 @@ async def start_node(
     listens.wake = listener.hint
     alerter = duties.service(Alerter(engine))
     remover = duties.service(Remover(engine))
+    courier = Service(Courier(engine))
     keeper = Service(duties)
     services = [
         timer,
@@ -169,6 +171,7 @@ async def start_node(
         keeper,
         Service(Custodian(engine, own, worker.unknown)),
         *([Service(Storekeeper(engine))] if engine.room.folders else []),
+        *([] if engine.home is None else [courier]),
     ]
     engine.metrics.sources += [archive_figures(engine.swept), disk_figures(engine.room), duty_figures(duties)]
     engine.leads = duties.part(METRICS) if watched else lambda: engine.alone
@@ -182,6 +185,8 @@ async def start_node(
     engine.store.on_hint("places", doorkeeper.hint)
     engine.store.on_hint("deleting", remover.hint)
     engine.store.on_hint("listen", listens.begun)
+    if engine.home is not None:
+        engine.store.on_hint("errands", courier.hint)
     for service in services:
         engine.parts[service.name] = _trouble_of(service)
         await service.start()

@@ -13,12 +13,12 @@ from windlass.clock import SECOND, to_text
 from windlass.engine.engine import Engine
 from windlass.engine.mending import suspects
 from windlass.engine.moving_files import artifacts_folder, remove_files
+from windlass.engine.own_folders import own_folders
 from windlass.engine.services.reconciler import FIRST_RUN, RUNS, Reconciler
 from windlass.errors import CorruptStore
-from windlass.ids import id_text, parse_id
+from windlass.ids import id_text
 from windlass.store import mending, upkeep, workers
 from windlass.store.check import check
-from windlass.store.lockfile import stores_below
 from windlass.store.transaction import Transaction
 from windlass.supervisor import cgroup
 
@@ -49,7 +49,7 @@ class Trouble:
 async def troubles(engine: Engine) -> list[Trouble]:
     """Return what is wrong; changes nothing."""
     store = await engine.store.read(upkeep.store_identity)
-    folders = await asyncio.to_thread(_own_folders, artifacts_folder(engine), store)
+    folders = await asyncio.to_thread(own_folders, artifacts_folder(engine), store)
     found = await engine.store.read(_in_store, list(folders))
     return [*await _broken(engine), *found, *await asyncio.to_thread(_groups, store)]
 
@@ -137,25 +137,9 @@ def _clock(tx: Transaction) -> list[Trouble]:
     return [Trouble("clock", message)]
 
 
-def _own_folders(below: Path, store: str) -> list[bytes]:
-    """Return the ids of the runs that have a folder; none where they may be another store's in the same home."""
-    return [] if stores_below(below.parent) - {store} else _run_folders(below)
-
-
-def _run_folders(below: Path) -> list[bytes]:
-    """Return the ids of the runs that have a folder."""
-    found: list[bytes] = []
-    with suppress(OSError):
-        for folder in below.iterdir():
-            run_id = parse_id(folder.name)
-            if run_id is not None and folder.name == id_text(run_id) and folder.is_dir() and not folder.is_symlink():
-                found.append(run_id)
-    return found
-
-
 async def _remove_folders(engine: Engine) -> list[tuple[str, str]]:
     store = await engine.store.read(upkeep.store_identity)
-    found = await asyncio.to_thread(_own_folders, artifacts_folder(engine), store)
+    found = await asyncio.to_thread(own_folders, artifacts_folder(engine), store)
     orphans = await engine.store.read(upkeep.unknown_runs, found)
     gone = sum([await remove_files(engine, run_id) for run_id in orphans])
     return [("files", f"removed {gone} folders of artifacts that belonged to no run")] if gone else []

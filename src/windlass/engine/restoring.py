@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from windlass.clock import to_text
 from windlass.engine.engine import Engine
 from windlass.engine.moving import moving_runs
-from windlass.engine.moving_files import bring_files_back, check_files, remove_files
+from windlass.engine.moving_files import ask_removal, bring_files_back, check_files, remove_files
 from windlass.engine.reading import get_run, id_range
 from windlass.errors import Conflict, CorruptStore, NotFound, UserError
 from windlass.ids import id_text
@@ -76,24 +77,34 @@ async def _restore(engine: Engine, archive: Archive, entry: Any) -> None:
             f"What the archive {archive.url} holds of run {id_text(entry.run_id)} is not what it was given; "
             "nothing was changed: bring the archive back from a backup."
         )
-    await check_files(engine, archive.url, entry.run_id)
+    await check_files(engine, entry.run_id)
     # Where this is cut off, the next sweep removes what came back so far.
     await engine.store.run(_begin, entry.run_id)
     try:
         await _bring_back(engine, archive, entry)
     except Conflict:  # somebody deleted it meanwhile
+        if engine.home is not None:
+            await engine.store.run(ask_removal, engine.home, [entry.run_id])
         await remove_files(engine, entry.run_id)
         raise
 
 
 async def _bring_back(engine: Engine, archive: Archive, entry: Any) -> None:
-    await bring_files_back(engine, archive.url, entry.run_id)
+    homes = await bring_files_back(engine, entry.run_id)
     run: list[dict[str, Any]] = []
     async for data in archive.read(entry.run_id, entry.place):
-        rows = list(read_rows(data))
+        rows = [(table, _placed(table, values, homes, engine.home)) for table, values in read_rows(data)]
         run += [values for table, values in rows if table == "runs"]
         await engine.store.run(_insert, entry.run_id, [(table, values) for table, values in rows if table != "runs"])
     await engine.store.run(_complete, entry.run_id, run)
+
+
+def _placed(table: str, values: dict[str, Any], homes: Mapping[str, str | None], own: str | None) -> dict[str, Any]:
+    """Return a row with where its file lies now; one that no archive has lies where it did, if anywhere."""
+    if table != "artifacts":
+        return values
+    home = homes.get(values["sha256"], None if own is None else values.get("home"))
+    return values | {"home": home, "home_attempt": None if home is None else values["attempt"]}
 
 
 def _begin(tx: Transaction, run_id: bytes) -> None:

@@ -137,6 +137,7 @@ def artifact_shape(run_id: bytes, row: ArtifactRow, job: CompiledJob, places: Pl
         "sha256": row.sha256,
         "path": row.path,
         "createdAt": to_text(row.created_at),
+        "home": row.home,
     }
 
 

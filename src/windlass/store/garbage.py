@@ -11,6 +11,7 @@ from typing import Final
 
 from windlass.clock import SECOND
 from windlass.store.event_waits import forget_ended
+from windlass.store.file_homes import drop_homes
 from windlass.store.transaction import Transaction
 
 #: Rows of one kind that one unit of work removes.
@@ -84,6 +85,11 @@ def drop_programs(tx: Transaction, age: int) -> int:
     return _dropped(tx, _PROGRAMS, min(age, PROGRAM_LIFE))
 
 
+def drop_unused_homes(tx: Transaction, age: int) -> int:
+    """Remove homes in which nobody has worked for `age` and nothing of the store lies; return how many."""
+    return drop_homes(tx, tx.now - age, PORTION)
+
+
 #: All of it; each removes a portion at a time.
 DROPS: Final[tuple[Callable[[Transaction, int], int], ...]] = (
     drop_jobs,
@@ -92,6 +98,7 @@ DROPS: Final[tuple[Callable[[Transaction, int], int], ...]] = (
     drop_events,
     drop_keys,
     drop_programs,
+    drop_unused_homes,
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from pathlib import Path
 from windlass.errors import Refused, Unavailable
 
 _SIZE_LIMIT = 16_384
+#: What a home calls one of several processes that work on a database on a server.
+_ONE_OF_SEVERAL = re.compile(r"(postgresql-[0-9a-f]+)-\d+")
 #: Descriptors of the locks that this process holds: a forked child lets go of them, or it would own the store too.
 _held: set[int] = set()
 
@@ -127,15 +130,20 @@ def find_owner(database: Path) -> Owner | None:
     return Owner(pid=note.pid, socket=socket, started=note.started, version=note.version)
 
 
-def stores_below(folder: Path) -> frozenset[str]:
-    """Return the ids of the stores that processes have worked on whose lock files lie in a folder."""
-    found: set[str | None] = set()
+def databases_below(folder: Path) -> frozenset[tuple[str, str]]:
+    """Return the databases that processes have worked on whose lock files lie in a folder: name, and id of the store.
+
+    Those that several processes of one home have for one database on a server are one.
+    """
+    found: set[tuple[str, str]] = set()
     for path in folder.glob("*.lock"):
         try:
-            found.add(_parse(path.read_bytes()[:_SIZE_LIMIT]).store)
+            store = _parse(path.read_bytes()[:_SIZE_LIMIT]).store
         except OSError:
             continue
-    return frozenset(store for store in found if store)
+        if store:
+            found.add((_ONE_OF_SEVERAL.sub(r"\1", path.name.removesuffix(".lock")), store))
+    return frozenset(found)
 
 
 def lock_path(database: Path) -> Path:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
 from windlass.store import archive_tables as _archive_tables  # noqa: F401 - tables of the same schema
 from windlass.store import cache_tables as _cache_tables  # noqa: F401 - tables of the same schema
+from windlass.store import file_tables as _file_tables  # noqa: F401 - the same
 from windlass.store import limit_tables as _limit_tables  # noqa: F401 - the same
 from windlass.store import programs as _programs  # noqa: F401 - the same
 from windlass.store import remote_tables as _remote_tables  # noqa: F401 - the same
@@ -399,7 +400,12 @@ artifacts = Table(
     #: Where the bytes are, relative to the artifact folder.
     Column("path", Text, nullable=False),
     Column("created_at", Time, nullable=False),
+    #: The home in which they lie, where those that share the store have no folder for files in common; and the attempt
+    #: of which that is true: programs of a schema before 0023 keep a file anew without saying where.
+    Column("home", Text),
+    Column("home_attempt", Integer),
     PrimaryKeyConstraint("run_id", "task", "name"),
+    _partial("ix_artifacts_home", "home", where="home IS NOT NULL"),
 )
 
 workers = Table(

@@ -15,6 +15,7 @@ from windlass.engine.queues.store import StoreQueue
 from windlass.engine.room import Room
 from windlass.engine.secrets.known import secrets_of
 from windlass.engine.service import Service
+from windlass.engine.services.courier import Courier
 from windlass.engine.services.custodian import Custodian
 from windlass.engine.services.purser import Purser
 from windlass.engine.working_folder import take_folder
@@ -84,8 +85,13 @@ async def work_on_database(post: Post, server: ServerPlace) -> None:
         for hint in ("ready", "stop"):
             store.on_hint(hint, worker.hint)
         await worker.start()
-        for duty in (purser, Custodian(engine, lambda: (queue.worker_id,), worker.unknown)):
-            service = Service(duty)
+        courier = Service(Courier(engine))
+        store.on_hint("errands", courier.hint)
+        for service in (
+            Service(purser),
+            Service(Custodian(engine, lambda: (queue.worker_id,), worker.unknown)),
+            *([] if engine.home is None else [courier]),
+        ):
             await service.start()
             stack.push_async_callback(service.stop)
         await until_asked(post, worker, lambda: None)

@@ -13,7 +13,8 @@ from tests.faults.fleet.database import Database
 from tests.faults.fleet.fleet import Fleet, FleetScene, Member
 from tests.fixtures.fleet import MakeFleet
 from tests.fixtures.program import PROGRAM
-from tests.fixtures.releases import run_by, version_after_this
+from tests.fixtures.releases import BEFORE, run_by, version_after_this, version_before_this
+from tests.oracle.crash import until
 from tests.oracle.scene import step
 from windlass.client.client import Client
 from windlass.store.migrations import HEAD
@@ -78,8 +79,8 @@ def roll(
     newer: Sequence[str],
     pg: Database,
     schemas: tuple[str, str],
-) -> None:
-    """Go from one version to the next and back, servers first and workers last, with the oracle over all of it.
+) -> list[Client]:
+    """Go from one version to the next and back, servers first and workers last; return the clients of the servers.
 
     Some of the workers reach the queue over HTTP, some speak to the database; of either one is newer at the end.
     """
@@ -88,7 +89,7 @@ def roll(
         become(server, older)
     clients = fleet.start()
     scene.define(
-        short=step("sleep 0.2", **RETRY),
+        short=step("sleep 0.2; echo kept > kept.txt", artifacts=["kept.txt"], **RETRY),
         graph=[{"name": "a", **step("sleep 0.1", **RETRY), "matrix": {"n": [1, 2, 3]}}, after("a")],
     )
     workers = [
@@ -112,14 +113,46 @@ def roll(
         work(scene, clients, 1)
     fleet.settle(clients[1])
     assert {run["state"] for run in clients[0].pages("runs")} == {"completed"}
-    scene.finish()
+    return clients
 
 
 def test_f23_the_next_version_comes_one_server_after_the_other_and_goes_again(
     make_fleet: MakeFleet, pg: Database, tmp_path: Path
 ) -> None:
     later = version_after_this(tmp_path / "later")
-    roll(FleetScene(make_fleet(pg.make(), **SETTINGS)), (), run_by(later), pg, (HEAD, NEXT))
+    scene = FleetScene(make_fleet(pg.make(), **SETTINGS))
+    roll(scene, (), run_by(later), pg, (HEAD, NEXT))
+    scene.finish()
+
+
+def test_f23_the_version_before_works_beside_this_one_until_all_are_of_this_one(
+    make_fleet: MakeFleet, pg: Database, tmp_path: Path
+) -> None:
+    before = run_by(version_before_this(tmp_path / "before"))
+    scene = FleetScene(make_fleet(pg.make(), **SETTINGS))
+    fleet = scene.fleet
+    clients = roll(scene, before, (), pg, (BEFORE, HEAD))
+    replace(scene, clients, ())
+    for worker in fleet.workers:
+        assert worker.stop() == 0, worker.log()
+        become(worker, (), "worker")
+        worker.join()
+        work(scene, clients, 1)
+    fleet.settle(clients[0])
+    runs = list(clients[0].pages("runs"))
+    assert {run["state"] for run in runs} == {"completed"}
+    # What either version kept, whoever of the fleet did, one of its homes has and says so.
+    short = [run["id"] for run in runs if run["job"] == "short"]
+    until(lambda: all(homes_of(clients[0], run) for run in short), "the homes of all files")
+    name = str(fleet.url).rpartition("/")[2]
+    known = {row[0] for row in pg.execute("SELECT id FROM file_homes", database=name)}
+    assert {home for run in short for home in homes_of(clients[0], run)} <= known
+    scene.finish()
+
+
+def homes_of(client: Client, run: str) -> list[str]:
+    """Return the homes in which the files of a run lie, as far as that is known."""
+    return [file["home"] for file in client.get("runs", run, "artifacts")["items"] if file["home"] is not None]
 
 
 def test_f23_what_an_upgrade_takes_away_it_takes_from_nobody_who_uses_it(

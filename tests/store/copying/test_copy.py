@@ -316,11 +316,8 @@ class TestWhatIsRefused:
 async def test_files_are_copied_where_they_lie_elsewhere(database: Path, empty: ServerPlace, tmp_path: Path) -> None:
     await fill(database, 6, runs=1)
     here, there = tmp_path / "here", tmp_path / "there"
-    paths = {
-        "a/1": b"one",
-        "a/2": b"two",
-        "archived/9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab": b"",
-    }
+    nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    paths = {"a/1": b"one", "a/2": b"two", f"archived/{nothing}": b"", "archived/other": b"x"}
     for path, data in paths.items():
         (here / path).parent.mkdir(parents=True, exist_ok=True)
         (here / path).write_bytes(data)
@@ -336,11 +333,13 @@ async def test_files_are_copied_where_they_lie_elsewhere(database: Path, empty: 
                 path,
                 1,
             )
-            connection.execute("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    done = await copy(database, empty, files=(here, there))
+            connection.execute("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", row)
+        connection.execute("INSERT INTO archived_files VALUES (?, ?, 'database:', 0)", (b"1" * 16, nothing))
+    done = await copy(database, empty, files=(tmp_path / "nowhere", here, there))
     assert (done.files, done.missing) == (2, 1)
     assert (there / "a/1").read_bytes() == b"one"
     assert not (there / "a/2").exists()  # no run has it
+    assert [file.name for file in (there / "archived").iterdir()] == [nothing]
     (here / "a/1").write_bytes(b"two")
     (there / "a/1").unlink()
     with pytest.raises(CorruptStore, match="is not what a run kept"):

@@ -16,11 +16,14 @@ from windlass.api.query import Query
 from windlass.api.routes.runs import run_id_of
 from windlass.api.routes.shared import ROOT, page
 from windlass.api.table import Route
+from windlass.clock import to_text
+from windlass.engine.away import place_of
 from windlass.engine.engine import Engine
 from windlass.engine.moving_files import artifacts_folder
 from windlass.engine.reading import list_artifacts
 from windlass.errors import CorruptStore, NotFound, Unavailable, UserError
 from windlass.store.artifacts import worker_of
+from windlass.store.file_homes import FileHome, homes
 
 _CHUNK: Final = 256 * 1024
 _MEDIA: Final = "application/octet-stream"
@@ -71,10 +74,29 @@ async def _who_has_it(engine: Engine, run_id: bytes, artifact: Mapping[str, Any]
     gone = f'The bytes of "{artifact["name"]}" are gone from {artifacts_folder(engine)}'
     if engine.alone:
         return f"{gone}: `windlass db restore` brings those back that a backup has."
+    home = artifact["home"]
+    if home is not None and home == engine.home:
+        return f"{gone}."
+    known = None if home is None else (await engine.store.read(homes)).get(home)
+    if known is not None:
+        return _where_it_lies(artifact["name"], known)
+    if home is not None:
+        return f'The bytes of "{artifact["name"]}" lay in the home {home}, which nobody has seen for long.'
     worker = await engine.store.read(worker_of, run_id, artifact["path"])
     return (
         f'The bytes of "{artifact["name"]}" are not on this machine: worker {worker} kept them in its own home. '
         "Servers and workers find each other's files where WINDLASS_FILES_URL names a folder that all of them have."
+    )
+
+
+def _where_it_lies(name: str, home: FileHome) -> str:
+    lies = f'The bytes of "{name}" lie in {place_of(home)}'
+    if home.forgotten_at is not None:
+        return f"{lies}, which was given up at {to_text(home.forgotten_at)}: start its server again to have them back."
+    return (
+        f"{lies}, last worked in at {to_text(home.seen_at)}, and this server has no way there: fetch them through a "
+        "server in that home. Servers and workers find each other's files where WINDLASS_FILES_URL names a folder that "
+        "all of them have."
     )
 
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import ROOT
-from windlass.api.table import Route
+from windlass.api.table import Body, Route, closed
+from windlass.engine.away import give_up_home
 from windlass.engine.doctor import Diagnosis, examine
 from windlass.engine.engine import Engine
 from windlass.engine.health import health, ready
@@ -64,6 +65,11 @@ async def repair_store(engine: Engine, _: Request) -> Answer:
     return Answer(body={"repaired": as_json(done), "items": [one.to_json() for one in found]})
 
 
+async def forget_home(engine: Engine, request: Request) -> Answer:
+    """Wait no more for a home."""
+    return Answer(body=await give_up_home(engine, request.data["home"]))
+
+
 ROUTES: Final = (
     Route(
         method="GET",
@@ -101,5 +107,13 @@ ROUTES: Final = (
         permission="administer",
         handler=check_store,
         summary="Read the whole database and say what is wrong with it.",
+    ),
+    Route(
+        method="POST",
+        path=f"{ROOT}/store/forget-home",
+        permission="administer",
+        handler=forget_home,
+        summary="Wait no more for files of runs in a home that will not come back; `unknown` is one nobody knows.",
+        body=Body(schema=closed({"home": {"type": "string", "description": "what the home calls itself"}}, "home")),
     ),
 )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, delete, func, select
 
-from windlass.store.archive.traces import note_traces
+from windlass.store.archive.traces import forget_traces, note_traces, noted
 from windlass.store.archive_tables import archived_files, archived_runs
 from windlass.store.tables import artifacts
 from windlass.store.transaction import Transaction
@@ -18,6 +18,8 @@ class Content(NamedTuple):
 
     sha256: str
     size: int
+    #: Where it is kept, by address; empty where that is where the document is.
+    place: str = ""
 
 
 def files_to_move(tx: Transaction, run_ids: Sequence[bytes]) -> dict[bytes, list[Content]]:
@@ -35,15 +37,15 @@ def note_files(tx: Transaction, run_id: bytes, archive: str, contents: Sequence[
     drop_files(tx, [run_id])
     tx.cursor.executemany(
         "INSERT INTO archived_files (run_id, sha256, archive, size) VALUES (?, ?, ?, ?)",
-        [(run_id, content.sha256, archive, content.size) for content in contents],
+        [(run_id, content.sha256, content.place or archive, content.size) for content in contents],
     )
 
 
 def files_of(tx: Transaction, run_id: bytes) -> list[Content]:
     """Return what the archive keeps of a run."""
     table = archived_files
-    found = select(table.c.sha256, table.c.size).where(table.c.run_id == run_id).order_by(table.c.sha256)
-    return [Content(*row) for row in tx.connection.execute(found)]
+    found = select(table.c.sha256, table.c.size, table.c.archive).where(table.c.run_id == run_id)
+    return [Content(*row) for row in tx.connection.execute(found.order_by(table.c.sha256))]
 
 
 def drop_files(tx: Transaction, run_ids: Sequence[bytes]) -> None:
@@ -66,6 +68,18 @@ def _drop(tx: Transaction, which: ColumnElement[bool]) -> None:
         note_traces(tx, archive, "file", names)
     if by_archive:
         tx.connection.execute(delete(archived_files).where(which))
+
+
+def move_contents(tx: Transaction, archive: str, place: str, names: Sequence[str]) -> None:
+    """Note that an archive has some contents in another place, with what was noted of them there."""
+    marks = ", ".join("?" * len(names))
+    tx.cursor.execute(
+        f"UPDATE archived_files SET archive = ? WHERE archive = ? AND sha256 IN ({marks})",  # noqa: S608 - marks only
+        (place, archive, *names),
+    )
+    moved = sorted(noted(tx, archive, "file", names))
+    note_traces(tx, place, "file", moved)
+    forget_traces(tx, archive, "file", moved)
 
 
 def held_contents(tx: Transaction) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from windlass.store.archive.in_database import URL, DatabaseArchive
 from windlass.store.archive.in_files import FileArchive
 from windlass.store.archive.in_sqlite import SqliteArchive
 from windlass.store.archive.trying import exists
+from windlass.store.file_homes import home_at
 from windlass.store.store import Store
 from windlass.store.transaction import Transaction
 from windlass.store.upgrade import store_id
@@ -98,9 +99,10 @@ async def try_archive(url: str, store: Store) -> None:
 async def open_depot(url: str, store: Store, artifacts: Path) -> Depot:
     """Return where the archive that an address names keeps the files of runs.
 
-    `artifacts` is where those of the store are: the archive in the database keeps its files there too.
+    `artifacts` is where those of the store are: the archive in the database keeps its files there too, and so does a
+    home what it keeps for any archive.
     """
-    if url == URL:
+    if url == URL or home_at(url) is not None:
         return Depot(artifacts / ARCHIVED)
     scheme, _, rest = url.partition("://")
     identity = await store.read(_id)

@@ -14,6 +14,7 @@ from sqlalchemy import delete, select
 
 from windlass.clock import SECOND
 from windlass.store.archive_tables import archive_traces, archived_files, archived_runs
+from windlass.store.file_errands import awaited_contents
 from windlass.store.transaction import Transaction
 
 Kind = Literal["document", "file"]
@@ -53,11 +54,15 @@ def noted(tx: Transaction, archive: str, kind: Kind, names: Sequence[str]) -> se
 
 
 def unneeded(tx: Transaction, archive: str, kind: Kind, names: Sequence[str]) -> list[str]:
-    """Return those of `names` that are noted and that no run has; of the others nothing is noted any more."""
+    """Return those of `names` that are noted and that no run has; of the others nothing is noted any more.
+
+    Contents that homes keep for runs which have not left yet are not among them, and stay noted.
+    """
     mine = sorted(noted(tx, archive, kind, names))
     known = known_documents(tx, archive, mine) if kind == "document" else known_contents(tx, archive, mine)
     forget_traces(tx, archive, kind, sorted(known))
-    return [name for name in mine if name not in known]
+    awaited = awaited_contents(tx, mine) if kind == "file" else set()
+    return [name for name in mine if name not in known | awaited]
 
 
 def forget_traces(tx: Transaction, archive: str, kind: Kind, names: Sequence[str]) -> None:

@@ -35,16 +35,17 @@ def ends_of_copy(source: str, target: str) -> tuple[Path, ServerPlace]:
 
 
 async def copy(
-    database: Path, place: ServerPlace, *, files: tuple[Path, Path], version: str, tell: Callable[[str], None]
+    database: Path, place: ServerPlace, *, files: tuple[Path, ...], version: str, tell: Callable[[str], None]
 ) -> tuple[Copied, int | None]:
     """Copy a store; return what was copied, and the process that still works on it here, if one does.
 
-    `files` are the folders of files of runs here and there, which may be the same one. Raises as `copy_store` does.
+    `files` are the folders in which files of runs may lie here, and at the end the one there, which may be one of them.
+    Raises as `copy_store` does.
     """
     owner = find_owner(database)
     async with AsyncExitStack() as stack:
         if owner is None:  # looked over, and brought up to date, as by everybody who opens it
             await stack.enter_async_context(await open_owned(await own(database, version=version, wait=0)))
-        apart = files if files[0] != files[1] else None
+        apart = files if len(set(files)) > 1 else None
         done = await copy_store(database, place, files=apart, owned=owner is None, tell=tell)
     return done, None if owner is None else owner.pid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -43,14 +43,14 @@ async def copy_store(
     database: Path,
     place: ServerPlace,
     *,
-    files: tuple[Path, Path] | None,
+    files: tuple[Path, ...] | None,
     owned: bool,
     tell: Callable[[str], None],
 ) -> Copied:
     """Copy the store in the file `database` to `place`.
 
-    `files` are the folders of files of runs here and there, where those are two. With `owned` nobody works on the
-    database; else it must be under maintenance, and nothing may run there.
+    `files` are the folders in which files of runs may lie here, and at the end the one there, where that is another.
+    With `owned` nobody works on the database; else it must be under maintenance, and nothing may run there.
     Raises Conflict where `place` is not empty or the database is worked on, Unavailable where something cannot be
     read or written, CorruptStore where the source is damaged or the copy is not what was read; nothing was made then.
     """
@@ -60,7 +60,7 @@ async def copy_store(
                 f"A server works on the store at {database}: stop it, or run `windlass maintenance on` and wait until "
                 "nothing runs. What it accepts after that is not in the copy."
             )
-        copied, missing = (0, 0) if files is None else _copy_files(source, *files, tell)
+        copied, missing = (0, 0) if files is None else _copy_files(source, files[:-1], files[-1], tell)
         async with open_target(place) as target:
             await target.prepare(source.since)
             sums = {table.name: await _copy_table(source, target, table, tell) for table in copied_tables()}
@@ -104,17 +104,18 @@ def _spots(source: Source) -> Iterator[tuple[Table, list[tuple[Any, ...]]]]:
         yield table, source.spots(table)
 
 
-def _copy_files(source: Source, here: Path, there: Path, tell: Callable[[str], None]) -> tuple[int, int]:
+def _copy_files(source: Source, here: Sequence[Path], there: Path, tell: Callable[[str], None]) -> tuple[int, int]:
     """Copy the files that runs kept; return how many, and how many of them are not there."""
     copied = missing = 0
-    for path, size, sha256 in _wanted(source, here):
+    for path, size, sha256 in source.files():
         if not copied and not missing:
             tell("Copying the files that runs kept")
-        kept, target = here / path, there / path
-        if not kept.is_file():
-            missing += 1
-            continue
+        target = there / path
         if target.is_file() and target.stat().st_size == size and digest_of(target) == sha256:
+            continue
+        kept = next((folder / path for folder in here if (folder / path).is_file()), None)
+        if kept is None:
+            missing += 1
             continue
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = target.with_name(target.name + _NEW)
@@ -125,10 +126,3 @@ def _copy_files(source: Source, here: Path, there: Path, tell: Callable[[str], N
         new.replace(target)
         copied += 1
     return copied, missing
-
-
-def _wanted(source: Source, here: Path) -> Iterator[tuple[str, int, str]]:
-    yield from source.files()
-    for file in sorted((here / "archived").glob("*")):  # each under its own hash
-        if file.is_file() and not file.name.startswith("."):
-            yield f"archived/{file.name}", file.stat().st_size, digest_of(file)

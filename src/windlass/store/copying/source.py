@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from windlass.errors import CorruptStore, Unavailable
+from windlass.store.archive.in_database import URL as DATABASE
+from windlass.store.archive.open import ARCHIVED
 from windlass.store.copying.content import REPLACEMENT, copied_columns
 from windlass.store.migrations import HEAD
 from windlass.store.upgrade import known_version
@@ -77,8 +79,12 @@ class Source:
         return max(int(highest), 0 if given is None else int(given[0]))
 
     def files(self) -> Iterator[tuple[str, int, str]]:
-        """Yield the files that runs kept: path below their folder, bytes, SHA-256."""
+        """Yield the files that runs kept, archived ones too: path below their folder, bytes, SHA-256."""
         yield from self._connection.execute("SELECT DISTINCT path, size, sha256 FROM artifacts")
+        yield from self._connection.execute(
+            "SELECT DISTINCT ? || sha256, size, sha256 FROM archived_files WHERE archive = ?",
+            (f"{ARCHIVED}/", DATABASE),
+        )
 
     def _one(self, sql: str) -> Any:
         return self._connection.execute(sql).fetchone()[0]
