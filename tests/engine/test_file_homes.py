@@ -335,8 +335,11 @@ async def test_a_home_is_looked_over_but_not_where_another_database_works_in_it(
     unknown.mkdir()
     other = estate.there.settings.home / "artifacts" / ".windlass-of-postgresql-0123abcd"
     other.write_text(next(iter(await estate.find("SELECT value FROM store_info WHERE key = 'id'")))[0])
+    unplaced = "UPDATE artifacts SET home = NULL WHERE run_id = ?"
+    await estate.here.store.run(lambda tx: tx.cursor.execute(unplaced, (run_id,)) and None)
     await estate.courier(estate.there)
     assert unknown.exists()  # a copy of this store may have it
+    assert [file["home"] for file in await list_artifacts(estate.here, run_id)] == [estate.there.home]
     other.unlink()
     estate.couriers.clear()
     await estate.courier(estate.there)
@@ -390,3 +393,12 @@ async def test_what_cannot_be_brought_back_is_told_and_tried_again(estate: Estat
     await estate.courier(estate.there)
     assert await fetched(estate.there, run_id, "report") == REPORT
     assert await estate.told() == []
+
+
+async def test_an_archive_in_a_folder_that_is_new_gets_the_files_of_who_archives(
+    make_estate: Make, tmp_path: Path
+) -> None:
+    estate = await make_estate(f"file://{tmp_path}/cold")
+    await estate.kept(await estate.world.define(steps={"a": {}}), estate.here, report=REPORT)
+    assert (await estate.later()).archived == 1
+    assert (await depot_of(estate.here, f"file://{tmp_path}/cold")).names() == [digest(REPORT)]

@@ -90,15 +90,16 @@ async def _return(engine: Engine, home: str, run_id: bytes) -> None:
 
 async def _keep_all(engine: Engine, home: str, url: str, errands: Sequence[Errand], *, moving: bool) -> None:
     """Keep files of runs for an archive: in its own folder where that can be reached from here, else in our home."""
-    if url == DATABASE or not await _is_ours(engine, url):
+    if url == DATABASE:
         await _keep(engine, home, home_address(home), errands)
-        return
-    if moving:
+    elif moving:  # documents of runs are about to go there too
         await _keep_there(engine, home, url, errands)
-        return
-    async with moving_runs(engine, wait=False) as ours:
-        if ours:
-            await _keep_there(engine, home, url, errands)
+    elif not await _is_ours(engine, url):
+        await _keep(engine, home, home_address(home), errands)
+    else:
+        async with moving_runs(engine, wait=False) as ours:
+            if ours:
+                await _keep_there(engine, home, url, errands)
 
 
 async def _is_ours(engine: Engine, url: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from windlass.engine.engine import Engine
 from windlass.engine.homes import turn_at_home
 from windlass.engine.moving_files import artifact_folder, artifacts_folder, depot_of
-from windlass.engine.own_folders import own_folders
+from windlass.engine.own_folders import is_ours, run_folders
 from windlass.store import upkeep
 from windlass.store.archive.archived_files import move_contents
 from windlass.store.archive.depot import UNFINISHED
@@ -36,11 +36,12 @@ async def look_over(engine: Engine) -> None:
         if not ours:
             return
         store = await engine.store.read(upkeep.store_identity)
-        found = await asyncio.to_thread(own_folders, artifacts_folder(engine), store)
-        for page in _pages(found):
+        alone = await asyncio.to_thread(is_ours, artifacts_folder(engine), store)
+        for page in _pages(await asyncio.to_thread(run_folders, artifacts_folder(engine))):
             await place_own(engine, page)
-            orphans = await engine.store.read(upkeep.unknown_runs, list(page))
-            await asyncio.to_thread(_drop, [artifact_folder(engine, run_id) for run_id in orphans])
+            if alone:
+                orphans = await engine.store.read(upkeep.unknown_runs, list(page))
+                await asyncio.to_thread(_drop, [artifact_folder(engine, run_id) for run_id in orphans])
         depot = await depot_of(engine, home_address(home))
         names = [name for name in await asyncio.to_thread(depot.names) if not name.startswith(UNFINISHED)]
         for some in _pages(names):

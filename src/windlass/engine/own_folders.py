@@ -18,8 +18,13 @@ def own_folders(below: Path, store: str) -> list[bytes]:
 
     That may be a copy of this store: what runs there the other one knows nothing of.
     """
+    return run_folders(below) if is_ours(below, store) else []
+
+
+def is_ours(below: Path, store: str) -> bool:
+    """Say whether processes of no other database have worked where these folders are."""
     found = databases_below(below.parent) | _noted(below)
-    return [] if len(found) > 1 or {of for _, of in found} - {store} else _run_folders(below)
+    return len(found) <= 1 and not {of for _, of in found} - {store}
 
 
 def note_database(below: Path, name: str, store: str) -> None:
@@ -37,7 +42,8 @@ def _noted(below: Path) -> frozenset[tuple[str, str]]:
     return frozenset(found)
 
 
-def _run_folders(below: Path) -> list[bytes]:
+def run_folders(below: Path) -> list[bytes]:
+    """Return the ids of the runs that have a folder, of whichever database they are."""
     found: list[bytes] = []
     with suppress(OSError):
         for folder in below.iterdir():
