@@ -401,7 +401,7 @@ artifacts = Table(
     Column("path", Text, nullable=False),
     Column("created_at", Time, nullable=False),
     #: The home in which they lie, where those that share the store have no folder for files in common; and the attempt
-    #: of which that is true: programs of a schema before 0023 keep a file anew without saying where.
+    #: of which that is true: programs of a schema before 0024 keep a file anew without saying where.
     Column("home", Text),
     Column("home_attempt", Integer),
     PrimaryKeyConstraint("run_id", "task", "name"),
