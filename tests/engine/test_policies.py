@@ -102,7 +102,7 @@ async def test_a_deleted_heavy_run_leaves_nothing_not_even_files(kept: World, tm
             "INSERT INTO log_chunks (run_id, task, attempt, seq, at, stream, data) VALUES (?, 0, 1, ?, 0, 'out', ?)",
             [(run_id, seq, b"line\n") for seq in range(500)],
         )
-        tx.cursor.execute("INSERT INTO artifacts VALUES (?, 0, 'a', 1, 1, 'x', 'y', 0)", (run_id,))
+        tx.cursor.execute("INSERT INTO artifacts VALUES (?, 0, 'a', 1, 1, 'x', 'y', 0, NULL, NULL)", (run_id,))
 
     await kept.engine.store.run(write)
     folder = tmp_path / "artifacts" / f"{run_id.hex()[:8]}-0000-0000-0000-{run_id.hex()[20:]}"

@@ -146,7 +146,7 @@ class Moving:
         run = next(iter(sorted((self.folder / "artifacts").iterdir())))
         (run / name).write_text(name)
         values = (UUID(run.name).bytes, 0, name, 1, len(name), "0" * 64, f"{run.name}/{name}", 0)
-        self._execute("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        self._execute("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", values)
 
     def leave(self, name: str) -> None:
         """Let a file leave for an archive elsewhere."""
