@@ -42,6 +42,7 @@ async def facts_of(url: str, make: object) -> tuple[frozenset[str], Deviations]:
     store = PostgresStore(place)
     try:
         await store.run(lambda tx: make(tx.connection))  # type: ignore[operator]
+        await store.tend()  # indexes that an upgrade leaves for later
         return await store.read(lambda tx: (schema_facts(tx.connection), drift(tx.connection)))
     finally:
         await store.close()
@@ -74,6 +75,7 @@ async def test_an_older_schema_is_brought_up_and_a_newer_one_is_left_alone(empty
     await make_older(empty, VERSIONS[0])
     async with await open_store(empty, version="0") as opened:
         assert opened.upgrade == Upgrade(VERSIONS[0], HEAD)
+        await opened.store.tend()
         assert (await check(opened.store)).problems == ()
         await opened.store.run(lambda tx: tx.cursor.execute("UPDATE alembic_version SET version_num = '9999'"))
     async with await open_store(empty, version="0") as opened:
@@ -90,7 +92,7 @@ async def test_an_older_schema_is_brought_up_and_a_newer_one_is_left_alone(empty
 async def test_a_check_sees_how_a_schema_drifted(postgres_store: PostgresStore) -> None:
     found = await check(postgres_store)
     assert (found.version, found.problems) == (HEAD, ())
-    assert "fsync = off" in found.notes[0]
+    assert any("fsync = off" in note for note in found.notes)
 
     def drift_away(tx: Transaction) -> None:
         tx.cursor.execute("ALTER TABLE runs ALTER COLUMN note SET NOT NULL")
