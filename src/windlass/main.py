@@ -251,7 +251,7 @@ def _here(settings: Settings, version: str, *, works: bool, schema: SchemaUse) -
                 yield None
             else:
                 transport = LocalTransport(loop, route_table(), engine, local_admin(user_name()))
-                yield Client(transport, _trace(), idle=not works)
+                yield Client(transport, _trace(), idle=engine.alone and not works)
     finally:
         loop.close()
 

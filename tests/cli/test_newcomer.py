@@ -166,7 +166,7 @@ def test_a_run_that_nobody_works_on_says_so(windlass: Windlass) -> None:
     written(windlass, HEAD % "hello" + "steps: [{name: a, run: 'exit 3'}]\n", "hello.yaml")
     windlass("job", "apply", "hello.yaml")
     said = windlass("run", "start", "hello")
-    assert (said.code, said.stderr) == (0, "Nobody works on runs now; `windlass up` does.\n")
+    assert (said.code, said.stderr) == (0, "Nobody works on runs: `windlass up` does.\n")
     run = said.stdout.split()[1]
     assert windlass("run", "list", "--state", "failed").stderr == "No run fits.\n"
     windlass("run", "cancel", run)

@@ -68,6 +68,9 @@ class Queue:
         self.fail()
         self.said.append((percent, message))
 
+    async def ending(self) -> None:
+        raise AssertionError("a pipeline does not end")
+
     async def leave(self, unstarted: Sequence[tuple[int, int]]) -> None:
         raise AssertionError(f"a pipeline gives nothing back: {unstarted}")
 

@@ -33,6 +33,7 @@ class ScriptedQueue:
     trouble: list[Exception] = field(default_factory=list)
     away: bool = False
     left: bool = False
+    told_ending: bool = False
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     #: What an exchange waits for before it answers.
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,6 +65,9 @@ class ScriptedQueue:
 
     async def progress(self, claim: Claim, percent: float | None, message: str | None) -> None:
         del claim, percent, message
+
+    async def ending(self) -> None:
+        self.told_ending = True
 
     async def leave(self, unstarted: Sequence[tuple[int, int]]) -> None:
         del unstarted
@@ -224,6 +228,7 @@ async def test_draining_waits_for_what_runs_and_takes_nothing_more(bench: Bench,
         await draining
     assert [(report.task, report.outcome) for report in bench.queue.reports] == [(0, Completed()), (1, Completed())]
     assert (bench.queue.left, len(bench.queue.claims), bench.worker.busy) == (True, 4, 0)
+    assert bench.queue.told_ending
 
 
 async def test_after_the_grace_what_runs_is_stopped(bench: Bench, claims: list[Claim]) -> None:

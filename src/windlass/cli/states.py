@@ -20,6 +20,9 @@ SIGNS: Final[Mapping[str, str]] = {
     "cancelled": "⊘",
     "timeout": "⧖",
     "lost": "?",
+    "draining": "◐",
+    "ending": "◑",
+    "silent": "…",
     "rescheduled": "↻",
 }
 #: State to colour of a terminal; `_CODES` knows them.
@@ -35,6 +38,9 @@ COLOURS: Final[Mapping[str, str]] = {
     "cancelled": "magenta",
     "timeout": "red",
     "lost": "red",
+    "draining": "yellow",
+    "ending": "yellow",
+    "silent": "yellow",
     "rescheduled": "blue",
 }
 _CODES: Final = {

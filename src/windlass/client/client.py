@@ -28,6 +28,7 @@ class Client:
         """Take a transport, and headers for every request.
 
         `idle` says that the store is open for this client alone and nobody works on runs meanwhile: no wait would end.
+        Where others share the store, or own it, `executor/status` says who works.
         """
         self.idle = idle
         self._transport = transport

@@ -18,7 +18,6 @@ from windlass.engine.sealing.rotating import check_keys
 from windlass.engine.step_context import task_id
 from windlass.errors import WindlassError
 from windlass.ids import id_text
-from windlass.model.lack import nobody_works
 from windlass.store import stuck
 from windlass.store.archive.in_database import URL as DATABASE
 from windlass.store.archive.open import try_archive
@@ -117,18 +116,27 @@ def _examine(tx: Transaction, engine: Engine) -> list[Diagnosis]:
     found = [*_said(tx, engine), *_work(tx, engine, serving=bool(there)), *_routes(tx, who)]
     return [
         Diagnosis("ok", "owner", _who_works(engine, who)),
+        *_server(who),
         *_duties(tx, engine, serving=bool(there)),
         *(found or [Diagnosis("ok", "work", "nothing is stuck")]),
     ]
 
 
 def _who_works(engine: Engine, who: Present) -> str:
+    if who.nobody is not None:
+        return who.nobody
     there = [worker for worker, _ in who.workers if not worker.draining]
-    if not there:
-        return nobody_works(served=who.served, draining=len(who.workers))
     if engine.alone:
         return f"process {', '.join(str(worker.pid) for worker in there)} owns the store and works"
     return f"{len(there)} at work: {', '.join(worker.name for worker in there[:LIMIT])}"
+
+
+def _server(who: Present) -> list[Diagnosis]:
+    """Say what is not done where workers are there, and no server."""
+    if who.served or not who.workers:
+        return []
+    message = "no server is there, only workers: what waits for a time is not moved, nor what a lost worker held"
+    return [Diagnosis("warning", "server", f"{message}; start `windlass up`")]
 
 
 def _duties(tx: Transaction, engine: Engine, *, serving: bool) -> list[Diagnosis]:

@@ -14,8 +14,9 @@ from windlass.clock import SECOND, micros, to_text
 from windlass.engine.duty import KEEPER
 from windlass.engine.engine import Engine
 from windlass.engine.reading import read_run
-from windlass.model.lack import Lack, Need
+from windlass.model.lack import Lack, Need, nobody_works
 from windlass.model.worker_facts import apps_in, said_and_found, step_types_in
+from windlass.model.worker_state import WorkerState, worker_state
 from windlass.store import stuck, workers
 from windlass.store.duties import held_duties
 from windlass.store.transaction import Transaction
@@ -40,6 +41,13 @@ class Present:
     def taking(self, route: int) -> bool:
         """Say whether one of them takes what becomes ready on a route."""
         return any(not worker.draining for worker, _ in self.serving(route))
+
+    @property
+    def nobody(self) -> str | None:
+        """What there is to say where no worker takes work, as a clause; None where one does."""
+        if any(not worker.draining for worker, _ in self.workers):
+            return None
+        return nobody_works(served=self.served, draining=len(self.workers))
 
     def lack(self, route: int, need: Need) -> Lack:
         """Return what there is to say of a route from which nobody takes."""
@@ -88,6 +96,17 @@ def present(tx: Transaction, engine: Engine, there: Iterable[Any] | None = None)
         for worker in (working(tx, engine) if there is None else there)
     ]
     return Present(found, is_served(tx, engine))
+
+
+def states(tx: Transaction, engine: Engine) -> list[tuple[Any, WorkerState]]:
+    """Return every worker that has not ended, with its state."""
+    heartbeat, lease = micros(engine.settings.heartbeat), micros(engine.settings.lease)
+    found: list[tuple[Any, WorkerState]] = []
+    for row in workers.live(tx):
+        unheard, dead = tx.now - row.heartbeat_at, _is_dead(tx, row)
+        state = worker_state(said=row.draining, unheard=unheard, heartbeat=heartbeat, lease=lease, dead=dead)
+        found.append((row, state))
+    return found
 
 
 def is_served(tx: Transaction, engine: Engine) -> bool:

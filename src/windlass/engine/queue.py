@@ -79,6 +79,10 @@ class Queue(Desk, Protocol):
         """Give back claims that were never started, and say good-bye: what is still held is lost."""
         ...
 
+    async def ending(self) -> None:
+        """Tell that the worker was asked to end, while what it runs goes on. Raises Unavailable."""
+        ...
+
     def renew(self) -> bool:
         """Renew the lease, from a thread of its own; False where the worker was found gone meanwhile."""
         ...

@@ -179,6 +179,28 @@ class Worker:
 
     async def _leave(self, grace: float) -> None:
         """End what runs, hand in what came of it, say good-bye."""
+        telling = asyncio.create_task(self._tell_ending()) if self._active or self._exchanges else None
+        try:
+            await self._end_what_runs(grace)
+        finally:
+            if telling is not None:
+                telling.cancel()
+        if self._reports:
+            text = "The store stayed away: %d attempts that have ended will be found lost by who works next"
+            _log.error(text, len(self._reports))
+            return
+        try:
+            await self._queue.leave(())
+        except Unavailable as error:
+            _log.warning("The store could not be told that this worker leaves: %s", error)
+
+    async def _tell_ending(self) -> None:
+        """Let others see that this worker ends; where the store is away they see that it is silent."""
+        with suppress(Unavailable):
+            await self._queue.ending()
+
+    async def _end_what_runs(self, grace: float) -> None:
+        """Let what runs end, stop what does not, and hand in what came of it."""
         if self._exchanges:
             await asyncio.wait(self._exchanges)  # what was being taken has arrived, and no more will
         if self._active and not self._hurried.is_set():
@@ -192,14 +214,6 @@ class Worker:
             self._last_try.set()
             self._wake.set()
             await self._loop_task
-        if self._reports:
-            text = "The store stayed away: %d attempts that have ended will be found lost by who works next"
-            _log.error(text, len(self._reports))
-            return
-        try:
-            await self._queue.leave(())
-        except Unavailable as error:
-            _log.warning("The store could not be told that this worker leaves: %s", error)
 
     async def _abandon(self, leaving: asyncio.Task[None]) -> None:
         """Let go of everything, whatever it waits for."""

@@ -424,7 +424,7 @@ workers = Table(
     Column("started_at", Time, nullable=False),
     #: Stamped by the database: the lease of all its claims hangs on it.
     Column("heartbeat_at", Time, nullable=False),
-    #: 1 where it is to take no more.
+    #: 1 where somebody told it to take no more, 2 where it was asked to end: see `model.worker_state`.
     Column("draining", SmallInteger, nullable=False, server_default=text("0")),
     #: Set once it said good-bye or was found gone; its claims are settled then.
     Column("ended_at", Time),

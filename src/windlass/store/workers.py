@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, case, func, insert, select, update
 
 from windlass.model.worker_facts import label_of
+from windlass.model.worker_state import DRAINS, ENDS, TAKES
 from windlass.store.dispatch import Route, note_change
 from windlass.store.hot_postgres import CLOCK
 from windlass.store.rows import Ready
@@ -77,23 +78,35 @@ def slots_of(tx: Transaction, worker_id: int) -> int | None:
 
 def give_slots(tx: Transaction, worker_id: int, slots: int) -> None:
     """Give one worker so many slots; with 0 it takes no more."""
-    values = {"slots": slots, "draining": 0} if slots else {"draining": 1}
+    values = {"slots": slots, "draining": _unless_ending(TAKES)} if slots else {"draining": _unless_ending(DRAINS)}
     note_change(tx)
     tx.connection.execute(update(workers).where(workers.c.id == worker_id, workers.c.ended_at.is_(None)).values(values))
+
+
+def _unless_ending(said: int) -> Any:
+    """Return what a worker is told, unless it was asked to end: that stays."""
+    return case((workers.c.draining == ENDS, ENDS), else_=said)
 
 
 def set_slots(tx: Transaction, name: str, slots: int) -> int:
     """Give the workers of that name so many slots, and have them take work; return how many those are."""
     found = update(workers).where(workers.c.name == name, workers.c.ended_at.is_(None))
     note_change(tx)
-    return tx.connection.execute(found.values(slots=slots, draining=0)).rowcount
+    return tx.connection.execute(found.values(slots=slots, draining=_unless_ending(TAKES))).rowcount
 
 
 def drain(tx: Transaction, name: str) -> int:
     """Have the workers of that name take no more; return how many those are."""
     found = update(workers).where(workers.c.name == name, workers.c.ended_at.is_(None))
     note_change(tx)
-    return tx.connection.execute(found.values(draining=1)).rowcount
+    return tx.connection.execute(found.values(draining=_unless_ending(DRAINS))).rowcount
+
+
+def note_ending(tx: Transaction, worker_id: int) -> None:
+    """Note that a worker was asked to end: it takes no more, whatever anybody says of its slots."""
+    found = update(workers).where(workers.c.id == worker_id, workers.c.ended_at.is_(None))
+    note_change(tx)
+    tx.connection.execute(found.values(draining=ENDS))
 
 
 def all_routes(tx: Transaction) -> list[Route]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final
 
 import orjson
@@ -9,10 +10,10 @@ import orjson
 from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import ROOT, page
 from windlass.api.table import Route
-from windlass.clock import micros, to_text
+from windlass.clock import to_text
 from windlass.engine.dispatching import list_queues, maintenance
 from windlass.engine.engine import Engine
-from windlass.engine.present import duties_now
+from windlass.engine.present import duties_now, present, states
 from windlass.errors import NotFound
 from windlass.model.did_you_mean import suggestion
 from windlass.model.plugged import SHIPPED
@@ -20,6 +21,9 @@ from windlass.model.printable import printable
 from windlass.model.worker_facts import apps_in, said_and_found, step_types_in
 from windlass.store import workers as stored
 from windlass.store.transaction import Transaction
+
+#: States of workers that say nothing of themselves.
+_UNHEARD: Final = frozenset({"silent", "lost"})
 
 
 async def get_workers(engine: Engine, _: Request) -> Answer:
@@ -50,11 +54,10 @@ async def get_status(engine: Engine, _: Request) -> Answer:
 
 def workers_shape(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
     """Return the workers that live, and those that are gone without a word."""
-    lease = micros(engine.settings.lease)
     return [
         {
             "name": row.name,
-            "state": "running" if row.heartbeat_at > tx.now - lease else "lost",
+            "state": state,
             "host": row.host,
             "pid": row.pid,
             "pool": row.pool,
@@ -66,8 +69,9 @@ def workers_shape(tx: Transaction, engine: Engine) -> list[dict[str, Any]]:
             "version": row.version,
             "startedAt": to_text(row.started_at),
             "heartbeatAt": to_text(row.heartbeat_at),
+            "silentSince": to_text(row.heartbeat_at) if state in _UNHEARD else None,
         }
-        for row in stored.live(tx)
+        for row, state in states(tx, engine)
     ]
 
 
@@ -80,7 +84,9 @@ def _said(labels: dict[str, str]) -> dict[str, Any]:
 
 
 def _status(tx: Transaction, engine: Engine) -> dict[str, Any]:
-    workers = [worker for worker in workers_shape(tx, engine) if worker["state"] == "running"]
+    there = workers_shape(tx, engine)
+    workers = [worker for worker in there if worker["state"] == "running"]
+    count_of = Counter(worker["state"] for worker in there)
     counts: dict[str, int] = {}
     for queue in list_queues(tx, engine):
         for state, count in queue["counts"].items():
@@ -88,6 +94,9 @@ def _status(tx: Transaction, engine: Engine) -> dict[str, Any]:
     slots = sum(worker["slots"] for worker in workers)
     busy = sum(worker["busy"] for worker in workers)
     found = {"workers": len(workers), "slots": slots, "busy": busy, "counts": counts}
+    found |= {"draining": count_of["draining"] + count_of["ending"], "silent": count_of["silent"]}
+    taking = present(tx, engine)
+    found |= {"served": taking.served, "nobodyWorks": taking.nobody}
     return {**found, "maintenance": maintenance(tx)["on"], "duties": duties_now(tx, engine)}
 
 
@@ -97,7 +106,7 @@ ROUTES: Final = (
         path=f"{ROOT}/workers",
         permission="view",
         handler=get_workers,
-        summary="List workers with their state: running, or lost.",
+        summary="List workers with their state: running, draining, ending, silent or lost.",
     ),
     Route(
         method="GET",
@@ -118,7 +127,7 @@ ROUTES: Final = (
         path=f"{ROOT}/executor/status",
         permission="view",
         handler=get_status,
-        summary="Return how many tasks there are by state, and how many slots.",
+        summary="Return how many tasks there are by state, how many slots, and whether anybody works.",
     ),
     Route(
         method="GET",

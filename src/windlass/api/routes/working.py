@@ -147,6 +147,12 @@ async def keep(engine: Engine, request: Request) -> Answer:
     return Answer(status=204)
 
 
+async def ending(engine: Engine, request: Request) -> Answer:
+    """Note that a worker was asked to end."""
+    await _remote(engine).ending(request.params["worker"])
+    return Answer(status=204)
+
+
 async def leave(engine: Engine, request: Request) -> Answer:
     """Say good-bye."""
     await _remote(engine).leave(request.params["worker"], [(row, fence) for row, fence in request.data["unstarted"]])
@@ -301,6 +307,7 @@ ROUTES: Final = (
         "Keep files that were brought for later tasks too.",
         closed({**_KEY, "files": _FILES}, "queueId", "fence", "files"),
     ),
+    _post(f"{_WORKER}/ending", ending, "Tell that the worker was asked to end, while its tasks go on.", closed({})),
     _post(
         f"{_WORKER}/leave",
         leave,

@@ -42,7 +42,8 @@ def command(session: Session, *, last: int | None, after: str | None, reconnect:
         raise UserError("--after and --last: give one of them.")
     types = which.pop("types")
     with session.connect() as client:
-        refuse_idle(client)
+        if client.idle:  # nobody else can come while the store is ours; where others share it, they may
+            refuse_idle(client)
         #: Behind what the next stream goes on; None where `--last` says where the first one begins.
         seen = after if after is not None or last is not None else _newest(client)
         names = StepNames()

@@ -8,6 +8,7 @@ from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
 from windlass.cli.several import found
+from windlass.cli.watch.streams import nobody_moves
 
 _EXAMPLES = """
 windlass run cancel 01a20241-74c1
@@ -25,8 +26,9 @@ def command(session: Session, *, runs: tuple[str, ...]) -> None:
             again = run.pop("again")
             asked.append(run)
             session.out.done(f"Run {run['id']} {_told(run['state'], again=again)}.")
-        if client.idle and any(run["state"] != "cancelled" for run in asked):
-            session.out.note("Nobody works on runs now: what is left of them ends once `windlass up` is started.")
+        nobody = nobody_moves(client) if any(run["state"] != "cancelled" for run in asked) else ""
+        if nobody:
+            session.out.note(f"{nobody.removesuffix('.')}; what is left of them ends then.")
     if session.out.format != "table":
         session.out.value(asked[0] if len(asked) == 1 else asked, tuple)
 

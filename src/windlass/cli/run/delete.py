@@ -11,6 +11,7 @@ from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
 from windlass.cli.watch.reconnect import follow_through, reconnect_option
+from windlass.cli.watch.streams import nobody_moves
 from windlass.errors import NotFound, WindlassError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def command(session: Session, *, runs: tuple[str, ...], wait: bool, reconnect: f
             raise
         for one in told:
             if not one["deleted"]:
-                _later(session, client, one, wait=wait and not client.idle, reconnect=reconnect)
+                _later(session, client, one, wait=wait and not nobody_moves(client), reconnect=reconnect)
     if session.out.format != "table":
         session.out.value(told, tuple)
 
@@ -64,8 +65,8 @@ def _later(session: Session, client: Client, one: dict[str, Any], *, wait: bool,
     """Wait until a run that is being stopped is gone, or say who goes on with it."""
     asked = f"Run {one['id']} of {one['job']} is asked to stop, and deleted once it has ended"
     if not wait:
-        nobody = "; nobody works on runs now, the next `windlass up` sees to it" if client.idle else ""
-        session.out.done(f"{asked}{nobody}.")
+        nobody = nobody_moves(client)
+        session.out.done(f"{asked}.{f' {nobody}' if nobody else ''}")
         return
     try:
         session.out.note(f"windlass: {asked}; Ctrl-C stops waiting, not that.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from windlass.cli.obstacles import first_of
 from windlass.cli.options import JOB
 from windlass.cli.parameters import parameter_options, parameters_of
 from windlass.cli.run.get import note_lacking
-from windlass.cli.run.started import expect_end, follow_to_end
+from windlass.cli.run.started import expect_end, follow_to_end, note_nobody
 from windlass.cli.session import Session
 from windlass.cli.text import local_time
 from windlass.cli.watch.reconnect import reconnect_option
@@ -78,24 +79,32 @@ def command(session: Session, *, job: str, wait: bool, key: str | None, reconnec
                 session.out.note(f"windlass: The key stands for run {run['id']} already; no other was started.")
             note_lacking(session, run)
             return follow_to_end(session, client, run, reconnect)
-    if not created:
-        session.out.value(run, lambda: [run["id"]] if session.out.quiet else [_existing(run)])
-        return 0
-    when = f" for {local_time(run['scheduledAt'])}" if run["state"] == "scheduled" else ""
-    told = f"Run {run['id']} is {run['state']}{when or awaited_runs(run)}"
-    held = "" if session.out.quiet or session.out.format != "table" or when else _why_not(client, run)
-    session.out.value(run, lambda: [run["id"]] if session.out.quiet else [f"{told}.{held}"])
-    if client.idle:
-        command = (run["waitingFor"] or {}).get("command", "windlass up")
-        session.out.note(f"Nobody works on runs now; `{command}` does.")
-    else:
-        note_lacking(session, run)
+        if not created:
+            session.out.value(run, lambda: [run["id"]] if session.out.quiet else [_existing(run)])
+            return 0
+        when = f" for {local_time(run['scheduledAt'])}" if run["state"] == "scheduled" else ""
+        told = f"Run {run['id']} is {run['state']}{when or awaited_runs(run)}"
+        held = "" if session.out.quiet or session.out.format != "table" or when else _why_not(client, run)
+        session.out.value(run, lambda: [run["id"]] if session.out.quiet else [f"{told}.{held}"])
+        _note_nobody(session, client, run)
     return 0
 
 
+def _note_nobody(session: Session, client: Client, run: Mapping[str, Any]) -> None:
+    """Say that nobody will take the tasks of a new run, or that nobody works at all."""
+    lack = run["waitingFor"] or {}
+    if lack.get("others") or "app" in lack.get("worker", ()):
+        note_lacking(session, run)
+    elif "worker" in lack:
+        session.out.note(f"Nobody works on runs: `{lack['command']}` does.")
+    elif run["state"] != "queued":  # else there is somebody who takes it
+        note_nobody(session, client)
+
+
 def _why_not(client: Client, run: dict[str, Any]) -> str:
-    """Return why a new run waits for a place or was ended at once, as a sentence behind another one."""
-    if run["state"] not in {"waiting", "cancelled"} or awaited_runs(run):
+    """Return what keeps a new run from beginning, or ended it at once, as a sentence behind another one."""
+    lack = run["waitingFor"] or {}
+    if run["state"] not in {"waiting", "cancelled", "queued"} or "worker" in lack or awaited_runs(run):
         return ""
     held = first_of(client.get("runs", run["id"], "why")["because"])
     return f" {held}" if held else ""

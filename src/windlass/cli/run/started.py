@@ -29,6 +29,14 @@ def tell_of(session: Session, client: Client, run: Mapping[str, Any], more: str 
     """Print a run that was made of another one; return the exit status."""
     told = f"Run {run['id']} is {run['state']}.{more}"
     session.out.value(run, lambda: [run["id"] if session.out.quiet else told])
-    if client.idle:
-        session.out.note("Nobody works on runs now; `windlass up` does.")
+    note_nobody(session, client)
     return 0
+
+
+def note_nobody(session: Session, client: Client) -> None:
+    """Say that nobody works on runs now, where that is so."""
+    from windlass.cli.watch.streams import nobody_works  # noqa: PLC0415 - as above
+
+    told = nobody_works(client)
+    if told:
+        session.out.note(told)

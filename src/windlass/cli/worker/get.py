@@ -26,7 +26,7 @@ def command(session: Session, *, worker: str) -> None:
 
 
 def _told(worker: dict[str, Any], *, colours: bool) -> Iterator[str]:
-    state = signed(worker["state"]) + (", drains" if worker["draining"] else "")
+    state = signed(worker["state"])
     shipped = [name for name in worker["stepTypes"] if name not in worker["addedTypes"]]
     yield from detail_lines(
         [

@@ -342,6 +342,11 @@ class HttpQueue:
         except NotFound:
             return  # nobody knows us: we have left
 
+    async def ending(self) -> None:
+        """Tell that the worker was asked to end; see `Queue.ending`."""
+        with suppress(NotFound):  # nobody knows us, or the server is of a version that does not ask
+            await self._ask("POST", "/ending", {})
+
     def renew(self) -> bool:
         """Renew the lease; see `Queue.renew`."""
         try:

@@ -66,8 +66,8 @@ STANDING: Final = (
         "and waiting ones how far the first is past its time",
         ("queue", "state"),
     ),
-    Family("windlass_workers", "gauge", "Workers that live", ("pool",)),
-    Family("windlass_worker_slots", "gauge", "Attempts that the workers that live can run at one time", ("pool",)),
+    Family("windlass_workers", "gauge", "Workers that live: running, draining, ending or silent", ("pool", "state")),
+    Family("windlass_worker_slots", "gauge", "Attempts that the workers that take work can run at one time", ("pool",)),
     Family("windlass_worker_slots_used", "gauge", "Slots of theirs that are taken", ("pool",)),
     Family(
         "windlass_duty_since_timestamp_seconds",

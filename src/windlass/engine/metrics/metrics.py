@@ -58,7 +58,7 @@ class Metrics:
             await self._count(store)
             if time.monotonic() >= self._fresh_until:
                 started = time.monotonic()
-                self._standing = await store.read(standing, micros(settings.lease))
+                self._standing = await store.read(standing, micros(settings.heartbeat), micros(settings.lease))
                 now = time.monotonic()
                 self._fresh_until = now + max(FRESH, _SHARE * (now - started))
             return {

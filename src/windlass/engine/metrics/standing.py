@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from windlass.model.metric import Figures, limited
 from windlass.model.state import RUN_FINAL, RUN_MOVES
+from windlass.model.worker_state import worker_state
 from windlass.store import step_cache, tally, workers
 from windlass.store.duties import held_duties
 from windlass.store.transaction import Transaction
@@ -16,12 +17,12 @@ _LIVE: Final = [(state,) for state in RUN_MOVES if state not in RUN_FINAL]
 _MICROS: Final = 1_000_000
 
 
-def standing(tx: Transaction, lease: int) -> Figures:
-    """Return the gauges of this moment; `lease` is in microseconds."""
+def standing(tx: Transaction, heartbeat: int, lease: int) -> Figures:
+    """Return the gauges of this moment; `heartbeat` and `lease` are in microseconds."""
     return {
         "windlass_runs": dict.fromkeys(_LIVE, 0.0) | {(row.state,): float(row.number) for row in tally.live_runs(tx)},
         **_queues(tx),
-        **_workers(tx, lease),
+        **_workers(tx, heartbeat, lease),
         **_duties(tx),
         **_cache(tx),
     }
@@ -60,16 +61,21 @@ def _since(row: Any) -> int | None:
     return found
 
 
-def _workers(tx: Transaction, lease: int) -> Figures:
-    alive = [row for row in workers.live(tx) if row.heartbeat_at > tx.now - lease]
-    labels = limited((row.pool for row in alive), MOST_QUEUES)
-    found: dict[str, dict[tuple[str, ...], float]] = {
-        "windlass_workers": {},
-        "windlass_worker_slots": {},
-        "windlass_worker_slots_used": {},
-    }
-    for row in alive:
-        for name, value in zip(found, (1, row.slots, row.busy), strict=True):
-            key = (labels[row.pool],)
-            found[name][key] = found[name].get(key, 0.0) + value
-    return dict(found)
+def _workers(tx: Transaction, heartbeat: int, lease: int) -> Figures:
+    """Return the workers by state, and the slots of those that take work."""
+    states = [
+        (row, worker_state(said=row.draining, unheard=tx.now - row.heartbeat_at, heartbeat=heartbeat, lease=lease))
+        for row in workers.live(tx)
+    ]
+    alive = [(row, state) for row, state in states if state != "lost"]
+    labels = limited((row.pool for row, _ in alive), MOST_QUEUES)
+    counts: dict[tuple[str, ...], float] = {}
+    slots: dict[tuple[str, ...], float] = {}
+    used: dict[tuple[str, ...], float] = {}
+    for row, state in alive:
+        key = (labels[row.pool],)
+        counts[*key, state] = counts.get((*key, state), 0.0) + 1
+        if state == "running":
+            slots[key] = slots.get(key, 0.0) + row.slots
+            used[key] = used.get(key, 0.0) + row.busy
+    return {"windlass_workers": counts, "windlass_worker_slots": slots, "windlass_worker_slots_used": used}

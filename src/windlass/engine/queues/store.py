@@ -175,6 +175,10 @@ class StoreQueue:
         """Say good-bye; see `Queue.leave`."""
         await self._engine.store.run(self._leave, unstarted)
 
+    async def ending(self) -> None:
+        """Tell that the worker was asked to end; see `Queue.ending`."""
+        await self._engine.store.run(workers.note_ending, self.worker_id)
+
     def renew(self) -> bool:
         """Stamp the heartbeat, from a thread of its own; False where the worker was found gone meanwhile."""
         return self._engine.store.run_blocking(workers.renew, self.worker_id)

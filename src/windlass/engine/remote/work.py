@@ -190,6 +190,10 @@ class RemoteWork:
         await station.queue.leave(unstarted)
         self._stations.pop(instance, None)
 
+    async def ending(self, instance: str) -> None:
+        """Note that a worker was asked to end."""
+        await (await self._station(instance, None)).queue.ending()
+
     async def held(self, instance: str, key: tuple[int, int]) -> Claim:
         """Return a claim that a worker holds. Raises Refused where it does not, NotFound for an unknown worker."""
         return await self.claim(await self._station(instance, None), key)
