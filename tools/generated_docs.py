@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tools import metric_list, state_machine
+from tools import metric_list, settings_list, state_machine
 from tools.scaling import document, picture
 from windlass.model.catalog import StepCatalog
 from windlass.model.manifest.reference import schema_markdown
@@ -17,6 +17,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "guide/fields.md": lambda: schema_markdown(StepCatalog()),
     "guide/metrics.md": metric_list.render,
+    "guide/settings.md": settings_list.render,
     "scaling.md": document.render,
     "images/bursts.svg": picture.render,
     "state-machine.md": state_machine.render,

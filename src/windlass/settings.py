@@ -208,7 +208,7 @@ _PROJECT = Kind(f"a project's name: {PROJECT_NAME}", _read_project)
 def _setting(kind: Kind, description: str, default: Any = None) -> Any:
     """Declare a setting; where `default` is text it is read as if the user had written it."""
     value = kind.read(default) if isinstance(default, str) else default
-    return field(default=value, metadata={"kind": kind, "description": description})
+    return field(default=value, metadata={"kind": kind, "description": description, "default": default})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

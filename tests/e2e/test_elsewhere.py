@@ -55,13 +55,13 @@ def test_what_no_worker_takes_is_said_with_the_command_that_starts_one(
     assert "start `windlass worker --pool gpu`" in windlass("run", "why", accepted(windlass, "far")).stdout
     line_of(windlass.start("worker", "--pool", "gpu", env=there).stdout, "ready")
     held = windlass("run", "start", "far")
-    assert "is queued. Queue \"default\" is paused" in held.stdout, held
+    assert 'is queued. Queue "default" is paused' in held.stdout, held
 
 
 def test_a_worker_that_was_asked_to_end_is_seen_from_elsewhere(
     windlass: Windlass, there: dict[str, str], tmp_path: Path
 ) -> None:
-    worker = windlass.start("worker", "--slots", "2", env=there)
+    worker = windlass.start("worker", "--slots", "2", env=there | {"WINDLASS_DRAIN_GRACE": "100s"})
     line_of(worker.stdout, "ready")
     go, begun = tmp_path / "go", tmp_path / "begun"
     apply(

@@ -47,7 +47,9 @@ def read_settings(url: str | None, said: Mapping[str, str]) -> Settings:
         store_place(url)  # says what is wrong with it
     flags = dict(said) if url is None else {**said, "database_url": url}
     settings = load_settings(os.environ, flags).settings
-    refuse_not_in_force(settings if url is None else replace(settings, url=None))
+    if url is not None:  # the program's own word goes before WINDLASS_URL
+        settings = replace(settings, url=None)
+    refuse_not_in_force(settings)
     return settings
 
 
@@ -56,8 +58,7 @@ async def open_backend(
 ) -> Backend:
     """Open the store that the settings name, and begin to work where it is ours, `workers` attempts at one time.
 
-    `app` is what the application is called.
-
+    `app` is what the application is called. Where the settings name a server instead, that one is asked.
     Raises Unavailable where its owner cannot be reached within `wait` seconds, Refused in a process of a step, and what
     opening a store raises.
     """
@@ -67,6 +68,11 @@ async def open_backend(
     from windlass.supervisor.inside import refuse_inside_step
 
     ours = version("windlass")
+    if settings.url is not None:
+        refuse_inside_step(os.environ)
+        from windlass.sdk.remote import Remote
+
+        return await Remote.at(settings.url, settings.project, app)
     place = store_place(settings.database_url)
     path = node_path(place, settings.home)
     if path is None:

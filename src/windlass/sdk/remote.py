@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from windlass.client.client import Client
 from windlass.client.events import ServerEvent, server_events
 from windlass.client.problem import error_of
-from windlass.client.unix import UnixTransport
+from windlass.client.unix import UnixTransport, named_transport
 from windlass.clock import to_text
 from windlass.errors import Conflict, InvalidDocument, NotFound, Unavailable, UserError, WindlassError
 from windlass.model.event import RUN_ENDED
@@ -32,9 +32,14 @@ class Remote:
 
     works_here = False
 
-    def __init__(self, client: Client, project: str) -> None:
-        """Speak through `client`, which opens a connection for each request."""
+    def __init__(self, client: Client, project: str, app: str | None = None) -> None:
+        """Speak through `client`, which opens a connection for each request.
+
+        `app` is the application that workers of the server must have to run its jobs; None where they find the code as
+        this process does, on the same machine.
+        """
         self._client = client
+        self._app = app
         self._project = project
         self._applied: set[Definition] = set()
         self._waiting: dict[str, asyncio.Future[None]] = {}
@@ -47,6 +52,13 @@ class Remote:
         if owner.socket is None:
             raise Unavailable(f"Process {owner.pid} owns the store and listens nowhere: try again, or stop it.")
         found = cls(Client(UnixTransport(owner.socket)), project)
+        await found.newest()
+        return found
+
+    @classmethod
+    async def at(cls, address: str, project: str, app: str) -> Self:
+        """Return the backend of the server at an address of the settings, once that answers. Raises Unavailable."""
+        found = cls(Client(named_transport(address)), project, app)
         await found.newest()
         return found
 
@@ -79,7 +91,7 @@ class Remote:
                 f'There is a job "{job.alias}" in project {self._project} that was applied from a manifest: '
                 "give the Python job another `name`."
             )
-        body = {"definitions": [job.manifest(app=None)], "provenance": {"source": SOURCE, "path": job.path}}
+        body = {"definitions": [job.manifest(app=self._app)], "provenance": {"source": SOURCE, "path": job.path}}
         try:
             self._client.post("jobdefs", "apply", body=body, project=self._project)
         except InvalidDocument as error:
