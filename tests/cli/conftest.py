@@ -60,7 +60,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     home = tmp_path_factory.mktemp("home")
     settings = load_settings({"WINDLASS_HOME": str(home), "WINDLASS_DATABASE_URL": "memory://"}).settings
     loop = LoopThread()
-    with entered(loop, _owned(settings, "0", works=True, alone=False)) as engine:
+    with entered(loop, _owned(settings, "0", works=True, schema="brought up", alone=False)) as engine:
         yield Client(LocalTransport(loop, route_table(), engine, local_admin("tester")))
     loop.close()
 

@@ -193,7 +193,7 @@ def test_events_are_listed_by_type_job_and_run(cli: Cli) -> None:
     types = [event["type"] for event in listed]
     assert types[0] == "run.created"
     assert types[-1] == "run.completed"
-    assert all(set(event) == {"seq", "type", "runId", "taskId", "at", "data"} for event in listed)
+    assert all(set(event) == {"seq", "type", "runId", "taskId", "at", "data", "cursor"} for event in listed)
     ends = cli("event", "list", "--job", "events-1", "--type", "run.*", "-n", "1", "--json").json()
     assert [event["type"] for event in ends] == ["run.completed"]
     assert "run.completed" in cli("event", "list", "-n", "1").stdout

@@ -24,6 +24,7 @@ def there(windlass: Windlass, postgres: PostgresServer, request: pytest.FixtureR
 
 
 def test_a_run_is_waited_for_that_others_work_on(windlass: Windlass, there: dict[str, str]) -> None:
+    assert windlass("db", "upgrade").code == 0
     apply(windlass, HEAD % "say" + "steps: [{name: a, run: echo said}]\n")
     refused = windlass("run", "start", "say", "--wait")
     assert (refused.code, "Nobody works on runs, so there is nothing to wait for" in refused.stderr) == (3, True)
