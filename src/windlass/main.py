@@ -154,12 +154,23 @@ class WindlassProgram:
         from dataclasses import asdict
 
         from windlass.engine.file_places import places_of_kept
+        from windlass.errors import ServerGone
         from windlass.store.copying.by_url import copy, ends_of_copy
 
         _prepare(settings)
         database, place = ends_of_copy(settings.database_url, target)
         files = (*places_of_kept(settings, database), settings.files / "artifacts")
-        done, owner = asyncio.run(copy(database, place, files=files, version=self.version(), tell=tell))
+
+        def through_owner(whole: bool | None) -> None:
+            client = _reach_owner(replace(settings, url=None), time.monotonic() + _WAIT)
+            if client is None:
+                raise ServerGone(f"The server that worked on {database} has ended: begin the copy again.")
+            with client:
+                body = {"to": None if whole is None else place.shown, "whole": bool(whole)}
+                client.post("store", "moved", body=body)
+
+        work = copy(database, place, files=files, version=self.version(), through_owner=through_owner, tell=tell)
+        done, owner = asyncio.run(work)
         return {"from": str(database), "to": place.shown, **asdict(done), "owner": owner}
 
 
@@ -288,6 +299,7 @@ async def _owned(
         if settings.disk_quota is not None and schema != "any":
             await count(engine)
         if works:
+            opened.require_here()
             async with _node(serving(engine, alone=alone), opened, types, version, grace=0, watched=False):
                 yield engine
                 # Other commands may have given their runs to us, for we own the store.
@@ -415,6 +427,7 @@ async def _serve(settings: Settings, version: str, ready: Callable[[str], None])
     async with await opening as opened:
         if opened.ownership is None:
             raise UserError("A store in memory cannot be served; set WINDLASS_DATABASE_URL to sqlite:///FILE.")
+        opened.require_here()
         engine = serving(_engine(opened, settings, types), alone=False)
         async with _node(engine, opened, types, version, grace=settings.drain_grace, watched=True) as node:
             said = await opened.store.read(maintenance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,7 +67,10 @@ TABLE = RouteTable(
 ADMIN = local_admin("root")
 
 
-async def ask(method: str, path: str, engine: Any = None, **more: Any) -> Answer:
+HERE = SimpleNamespace(store=SimpleNamespace(moved=None))
+
+
+async def ask(method: str, path: str, engine: Any = HERE, **more: Any) -> Answer:
     answer = await dispatch(TABLE, engine, Request(method=method, path=path, **({"principal": ADMIN} | more)))
     assert isinstance(answer, Answer)
     return answer

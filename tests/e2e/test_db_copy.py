@@ -37,6 +37,11 @@ def test_a_store_goes_on_in_postgresql(windlass: Windlass, url: str) -> None:
     copied = done.json()
     assert (copied["rows"]["runs"], copied["files"], copied["missing"], copied["owner"]) == (2, 0, 0, server.pid)
     assert "Copying runs: 2" in done.stderr
+    # The server here still answers, and changes nothing any more.
+    for command in (("run", "start", "keeps"), ("maintenance", "off")):
+        moved = windlass(*command)
+        assert (moved.code, "was moved to postgresql://" in moved.stderr, moved.stderr.count("\n")) == (2, True, 1)
+    assert len(windlass("--json", "run", "list").json()) == 2
     server.terminate()
     assert server.wait(30) == 0
 
@@ -51,6 +56,26 @@ def test_a_store_goes_on_in_postgresql(windlass: Windlass, url: str) -> None:
     assert windlass("db", "check").code == 0
 
 
+def test_a_store_that_was_copied_is_used_again_once_somebody_says_so(windlass: Windlass, url: str) -> None:
+    apply(windlass, _JOB)
+    run = accepted(windlass, "keeps")
+    refused = windlass("db", "copy", "--undo")
+    assert (refused.code, "This store was not moved" in refused.stderr) == (2, True)
+    done = windlass("db", "copy", url)
+    assert "is only read now; `windlass db copy --undo` makes it usable again." in done.stdout
+    for command in (("up",), ("run", "start", "keeps"), ("exec", "job.yaml"), ("db", "copy", url)):
+        moved = windlass(*command)
+        assert (moved.code, moved.stderr.count("\n")) == (2, 1), moved.stderr
+        assert "it can be read, and nothing is changed here: set WINDLASS_DATABASE_URL" in moved.stderr
+    assert [one["id"] for one in windlass("--json", "run", "list").json()] == [run]
+    assert windlass("db", "check").code == 0
+    undone = windlass("db", "copy", "--undo")
+    assert undone.stdout.startswith("The store is used here again; leave postgresql://")
+    assert accepted(windlass, "keeps")
+    both = windlass("db", "copy", "--undo", url)
+    assert (both.code, "Name the database that the store is copied to" in both.stderr) == (2, True)
+
+
 def test_what_cannot_be_copied_is_refused(windlass: Windlass, url: str) -> None:
     none = windlass("db", "copy", url)
     assert (none.code, "There is no database at" in none.stderr) == (3, True)
@@ -60,6 +85,7 @@ def test_what_cannot_be_copied_is_refused(windlass: Windlass, url: str) -> None:
         assert (other.code, "is copied from SQLite to PostgreSQL" in other.stderr) == (2, True)
     done = windlass("db", "copy", url)
     assert (done.code, "Copied 0 runs" in done.stdout) == (0, True), done.stderr
+    assert windlass("db", "copy", "--undo").code == 0
     again = windlass("db", "copy", url)
     assert (again.code, "is not empty" in again.stderr) == (2, True)
 

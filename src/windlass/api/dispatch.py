@@ -14,7 +14,7 @@ from windlass.api.message import JSON, Answer, Principal, Request, Stream, read_
 from windlass.api.problem import problem, problem_of, unexpected
 from windlass.api.query import read_query
 from windlass.api.table import Found, Route, RouteTable
-from windlass.errors import LimitExceeded, Unavailable, WindlassError
+from windlass.errors import Conflict, LimitExceeded, Unavailable, WindlassError
 from windlass.supervisor.contract import SHORTAGES
 
 log: Final = logging.getLogger("windlass.api")
@@ -49,6 +49,7 @@ async def respond(engine: Any, found: Found, request: Request) -> Answer | Strea
     """Let the handler of an admitted request answer it."""
     route = found.route
     try:
+        _require_here(route, engine)
         query = read_query(route.query, request.query_string)
         data: dict[str, Any] = {}
         if route.body is not None and media_type(request.headers.get("content-type", JSON)) == JSON:
@@ -65,6 +66,12 @@ async def respond(engine: Any, found: Found, request: Request) -> Answer | Strea
         error_id = uuid4().hex
         log.exception("error %s in %s %s", error_id, route.method, route.path)
         return unexpected(error_id)
+
+
+def _require_here(route: Route, engine: Any) -> None:
+    """Raise Conflict where a route would change a store that goes on in another database."""
+    if route.needs_store_here and engine.store.moved is not None:
+        raise Conflict(engine.store.moved)
 
 
 def _missing(error: Exception) -> str | None:

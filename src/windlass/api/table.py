@@ -50,6 +50,13 @@ class Route:
     body: Body | None = None
     #: Media type of a good answer.
     answers: str = JSON
+    #: Whether it may change a store that goes on in another database.
+    when_moved: bool = False
+
+    @property
+    def needs_store_here(self) -> bool:
+        """Say whether it is refused where the store goes on elsewhere; workers that are left end with their server."""
+        return self.method != "GET" and self.permission not in {"open", "work"} and not self.when_moved
 
     def __post_init__(self) -> None:
         """Check the declaration. Raises ValueError where it is wrong."""

@@ -114,6 +114,7 @@ async def _work(opened: OpenStore, settings: Settings, registry: Registry, app: 
     ours = version("windlass")
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(opened)
+        opened.require_here()
         require_parquet(settings.archive_url)
         types = ApplicationSteps(registry)
         settings = replace(settings, home=_files(opened, settings, stack), master_key_file=key_file(settings))

@@ -15,7 +15,8 @@ from typing import Final, Self
 from sqlalchemy.exc import DBAPIError
 
 from windlass.clock import Clock
-from windlass.errors import Unavailable
+from windlass.errors import Conflict, Unavailable
+from windlass.store.moved import move_of
 from windlass.store.owner import WAIT, Ownership, own
 from windlass.store.place import SchemaUse, ServerPlace, store_place
 from windlass.store.soundness import examine
@@ -48,6 +49,11 @@ class OpenStore:
     def alone(self) -> bool:
         """True where no other process can be on the store: its file is owned, or it is in memory."""
         return not self.shared
+
+    def require_here(self) -> None:
+        """Raise Conflict where the store goes on in another database: nobody may work on it here."""
+        if self.store.moved is not None:
+            raise Conflict(self.store.moved)
 
     async def close(self) -> None:
         """Close the store and let go of the database; closing twice is fine."""
@@ -130,6 +136,8 @@ async def open_owned(ownership: Ownership, *, clock: Clock | None = None, verify
         try:
             done = await uninterrupted(asyncio.to_thread(upgrade, store))
             identity = store_id(store.connection)
+            move = move_of(store.connection)
+            store.moved = None if move is None else move.sentence
             ownership.opened(identity)
         except BaseException:
             await store.close()

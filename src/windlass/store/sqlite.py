@@ -77,6 +77,7 @@ class SqliteStore:
         self.clock = clock or SystemClock()
         self.hears = True
         self.meter = CommitMeter()
+        self.moved: str | None = None
         self._hints = Hints()
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._engine = _engine(path, _WRITER_PRAGMAS)

@@ -22,6 +22,8 @@ class Store(Protocol):
     hears: bool
     #: What its commits cost.
     meter: CommitMeter
+    #: What whoever would change it is told where it goes on elsewhere; None where it is here.
+    moved: str | None
 
     async def run(
         self,

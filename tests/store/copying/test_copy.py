@@ -54,6 +54,10 @@ def silent(_: str) -> None:
     """Tell nobody."""
 
 
+async def unmarked(_: bool | None) -> None:
+    """Leave the source as it is."""
+
+
 @pytest.fixture
 async def empty(postgres: PostgresServer, request: pytest.FixtureRequest) -> AsyncIterator[ServerPlace]:
     """Yield the place of an empty database."""
@@ -107,7 +111,9 @@ async def fill(database: Path, seed: int, runs: int = 8) -> None:
 
 
 async def copy(database: Path, place: ServerPlace, **options: Any) -> Copied:
-    return await copy_store(database, place, **{"files": None, "owned": True, "tell": silent, **options})
+    return await copy_store(
+        database, place, **{"files": None, "owned": True, "mark": unmarked, "tell": silent, **options}
+    )
 
 
 def rows_of(table: Table) -> str:
@@ -222,7 +228,10 @@ def tell(text):
         os.kill(os.getpid(), signal.SIGKILL)
 
 place = store_place(sys.argv[2]).server
-asyncio.run(copy_store(pathlib.Path(sys.argv[1]), place, files=None, owned=True, tell=tell))
+async def unmarked(_):
+    pass
+
+asyncio.run(copy_store(pathlib.Path(sys.argv[1]), place, files=None, owned=True, mark=unmarked, tell=tell))
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,13 +11,16 @@ from windlass.errors import CorruptStore, Unavailable
 from windlass.store.backup.content import copy_durably, digest_of
 from windlass.store.copying.content import Sum, copied_tables
 from windlass.store.copying.source import Source, open_source
-from windlass.store.copying.target import Target, counted, find_again, open_target
+from windlass.store.copying.target import Target, counted, find_again, open_target, store_at
+from windlass.store.postgres.troubles import sqlstate
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
 
     from windlass.store.place import ServerPlace
 
+#: Marks the source: False just before the copy is committed, True once it is there, None where it is not after all.
+Mark = Callable[[bool | None], Awaitable[None]]
 #: Rows after which somebody who waits is told how far it is.
 _TOLD: Final = 250_000
 _NEW: Final = ".copying"
@@ -45,10 +48,12 @@ async def copy_store(
     *,
     files: tuple[Path, ...] | None,
     owned: bool,
+    mark: Mark,
     tell: Callable[[str], None],
 ) -> Copied:
-    """Copy the store in the file `database` to `place`.
+    """Copy the store in the file `database` to `place`, and mark it as gone there.
 
+    It is marked before the copy is committed, so that there is no moment at which both go on.
     `files` are the folders in which files of runs may lie here, and at the end the one there, where that is another.
     With `owned` nobody works on the database; else it must be under maintenance, and nothing may run there.
     Raises Conflict where `place` is not empty or the database is worked on, Unavailable where something cannot be
@@ -58,7 +63,7 @@ async def copy_store(
         if not owned and not source.rests:
             raise Unavailable(
                 f"A server works on the store at {database}: stop it, or run `windlass maintenance on` and wait until "
-                "nothing runs. What it accepts after that is not in the copy."
+                "nothing runs. What is accepted while the copy is made is not in it."
             )
         copied, missing = (0, 0) if files is None else _copy_files(source, files[:-1], files[-1], tell)
         async with open_target(place) as target:
@@ -69,7 +74,14 @@ async def copy_store(
             for table in copied_tables():
                 if await target.sum_of(table) != sums[table.name]:
                     raise CorruptStore(f"The copy of {table.name} is not what was read; nothing was kept of it.")
-            await target.commit()
+            await mark(False)  # noqa: FBT003 - as it says above
+            try:
+                await target.commit()
+            except Exception as error:
+                if sqlstate(error) is not None:  # the server said so: nothing of it was kept
+                    await mark(None)
+                raise
+        await mark(True)  # noqa: FBT003 - the same
         await find_again(place, _spots(source))
         return Copied(
             store=source.store,
@@ -79,6 +91,20 @@ async def copy_store(
             files=copied,
             missing=missing,
         )
+
+
+async def finish(database: Path, place: ServerPlace, *, mark: Mark) -> Copied | None:
+    """Return what was copied to `place` before, where that was cut off once it was there; None where it is not there.
+
+    It was compared before it was committed. Raises Unavailable where that cannot be known now.
+    """
+    with open_source(database) as source:
+        if await store_at(place) != source.store:
+            await mark(None)
+            return None
+        await mark(True)  # noqa: FBT003 - as it says above
+        rows = {table.name: source.count(table) for table in copied_tables()}
+        return Copied(store=source.store, rows=rows, digests={}, mended=0, files=0, missing=0)
 
 
 async def _copy_table(source: Source, target: Target, table: Table, tell: Callable[[str], None]) -> Sum:

@@ -14,11 +14,14 @@ from windlass.store.archive.in_database import URL as DATABASE
 from windlass.store.archive.open import ARCHIVED
 from windlass.store.copying.content import REPLACEMENT, copied_columns
 from windlass.store.migrations import HEAD
+from windlass.store.moved import KEY, Move
+from windlass.store.tables import store_info
 from windlass.store.upgrade import known_version
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
 
+_WITHOUT_MARK: Final = f"(SELECT * FROM store_info WHERE key <> '{KEY}')"  # noqa: S608 - a key of ours
 _BUSY_MS: Final = 10_000
 #: Rows at each end of a table that are looked at once more.
 _SPOTS: Final = 3
@@ -40,6 +43,12 @@ class Source:
         return str(self._one("SELECT value FROM store_info WHERE key = 'id'"))
 
     @property
+    def move(self) -> Move | None:
+        """Where the store has gone; None where it is here."""
+        found = self._connection.execute("SELECT value FROM store_info WHERE key = ?", (KEY,)).fetchone()
+        return None if found is None else Move.read(found[0])
+
+    @property
     def since(self) -> int | None:
         """When the first of its runs was accepted, in milliseconds since the epoch, as its id says."""
         first = self._one("SELECT min(id) FROM runs")
@@ -53,11 +62,11 @@ class Source:
 
     def rows(self, table: Table) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a table."""
-        yield from self._connection.execute(f"SELECT {', '.join(copied_columns(table))} FROM {table.name}")  # noqa: S608 - names of ours
+        yield from self._connection.execute(f"SELECT {', '.join(copied_columns(table))} FROM {_rows_of(table)}")  # noqa: S608 - names of ours
 
     def count(self, table: Table) -> int:
         """Return how many rows a table has."""
-        return int(self._one(f"SELECT count(*) FROM {table.name}"))  # noqa: S608 - a name of ours
+        return int(self._one(f"SELECT count(*) FROM {_rows_of(table)}"))  # noqa: S608 - a name of ours
 
     def spots(self, table: Table) -> list[tuple[Any, ...]]:
         """Return the first rows of a table and the last, by its key."""
@@ -65,7 +74,7 @@ class Source:
         found: list[tuple[Any, ...]] = []
         for order in ("ASC", "DESC"):
             by = ", ".join(f"{key} {order}" for key in keys)
-            sql = f"SELECT {columns} FROM {table.name} ORDER BY {by} LIMIT {_SPOTS}"  # noqa: S608 - names of ours
+            sql = f"SELECT {columns} FROM {_rows_of(table)} ORDER BY {by} LIMIT {_SPOTS}"  # noqa: S608 - names of ours
             found += self._connection.execute(sql)
         return found
 
@@ -95,6 +104,11 @@ class Source:
             self.mended += 1
             return text.replace("\0", REPLACEMENT)
         return text
+
+
+def _rows_of(table: Table) -> str:
+    """Return what the rows of a table are read from: that the store has gone is no fact of the copy."""
+    return _WITHOUT_MARK if table is store_info else table.name
 
 
 @contextmanager

@@ -78,6 +78,12 @@ class Target:
                     "Nothing was changed: name an empty database."
                 )
 
+    async def store(self) -> str | None:
+        """Return the id of the store that is there; None where there is none."""
+        tx = Transaction(self._link.core, 0, self._link.cursor, dialect="postgresql")
+        _, identity = await greenlet_spawn(look, tx)
+        return identity
+
     async def fill(self, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
         """Copy rows into a table."""
         await self._raw.copy_records_to_table(
@@ -128,6 +134,15 @@ async def open_target(place: ServerPlace) -> AsyncIterator[Target]:
     finally:
         if link is not None:
             await link.close()
+
+
+async def store_at(place: ServerPlace) -> str | None:
+    """Return the id of the store at `place`; None where there is none.
+
+    Raises Unavailable where the server is out of reach or refuses.
+    """
+    async with open_target(place) as target:
+        return await target.store()
 
 
 async def find_again(place: ServerPlace, spots: Iterable[tuple[Table, list[tuple[Any, ...]]]]) -> None:

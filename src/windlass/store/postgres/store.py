@@ -48,6 +48,7 @@ class PostgresStore:
         self.place = place
         self.hears = place.listen is not None
         self.meter = CommitMeter()
+        self.moved: str | None = None
         self._hints = Hints()
         self._sender = token_hex(4)
         self._links = Links(place)
