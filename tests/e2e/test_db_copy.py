@@ -70,7 +70,7 @@ def test_a_store_that_was_copied_is_used_again_once_somebody_says_so(windlass: W
     assert [one["id"] for one in windlass("--json", "run", "list").json()] == [run]
     assert windlass("db", "check").code == 0
     undone = windlass("db", "copy", "--undo")
-    assert undone.stdout.startswith("The store is used here again; leave postgresql://")
+    assert undone.stdout.startswith("The store is used here again; leave the copy in postgresql://")
     assert accepted(windlass, "keeps")
     both = windlass("db", "copy", "--undo", url)
     assert (both.code, "Name the database that the store is copied to" in both.stderr) == (2, True)
