@@ -10,6 +10,7 @@ import stat
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,6 +29,9 @@ from windlass.supervisor.procfs import Process
 
 class Engine:
     """Counts streams that were let go of."""
+
+    #: The store is here.
+    store = SimpleNamespace(moved=None)
 
     def __init__(self) -> None:
         """Begin with none."""

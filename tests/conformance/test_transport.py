@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +24,9 @@ from windlass.errors import Conflict, LimitExceeded, NotFound, Unavailable, Unex
 
 class Engine:
     """Remembers streams that were let go of."""
+
+    #: The store is here.
+    store = SimpleNamespace(moved=None)
 
     def __init__(self) -> None:
         """Begin with none."""
