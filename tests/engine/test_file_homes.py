@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -244,6 +245,29 @@ async def test_a_damaged_file_in_another_home_keeps_its_run_and_one_that_is_gone
     assert (swept.archived, swept.failed) == (1, 1)
     assert (await estate.world.run(damaged))["state"] == "completed"
     assert [message for message in await estate.told() if "is not what it was" in message]
+
+
+async def test_a_disk_that_takes_no_file_is_told_of_and_holds_up_nothing_else(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await estate.world.define(steps={"a": {}})
+    await estate.kept(job, estate.there, report=REPORT)
+    await estate.later()
+    doomed = await estate.kept(job, estate.there, plot=PLOT)
+    assert await delete_run(estate.here, doomed)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("windlass.store.archive.depot.os.link", full)
+        await estate.courier(estate.there)
+    assert not artifact_folder(estate.there, doomed).exists()
+    assert [message for message in await estate.told() if "No space left on device" in message]
+    assert (await sweep(estate.here)).failed == 1
+    await estate.courier(estate.there)
+    assert (await sweep(estate.here)).archived == 1
+    estate.world.accepted.clear()
 
 
 async def test_files_go_at_their_own_time_from_other_homes_too(estate: Estate) -> None:

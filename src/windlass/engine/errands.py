@@ -53,7 +53,7 @@ async def run_errands(engine: Engine, only: Sequence[bytes] | None = None, *, mo
                     await _move(engine, home, errand)
             for archive in sorted({errand.archive or "" for errand in found if errand.what == "archive"}):
                 theirs = [errand for errand in found if errand.what == "archive" and errand.archive == archive]
-                await _keep_all(engine, home, archive, theirs, moving=moving)
+                await _try_to_keep(engine, home, archive, theirs, moving=moving)
             after = found[-1].run_id
         if only is None:
             await tidy_files(engine, home_address(home))
@@ -86,6 +86,17 @@ async def _return(engine: Engine, home: str, run_id: bytes) -> None:
         await asyncio.to_thread(depot.give, content.sha256, folder / content.sha256)
     if contents:
         await asyncio.to_thread(Depot(folder).settle)
+
+
+async def _try_to_keep(engine: Engine, home: str, url: str, errands: Sequence[Errand], *, moving: bool) -> None:
+    """Keep files of runs; what is in the way is told, and holds up nothing else but who moves these runs just now."""
+    try:
+        await _keep_all(engine, home, url, errands, moving=moving)
+    except TROUBLE as error:
+        if moving:
+            raise
+        for errand in errands:
+            await engine.store.run(say_trouble, home, errand.run_id, str(error))
 
 
 async def _keep_all(engine: Engine, home: str, url: str, errands: Sequence[Errand], *, moving: bool) -> None:
