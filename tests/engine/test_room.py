@@ -104,7 +104,7 @@ async def test_output_is_cut_with_a_line_that_says_so_and_goes_on_with_the_room(
     class Shop:
         clock = ManualClock()
 
-    log = open_log(kept_world.engine, worker.queue, Shop(), claim, Masker())  # type: ignore[arg-type]
+    log = open_log(kept_world.engine, worker.queue, Shop(), claim, Masker(), leaving=bool)  # type: ignore[arg-type]
     await log.write(b"before\n")
     await log.flush()
     dial.free = MIB

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from windlass.clock import ManualClock
-from windlass.errors import Unavailable
+from windlass.errors import Refused, Unavailable
 from windlass.model.masking import Masker
 from windlass.steps.log_pipe import LogPipe
 
@@ -168,24 +169,56 @@ async def test_a_store_that_fails_stops_nothing_and_is_told(chunks: Chunks) -> N
     )  # fmt: skip
 
 
-async def test_a_store_out_of_reach_is_waited_for(chunks: Chunks) -> None:
-    log = pipe(chunks, chunk_bytes=10)
-    chunks.error = Unavailable("The disk is full.")
-    writing = asyncio.ensure_future(log.write(b"a" * 50))
-    await chunks.asked.wait()
-    assert not writing.done()  # the step waits too
+async def test_a_store_out_of_reach_is_waited_for_and_holds_no_step_up(chunks: Chunks, tmp_path: Path) -> None:
+    log = pipe(chunks, chunk_bytes=100, folder=tmp_path, quota=10_000_000)
+    await log.write(b"begin\n" * 20)
+    chunks.error = Unavailable("The database cannot be reached.")
+    lines = [f"{number} of many\n".encode() for number in range(200_000)]
+    for at in range(0, len(lines), 500):
+        await log.write(b"".join(lines[at : at + 500]), "stderr" if at % 1000 else "stdout")
+    assert not list(tmp_path.iterdir()), "the file has no name that a step could find"
+    assert chunks.text() == b"begin\n" * 20
     chunks.error = None
-    await writing
     totals = await log.close()
-    assert chunks.text() == b"a" * 50
-    assert (totals.lost, totals.unsaid) == (0, b"")
+    assert chunks.text() == b"begin\n" * 20 + b"".join(lines)
+    assert [row[0] for row in chunks.rows] == list(range(1, len(chunks.rows) + 1))
+    assert {row[1] for row in chunks.rows} == {"stdout", "stderr"}
+    assert (totals.lost, totals.unsaid, totals.chunks) == (0, b"", len(chunks.rows))
+
+
+async def test_without_a_file_a_step_is_held_up_once_memory_is_used_up(chunks: Chunks) -> None:
+    log = pipe(chunks, quota=10_000_000)
+    chunks.error = Unavailable("The database cannot be reached.")
+    writing = asyncio.ensure_future(log.write(b"a" * 3_000_000))
+    await chunks.asked.wait()
+    more = asyncio.ensure_future(log.write(b"b" * 100_000))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not more.done()
+    chunks.error = None
+    await asyncio.gather(writing, more)
+    await log.close()
+    assert chunks.text() == b"a" * 3_000_000 + b"b" * 100_000
+
+
+async def test_what_is_refused_is_not_tried_again_and_is_told(chunks: Chunks) -> None:
+    log = pipe(chunks, chunk_bytes=10)
+    await log.write(b"a" * 10)
+    chunks.error = Refused("its worker was found gone")
+    await log.write(b"b" * 50)
+    chunks.error = None
+    await log.write(b"c" * 10)
+    totals = await log.close()
+    assert chunks.rows == [(1, "stdout", b"a" * 10)]
+    assert (totals.lost, str(totals.failure)) == (60, "its worker was found gone")
 
 
 async def test_a_log_goes_on_where_the_store_answers_again_and_says_what_is_missing(chunks: Chunks) -> None:
-    log = pipe(chunks, chunk_bytes=10, patience=0.01)
+    log = pipe(chunks, chunk_bytes=10, patience=0.01, leaving=lambda: True)
     await log.write(b"a" * 10)
     chunks.error = Unavailable("The disk is full.")
     await log.write(b"b" * 50)
+    await log.flush()
     chunks.error = None
     await log.write(b"c" * 10)
     totals = await log.close()
@@ -195,7 +228,7 @@ async def test_a_log_goes_on_where_the_store_answers_again_and_says_what_is_miss
 
 
 async def test_what_is_lost_to_the_end_is_left_to_whoever_records_the_end(chunks: Chunks) -> None:
-    log = pipe(chunks, chunk_bytes=10, patience=0.01)
+    log = pipe(chunks, chunk_bytes=10, patience=0.01, leaving=lambda: True)
     await log.write(b"a" * 10)
     chunks.error = Unavailable("The disk is full.")
     await log.write(b"b" * 50)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from windlass.engine.shapes import secret_names
 from windlass.engine.step_context import context_file, expression_context, step_environment, task_id
 from windlass.engine.tracing import attempt_trace
 from windlass.engine.workspace import Workspace, give_away, make_workspace, other_user, remove_workspace
-from windlass.errors import ExpressionError, LimitExceeded, NoRoom, Unavailable, WindlassError
+from windlass.errors import ExpressionError, LimitExceeded, NoRoom, Refused, Unavailable, WindlassError
 from windlass.ids import id_text
 from windlass.model.masking import Masker
 from windlass.model.outcome import Completed, Failed, Outcome, Skipped, Waiting
@@ -191,8 +191,9 @@ async def open_attempt(
     claim: Claim,
     parameters: Mapping[str, Any],
     cancelled: asyncio.Event,
+    leaving: Callable[[], bool],
 ) -> Attempt:
-    """Resolve secrets, render the step, make its folders and its log.
+    """Resolve secrets, render the step, make its folders and its log; `leaving` says whether the worker ends.
 
     Raises SecretUnavailable, or ExpressionError where a value cannot be had or would not fit; Unavailable and Refused
     where its folders cannot be made, NoRoom for want of room. Nothing is left behind then.
@@ -220,7 +221,7 @@ async def open_attempt(
         raise _untaken(error) from error
     try:
         identity = identity_of(claim)
-        log = open_log(engine, queue, shop, claim, masker)
+        log = open_log(engine, queue, shop, claim, masker, leaving=leaving, folder=workspace.root)
         progress = PacedProgress(queue, claim, masker)
         trace = attempt_trace(claim, engine.tracer)
         environment = step_environment(
@@ -306,15 +307,28 @@ def _choices(job: CompiledJob, step: int) -> tuple[str, ...]:
     return tuple(job.graph.names[after] for after in job.graph.successors[step])
 
 
-def open_log(engine: Place, queue: Desk, shop: Shop, claim: Claim, masker: Masker) -> LogPipe:
-    """Return the log of an attempt; nothing is stored before something is written."""
+def open_log(
+    engine: Place,
+    queue: Desk,
+    shop: Shop,
+    claim: Claim,
+    masker: Masker,
+    *,
+    leaving: Callable[[], bool],
+    folder: Path | None = None,
+) -> LogPipe:
+    """Return the log of an attempt; nothing is stored before something is written.
+
+    In `folder` waits what the store cannot take while it is away.
+    """
     quota = claim.step.log_quota or engine.settings.log_quota
-    return LogPipe(_Chunks(queue, claim, engine.room), clock=shop.clock, masker=masker, quota=quota)
+    chunks = _Chunks(queue, claim, engine.room)
+    return LogPipe(chunks, clock=shop.clock, masker=masker, quota=quota, leaving=leaving, folder=folder)
 
 
 @dataclass(slots=True)
 class _Chunks:
-    """Hands chunks of a log to the queue under the claim that wrote them."""
+    """Hands chunks of a log to the queue under the claim that wrote them. Raises Refused where that stands no more."""
 
     queue: Desk
     claim: Claim
@@ -324,7 +338,8 @@ class _Chunks:
         claim = self.claim
         self.room.require()
         chunk = NewChunk(claim.queue_id, claim.fence, claim.run_id, claim.task, claim.attempt, seq, at, stream, data)
-        await self.queue.append([chunk])
+        if await self.queue.append([chunk]):
+            raise Refused("its worker was found gone meanwhile, so that its output no longer counts")
 
 
 class PacedProgress:

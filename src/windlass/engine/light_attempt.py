@@ -60,7 +60,10 @@ class OpenLightAttempt:
     def log(self) -> LogSink:
         """Where output goes."""
         if self._log is None:
-            self._log = open_log(self.engine, self.queue, self.shop, self.claim, _NOTHING_TO_HIDE)
+            stop = self.stop
+            self._log = open_log(
+                self.engine, self.queue, self.shop, self.claim, _NOTHING_TO_HIDE, leaving=lambda: stop.leaving
+            )
         return self._log
 
     @property

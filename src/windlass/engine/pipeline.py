@@ -244,7 +244,9 @@ class Pipeline:
         end = loop.time() + self._seconds(claim)
         while True:
             try:
-                return await open_attempt(self._engine, self._queue, self._shop, claim, parameters, stop.event)
+                return await open_attempt(
+                    self._engine, self._queue, self._shop, claim, parameters, stop.event, lambda: stop.leaving
+                )
             except NoRoom as error:
                 if loop.time() >= end:
                     raise

@@ -32,11 +32,13 @@ LAST = 20.0
 class StopSignal:
     """Tells a running attempt to stop, and why."""
 
-    __slots__ = ("_event", "_listener", "why")
+    __slots__ = ("_event", "_listener", "leaving", "why")
 
     def __init__(self) -> None:
         """Start with nobody having asked."""
         self.why: str | None = None
+        #: True once the worker ends: nothing is waited for without end then.
+        self.leaving = False
         self._event: asyncio.Event | None = None
         self._listener: Callable[[], object] | None = None
 
@@ -56,6 +58,7 @@ class StopSignal:
     def set(self, why: str) -> None:
         """Ask to stop; the first reason stays."""
         self.why = self.why or why
+        self.leaving = self.leaving or why == "drain"
         if self._event is not None:
             self._event.set()
         listener, self._listener = self._listener, None

@@ -6,11 +6,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from windlass.errors import CorruptStore, NoRoom, Unavailable
+from windlass.errors import CorruptStore, NoRoom, Refused, Unavailable
 from windlass.model.log_quota import LogQuota, Piece
 from windlass.model.masking import Masker
+from windlass.steps.log_spool import LogSpool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from windlass.clock import Clock
     from windlass.model.masking import MaskStream
     from windlass.steps.contract import Stream
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_QUOTA: Final = 64 * 1024 * 1024
 DEFAULT_CHUNK: Final = 64 * 1024
 DEFAULT_DELAY: Final = 0.2
-DEFAULT_PATIENCE: Final = 30.0
+DEFAULT_PATIENCE: Final = 10.0
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 #: Changes between the streams within one flush that are kept; beyond it each stream stands by itself.
@@ -62,9 +66,12 @@ class _Run:
 class LogPipe:
     """A LogSink over a store. Writing waits while a full chunk is being stored: that is the back-pressure on a step.
 
-    What cannot be masked is dropped with a visible line. A store that is out of reach is waited for, one without room
-    is not; where it stays so, output is counted and dropped until something can be stored again, and a line says so at
-    that place: a full disk never stops a step, and no log is cut without a word.
+    A store that is out of reach is waited for, and does not hold the step up: what it writes waits in memory and in a
+    file (`LogSpool`), within the quota, and is stored in order once the store is back. What cannot be masked is dropped
+    with a visible line. So is output that a store without room does not take, or a store that is still away when the
+    worker ends: it is counted until something can be stored again, and a line says so at that place. A full disk never
+    stops a step, and no log is cut without a word. Once the store refuses a chunk, for the claim no longer stands, the
+    rest is refused as well, and is not tried.
     """
 
     def __init__(
@@ -77,13 +84,20 @@ class LogPipe:
         chunk_bytes: int = DEFAULT_CHUNK,
         flush_after: float = DEFAULT_DELAY,
         patience: float = DEFAULT_PATIENCE,
+        leaving: Callable[[], bool] = lambda: False,
+        folder: Path | None = None,
     ) -> None:
         """Keep up to `quota` bytes, in chunks of `chunk_bytes` that wait for `flush_after` seconds at most.
 
-        A store out of reach is waited for `patience` seconds, once until it has answered again.
+        A store out of reach is waited for; once the worker is `leaving`, for `patience` seconds more. Meanwhile output
+        waits in a file in `folder`; without one the step is held up once it has written more than waits in memory.
         """
         self._patience = patience
+        self._leaving = leaving
         self._patient_until: float | None = None
+        self._spool = LogSpool(folder)
+        #: Set while the store is out of reach.
+        self._away = asyncio.Event()
         self._store_chunk = store_chunk
         self._clock = clock
         self._masker = masker or Masker()
@@ -106,18 +120,21 @@ class LogPipe:
         self._totals: LogTotals | None = None
 
     async def write(self, data: bytes, stream: Stream = "stdout") -> None:
-        """Take output as it came; returns once it is stored or waits in less than one chunk."""
+        """Take output as it came; returns once it is stored, waits in less than one chunk, or in the spool."""
         if stream != "system":
             self._bytes_out += len(data)
         if self._totals is not None:
             return
         self._add(self._mask(data, stream), stream)
         while self._size >= self._chunk_bytes:
-            await self._flush_now()
+            if self._away.is_set() and not self._spool.full:
+                self._admit_runs()
+            else:
+                await self._flush_or_away()
 
     async def flush(self) -> None:
         """Store all that waits, but for what may be the beginning of a secret."""
-        while self._runs or self._flushing:
+        while self._runs or self._spool or self._flushing:
             await self._flush_now()
 
     async def close(self) -> LogTotals:
@@ -126,7 +143,9 @@ class LogPipe:
             for stream in list(self._streams):
                 self._add(self._finish(stream), stream)
             await self.flush()
-            await self._store_tail()
+            self._admit_tail()
+            await self.flush()
+            self._spool.close()
             unsaid = b"" if await self._say_what_was_lost() else self._loss()
             if self._timer:
                 self._timer.cancel()
@@ -170,7 +189,10 @@ class LogPipe:
         self._runs[-1].parts.append(data)
         self._size += len(data)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._flush_after, self._start_flush)
+            self._begin_timer()
+
+    def _begin_timer(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._flush_after, self._start_flush)
 
     def _start_flush(self) -> asyncio.Task[None]:
         if self._timer:
@@ -184,29 +206,52 @@ class LogPipe:
         # Shielded: who is cancelled while he waits must not take a half-stored chunk with him.
         await asyncio.shield(self._start_flush())
 
-    async def _store_runs(self) -> None:
-        runs, self._runs, self._size = self._runs, [], 0
+    async def _flush_or_away(self) -> None:
+        """Wait until what waits is stored, or the store turns out to be out of reach while there is still a place."""
+        flushing = self._start_flush()
+        away = asyncio.create_task(self._away.wait())
         try:
-            for run in runs if len(runs) <= _MOST_CHANGES else _by_stream(runs):
-                data = b"".join(run.parts)
-                for start in range(0, len(data), self._chunk_bytes):
-                    await self._admit(Piece(run.at, run.stream, data[start : start + self._chunk_bytes]))
+            await asyncio.wait([flushing] if self._spool.full else [flushing, away], return_when="FIRST_COMPLETED")
+        finally:
+            away.cancel()
+        if flushing.done():
+            flushing.result()
+
+    async def _store_runs(self) -> None:
+        try:
+            self._admit_runs()
+            while self._spool:
+                piece = self._spool.first()
+                await self._store(piece)
+                self._spool.drop()
         finally:
             self._flushing = None
+            if self._runs and self._timer is None:  # it came meanwhile, and nobody else sees to it
+                self._begin_timer()
 
-    async def _admit(self, piece: Piece) -> None:
-        await self._store(piece.at, piece.stream, self._quota.admit(piece))
+    def _admit_runs(self) -> None:
+        """Bring what was written into the line of what is to be stored, as far as the quota allows."""
+        runs, self._runs, self._size = self._runs, [], 0
+        for run in runs if len(runs) <= _MOST_CHANGES else _by_stream(runs):
+            data = b"".join(run.parts)
+            for start in range(0, len(data), self._chunk_bytes):
+                self._admit(Piece(run.at, run.stream, data[start : start + self._chunk_bytes]))
+
+    def _admit(self, piece: Piece) -> None:
+        data = self._quota.admit(piece)
+        if data:
+            self._spool.put(Piece(piece.at, piece.stream, data))
         if self._quota.full and not self._said_full:
             self._said_full = True
             limit, tail = self._quota.limit, self._quota.tail_limit
-            await self._say(f"the log quota of {limit:,} bytes is used up; of what follows the last {tail:,} are kept")
+            self._say(f"the log quota of {limit:,} bytes is used up; of what follows the last {tail:,} are kept")
 
-    async def _store_tail(self) -> None:
+    def _admit_tail(self) -> None:
         tail = self._quota.close()
         if self._quota.left_out:
-            await self._say(f"{self._quota.left_out:,} bytes are left out here")
+            self._say(f"{self._quota.left_out:,} bytes are left out here")
         for piece in tail:
-            await self._store(piece.at, piece.stream, piece.data)
+            self._spool.put(piece)
 
     async def _say_what_was_lost(self) -> bool:
         """Store a line about what was lost since the last one; False where that cannot be stored either."""
@@ -222,36 +267,42 @@ class LogPipe:
         text = f"{self._untold:,} bytes could not be stored here: {self._failure}"
         return f"[windlass: {self._masker.mask_text(text)}]\n".encode()
 
-    async def _say(self, text: str) -> None:
-        await self._store(self._clock.now(), "system", f"[windlass: {self._masker.mask_text(text)}]\n".encode())
+    def _say(self, text: str) -> None:
+        said = f"[windlass: {self._masker.mask_text(text)}]\n".encode()
+        self._spool.put(Piece(self._clock.now(), "system", said))
 
-    async def _store(self, at: int, stream: Stream, data: bytes) -> None:
-        if data and not (await self._say_what_was_lost() and await self._stored(at, stream, data)):
-            self._lost += len(data)
-            self._untold += len(data)
+    async def _store(self, piece: Piece) -> None:
+        if not (await self._say_what_was_lost() and await self._stored(piece.at, piece.stream, piece.data)):
+            self._lost += len(piece.data)
+            self._untold += len(piece.data)
 
     async def _stored(self, at: int, stream: Stream, data: bytes) -> bool:
         """Store one chunk, waiting for a store that is out of reach; return whether it is kept."""
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE
-        while True:
+        while not isinstance(self._failure, Refused):
             try:
                 await self._store_chunk(self._seq + 1, at, stream, data)
             except Exception as error:  # noqa: BLE001 - a log that cannot be kept does not stop the step
                 self._failure = error
-                if self._patient_until is None:
+                if not isinstance(error, Unavailable) or isinstance(error, CorruptStore | NoRoom):
+                    break
+                self._away.set()
+                if self._patient_until is None and self._leaving():
                     self._patient_until = loop.time() + self._patience
-                left = self._patient_until - loop.time()
-                waits = isinstance(error, Unavailable) and not isinstance(error, CorruptStore | NoRoom)
-                if left <= 0 or not waits:
+                left = pause if self._patient_until is None else self._patient_until - loop.time()
+                if left <= 0:
                     return False
                 await asyncio.sleep(min(pause, left))
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 self._patient_until = None
+                self._away.clear()
                 self._seq += 1
                 self._log_bytes += len(data)
                 return True
+        self._away.clear()
+        return False
 
 
 def _by_stream(runs: list[_Run]) -> list[_Run]:
