@@ -9,6 +9,7 @@ WindlassError
 │   └── Refused            known, but not allowed
 ├── Unavailable            the store, the owner or a component cannot be reached now
 │   ├── ServerGone         the server that was asked has ended, or was never there
+│   ├── NobodyWorks        nobody works on runs: what was to be waited for would never come
 │   ├── NoRoom             too little room on the disk: nothing new is taken, what runs goes on
 │   └── CorruptStore       the database cannot be trusted: nothing is changed, a person must act
 ├── OutputLost             what a command prints cannot be written
@@ -91,6 +92,10 @@ class Unavailable(WindlassError):
 
 class ServerGone(Unavailable):
     """The server that was asked has ended or does not answer; another may take its place."""
+
+
+class NobodyWorks(Unavailable):
+    """Nobody works on runs, so that a wait for one would have no end."""
 
 
 class NoRoom(Unavailable):

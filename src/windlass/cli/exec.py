@@ -124,7 +124,7 @@ class _Execution:
             except OutputLost:
                 if not self._asked:
                     self._stop("nobody reads the output any more, stopping the run")
-                follow_silently(client, self._run_id)
+                follow_silently(self._session, client, self._run_id)
                 raise
         finally:
             interrupts.release()

@@ -17,6 +17,7 @@ from windlass.model.durations import LONGEST
 from windlass.model.event_types import read_event_types
 from windlass.model.idempotency_key import WHAT_IT_HAS, is_key
 from windlass.model.state import RUN_MOVES
+from windlass.sdk.absences import RECONNECT, checked
 from windlass.sdk.naming import application_name, caller_module
 from windlass.sdk.opening import open_backend, read_settings
 from windlass.sdk.registry import Registry
@@ -206,19 +207,26 @@ class Windlass:
         return [await self.get(run_id) for run_id in await self._open().requeue(references)]
 
     def subscribe(
-        self, types: Iterable[str] = (), *, run: Run[Any] | str | None = None, after: str | None = None
+        self,
+        types: Iterable[str] = (),
+        *,
+        run: Run[Any] | str | None = None,
+        after: str | None = None,
+        reconnect: float = RECONNECT,
     ) -> Subscription:
         """Return the events from now on, to be gone over with `async for`.
 
         `types` are names or globs such as `run.*`, none for all; `run` is the only run to follow; `after` is the
-        `cursor` of the last event seen, to go on behind it, or "0" to begin with the first event there is. Raises
-        UserError where there can be no such type, and, with the first event, where `after` is no cursor of the store.
+        `cursor` of the last event seen, to go on behind it, or "0" to begin with the first event there is. A store that
+        goes away is waited for, up to `reconnect` seconds each time.
+        Raises UserError where there can be no such type, and, with the first event, where `after` is no cursor of the
+        store.
         """
         if after is not None and not isinstance(after, str):
             raise UserError(f'after is the `cursor` of an event, a text, or "0" for all events, not {after!r:.80}.')
         wanted = read_event_types([types] if isinstance(types, str) else types)
         run_id = run.id if isinstance(run, Run) else run
-        found = Subscription(self._open(), wanted, run_id, after)
+        found = Subscription(self._open(), wanted, run_id, after, checked(reconnect))
         self._beginning.add(found.begun)
         found.begun.add_done_callback(self._beginning.discard)
         return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from windlass.errors import RunNotCompleted, StillRunning
+from windlass.sdk.absences import RECONNECT, checked, through_absences
 from windlass.sdk.values import result_of
 
 if TYPE_CHECKING:
@@ -110,13 +111,24 @@ class Run(Generic[Res]):
         found = (await self.refresh())["parentId"]
         return None if found is None else self._family.run_of(await self._backend.get(found))
 
-    def logs(self, *, follow: bool = False) -> Logs:
+    def logs(self, *, follow: bool = False, reconnect: float = RECONNECT) -> Logs:
         """Return its output: `await run.logs()` is all of it as text, `async for chunk in run.logs()` comes in pieces.
 
         A chunk has `step`, `key`, `attempt`, `seq`, `at`, `stream` and `data`, which is bytes. With `follow` chunks
-        come as they are written, to the end of the run.
+        come as they are written, to the end of the run; a store that goes away meanwhile is waited for, up to
+        `reconnect` seconds each time.
         """
-        return Logs(self._backend.logs(self.id, follow=follow))
+        patience = checked(reconnect)
+        return Logs(self._follow_logs(patience) if follow else self._backend.logs(self.id, follow=False))
+
+    async def _follow_logs(self, reconnect: float) -> AsyncIterator[dict[str, Any]]:
+        read: dict[tuple[str, int], int] = {}
+        begin = lambda: self._backend.logs(self.id, follow=True)  # noqa: E731 - it begins anew after an absence
+        async for chunk in through_absences(begin, self._backend, reconnect):
+            attempt = (chunk["taskId"], chunk["attempt"])
+            if chunk["seq"] > read.get(attempt, -1):
+                read[attempt] = chunk["seq"]
+                yield chunk
 
 
 class Logs:

@@ -12,7 +12,7 @@ from windlass.cli.event.names import StepNames
 from windlass.cli.options import JOB, RUN, after_option
 from windlass.cli.session import Session
 from windlass.cli.text import clean, local_time, plain
-from windlass.cli.watch.reconnect import follow_through, reconnect_option
+from windlass.cli.watch.reconnect import Lifeline, reconnect_option
 from windlass.cli.watch.streams import refuse_idle
 from windlass.errors import UserError
 
@@ -41,7 +41,7 @@ def command(session: Session, *, last: int | None, after: str | None, reconnect:
     if after is not None and last is not None:
         raise UserError("--after and --last: give one of them.")
     types = which.pop("types")
-    with session.connect() as client:
+    with session.connect() as client, Lifeline(session, client, reconnect) as line:
         if client.idle:  # nobody else can come while the store is ours; where others share it, they may
             refuse_idle(client)
         #: Behind what the next stream goes on; None where `--last` says where the first one begins.
@@ -62,7 +62,7 @@ def command(session: Session, *, last: int | None, after: str | None, reconnect:
                 session.out.flush()
                 seen = event.id
 
-        follow_through(session, client, show, patience=reconnect)
+        line.through(show)
 
 
 def _newest(client: Client) -> str:

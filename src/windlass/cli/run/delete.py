@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -10,9 +11,9 @@ import click
 from windlass.cli.command import make
 from windlass.cli.options import RUN
 from windlass.cli.session import Session
-from windlass.cli.watch.reconnect import follow_through, reconnect_option
-from windlass.cli.watch.streams import nobody_moves
-from windlass.errors import NotFound, WindlassError
+from windlass.cli.watch.reconnect import Lifeline, reconnect_option
+from windlass.cli.watch.streams import nobody_moves, refuse_idle
+from windlass.errors import Conflict, NotFound, WindlassError
 
 if TYPE_CHECKING:
     from windlass.client.client import Client
@@ -33,8 +34,8 @@ def command(session: Session, *, runs: tuple[str, ...], wait: bool, reconnect: f
     """Delete runs with the runs that they started, their logs and files, from the archive too.
 
     Live ones are cancelled, and deleted once they have ended: the server sees to that, whether this command waits or
-    not. Runs that were started to go on without their parent (`cascade: false`) stay, and have none then. With --json a
-    list says of each run whether it is gone.
+    not; where only workers run, this command does. Runs that were started to go on without their parent
+    (`cascade: false`) stay, and have none then. With --json a list says of each run whether it is gone.
     """
     told: list[dict[str, Any]] = []
     with session.connect() as client:
@@ -70,7 +71,8 @@ def _later(session: Session, client: Client, one: dict[str, Any], *, wait: bool,
         return
     try:
         session.out.note(f"windlass: {asked}; Ctrl-C stops waiting, not that.")
-        follow_through(session, client, lambda client: _until_gone(session, client, one["id"]), patience=reconnect)
+        with Lifeline(session, client, reconnect) as line:
+            line.through(lambda client: _until_gone(session, client, one["id"]))
     except KeyboardInterrupt:
         session.out.note("windlass: The deletion goes on without this command.")
         raise
@@ -79,11 +81,18 @@ def _later(session: Session, client: Client, one: dict[str, Any], *, wait: bool,
 
 
 def _until_gone(session: Session, client: Client, run_id: str) -> None:
-    """Return once a run is gone; say meanwhile what of it still runs, each time that changes."""
+    """Return once a run is gone; say meanwhile what of it still runs, each time that changes.
+
+    Where no server runs, nobody deletes it but us. Raises NobodyWorks where nobody is left who could end it.
+    """
     shown = None
     while True:
         try:
             run = client.get("runs", run_id)
+            if run["finishedAt"] is not None:
+                with suppress(Conflict):  # another run needs it, for as long as that goes on
+                    client.delete("runs", run_id)
+            refuse_idle(client, run_id)
         except NotFound:
             return
         running = run["counts"].get("running", 0)

@@ -11,7 +11,7 @@ from windlass.cli.options import RUN
 from windlass.cli.session import Session
 from windlass.cli.watch.chunks import Chunks
 from windlass.cli.watch.loglines import LogLines, chunk_bytes
-from windlass.cli.watch.reconnect import follow_through, reconnect_option
+from windlass.cli.watch.reconnect import Lifeline, reconnect_option
 from windlass.cli.watch.streams import refuse_idle
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def command(
     would act on is taken out, unless --raw is given. With --json each chunk is an object on a line of its own.
     """
     out = session.out
-    with session.connect() as client:
+    with session.connect() as client, Lifeline(session, client, reconnect) as line:
         run = client.get("runs", run)["id"]
         if follow:
             refuse_idle(client, run)
@@ -66,7 +66,7 @@ def command(
                 out.flush()
 
         if follow:
-            follow_through(session, client, show, patience=reconnect)
+            line.through(show)
         else:
             show(client)
         lines.close()

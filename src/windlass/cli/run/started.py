@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def expect_end(client: Client) -> None:
-    """Refuse, before anything is started, to wait where nobody works on runs. Raises Unavailable."""
+    """Refuse, before anything is started, to wait where nobody works on runs. Raises NobodyWorks."""
     from windlass.cli.watch.streams import refuse_idle  # noqa: PLC0415 - only for those who wait
 
     refuse_idle(client)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from windlass.cli.watch.plain import PlainView
-from windlass.cli.watch.reconnect import follow_through
+from windlass.cli.watch.reconnect import PATIENCE, Lifeline
 from windlass.cli.watch.streams import follow_events
 from windlass.cli.watch.summary import summary_lines
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class View(Protocol):
     """Shows a run while it moves."""
 
-    def follow(self, client: Client) -> None:
+    def follow(self, line: Lifeline) -> None:
         """Show the run until it is final; called again, it goes on where it broke off.
 
-        Raises ServerGone where whom `client` speaks to ends before.
+        Raises Unavailable where what `line` speaks to goes away and does not come back.
         """
         ...
 
@@ -48,8 +48,11 @@ class EventView:
         self._run_id = run_id
         self._last_event: str | None = None
 
-    def follow(self, client: Client) -> None:
+    def follow(self, line: Lifeline) -> None:
         """Print events until the run is final, each once; see `View.follow`."""
+        line.through(self._show)
+
+    def _show(self, client: Client) -> None:
         for event in follow_events(client, self._run_id, self._last_event, whole=True):
             self._out.compact(event.json())
             self._out.flush()
@@ -67,8 +70,11 @@ class SilentView:
         self._run_id = run_id
         self._last_event: str | None = None
 
-    def follow(self, client: Client) -> None:
+    def follow(self, line: Lifeline) -> None:
         """Return once the run is final; see `View.follow`."""
+        line.through(self._wait)
+
+    def _wait(self, client: Client) -> None:
         for event in follow_events(client, self._run_id, self._last_event):
             self._last_event = event.id
 
@@ -94,33 +100,38 @@ def view_of(session: Session, run_id: str, *, logs: bool, live_logs: bool | None
 def follow_run(session: Session, client: Client, run_id: str, *, view: View, patience: float | None = None) -> int:
     """Follow a run until it is final, and tell how it ended; return 0 where it completed, else 1.
 
-    A server that goes away is waited for: `patience` seconds; None leaves that to the caller. Raises ServerGone.
+    A server or a store that goes away is waited for: `patience` seconds; None leaves servers to the caller, and the
+    store is waited for as long as it usually is. Raises Unavailable.
     """
-    if patience is None:
-        return _follow(session, client, run_id, view)
-    try:
-        return follow_through(session, client, lambda one: _follow(session, one, run_id, view), patience=patience)
-    except KeyboardInterrupt:
-        goes_on = (
-            f"Run {run_id} goes on: `windlass run watch {run_id}` follows it, `windlass run cancel {run_id}` stops it."
-        )
-        session.out.note(f"windlass: {goes_on}")
-        raise
+    moves = patience is not None
+    with Lifeline(session, client, PATIENCE if patience is None else patience, moves=moves) as line:
+        try:
+            return _follow(session, line, run_id, view)
+        except KeyboardInterrupt:
+            if moves:
+                text = f"`windlass run watch {run_id}` follows it, `windlass run cancel {run_id}` stops it."
+                session.out.note(f"windlass: Run {run_id} goes on: {text}")
+            raise
 
 
-def _follow(session: Session, client: Client, run_id: str, view: View) -> int:
-    view.follow(client)
+def _follow(session: Session, line: Lifeline, run_id: str, view: View) -> int:
+    view.follow(line)
     out = session.out
-    run = client.get("runs", run_id)
+    run = line.get("runs", run_id)
     if view.is_stream:
         out.compact(run)
         out.flush()
         return 0 if run["state"] == "completed" else 1
-    tasks = list(client.pages("runs", run_id, "steps")) if out.format == "table" else []
-    out.value(run, lambda: summary_lines(run, tasks, out, client=None if view.shows_output else client))
+    tasks = line.pages("runs", run_id, "steps") if out.format == "table" else []
+
+    def summary(client: Client) -> list[str]:
+        return list(summary_lines(run, tasks, out, client=None if view.shows_output else client))
+
+    out.value(run, lambda: line.through(summary))
     return 0 if run["state"] == "completed" else 1
 
 
-def follow_silently(client: Client, run_id: str) -> None:
-    """Wait until a run is final, with nothing said."""
-    SilentView(run_id).follow(client)
+def follow_silently(session: Session, client: Client, run_id: str) -> None:
+    """Wait until a run is final, with nothing said. Raises Unavailable."""
+    with Lifeline(session, client, PATIENCE, moves=False) as line:
+        SilentView(run_id).follow(line)

@@ -15,6 +15,7 @@ from windlass.cli.watch.screen import Screen
 from windlass.cli.watch.streams import follow_events, in_background
 
 if TYPE_CHECKING:
+    from windlass.cli.watch.reconnect import Lifeline
     from windlass.client.client import Client
 
 #: Seconds between two pictures, and the share of time that asking for a new state may take.
@@ -30,23 +31,25 @@ _PATIENCE: Final = 10.0
 class LiveRun:
     """What the streams say about a run, gathered for the picture."""
 
-    def __init__(self, client: Client, run_id: str) -> None:
+    def __init__(self, line: Lifeline, run_id: str) -> None:
         """Ask for the run as it is now."""
-        self._client = client
+        self._line = line
+        self._last_event: str | None = None
         self._run_id = run_id
         self._changed = threading.Event()
         self._ended = threading.Event()
         self._error: Exception | None = None
         self._next = 0.0
         self._rests: dict[str, bytes] = {}
-        run = client.get("runs", run_id)
-        graph = client.get("runs", run_id, "graph")
-        self.picture = Picture(run, graph, list(client.pages("runs", run_id, "steps")))
+        run = line.get("runs", run_id)
+        graph = line.get("runs", run_id, "graph")
+        self.picture = Picture(run, graph, line.pages("runs", run_id, "steps"))
 
     def follow(self, chunks: Chunks, lines: LogLines | None) -> threading.Thread:
         """Read both streams in the background; return who reads the output, which goes to `lines` too."""
-        in_background(self._read_events, "windlass-events")
-        return in_background(lambda: self._read_logs(chunks, lines), "windlass-logs")
+        in_background(self._watch_events, "windlass-events")
+        read = lambda client: self._read_logs(client, chunks, lines)  # noqa: E731 - as elsewhere here
+        return in_background(lambda: self._line.through(read), "windlass-logs")
 
     def wait(self, seconds: float) -> bool:
         """Wait for a while; return True once the run is final. Raises what the stream of events broke with."""
@@ -61,25 +64,29 @@ class LiveRun:
         if not now and (not self._changed.is_set() or begin < self._next):
             return
         self._changed.clear()
-        self.picture.run = self._client.get("runs", self._run_id)
-        self.picture.tasks = list(self._client.pages("runs", self._run_id, "steps"))
+        self.picture.run = self._line.get("runs", self._run_id)
+        self.picture.tasks = self._line.pages("runs", self._run_id, "steps")
         took = time.monotonic() - begin
         self._next = begin + max(_SOONEST, took * _SHARE)
 
-    def _read_events(self) -> None:
+    def _watch_events(self) -> None:
         try:
-            for event in follow_events(self._client, self._run_id, None):
-                if event.type == "task.progress":
-                    data = event.json()
-                    self.picture.progress[data["taskId"]] = data["data"]
-                self._changed.set()
+            self._line.through(self._read_events)
         except Exception as error:  # noqa: BLE001 - the main thread raises it
             self._error = error
         finally:
             self._ended.set()
 
-    def _read_logs(self, chunks: Chunks, lines: LogLines | None) -> None:
-        for chunk in chunks.read(self._client, follow=True):
+    def _read_events(self, client: Client) -> None:
+        for event in follow_events(client, self._run_id, self._last_event):
+            if event.type == "task.progress":
+                data = event.json()
+                self.picture.progress[data["taskId"]] = data["data"]
+            self._changed.set()
+            self._last_event = event.id
+
+    def _read_logs(self, client: Client, chunks: Chunks, lines: LogLines | None) -> None:
+        for chunk in chunks.read(client, follow=True):
             if lines is not None:
                 lines.take(chunk)
             self._note_last(chunk)
@@ -108,11 +115,11 @@ class LiveView:
         self._lines = LogLines(write=self._screen.above, colours=out.colours) if logs else None
         self._reader: threading.Thread | None = None
 
-    def follow(self, client: Client) -> None:
+    def follow(self, line: Lifeline) -> None:
         """Show the run until it is final; see `View.follow`."""
         if self._reader is not None:
             self._reader.join()  # its stream broke as the other one did
-        run = LiveRun(client, self._run_id)
+        run = LiveRun(line, self._run_id)
         with self._screen:
             self._reader = run.follow(self._chunks, self._lines)
             self._paint(run.picture)

@@ -19,6 +19,7 @@ from windlass.cli.watch.streams import follow_events, in_background, task_names
 from windlass.errors import OutputLost
 
 if TYPE_CHECKING:
+    from windlass.cli.watch.reconnect import Lifeline
     from windlass.client.client import Client
 
 #: Seconds that the rest of the output may take after the run has ended.
@@ -48,21 +49,21 @@ class PlainView:
         self._over = False
         self._broke: Exception | None = None
 
-    def follow(self, client: Client) -> None:
+    def follow(self, line: Lifeline) -> None:
         """Print until the run is final; see `View.follow`."""
         if self._teller is None:
-            run = client.get("runs", self._run_id)
-            tasks = client.pages("runs", self._run_id, "steps")
+            run = line.get("runs", self._run_id)
+            tasks = line.pages("runs", self._run_id, "steps")
             self._teller = Teller(task_names(tasks), f"run {self._run_id} of {run['job']}")
-            held = obstacle(client, run)
+            held = line.through(lambda client: obstacle(client, run))
             if held:
                 self._write(f"run {self._run_id} of {run['job']} is {run['state']}. {held}\n")
         if self._reader is not None:
             self._reader.join()  # its stream broke as the other one did
         self._over, self._broke = False, None
         if self.shows_output:
-            self._reader = in_background(lambda: self._read_output(client), "windlass-logs")
-        in_background(lambda: self._read_events(client), "windlass-events")
+            self._reader = in_background(lambda: line.through(self._read_output), "windlass-logs")
+        in_background(lambda: self._watch_events(line), "windlass-events")
         with self._printing:
             while not (self._over or self._broke is not None):
                 self._printing.wait(LOOK)
@@ -71,20 +72,23 @@ class PlainView:
         if self._broke is not None:
             raise self._broke
 
-    def _read_events(self, client: Client) -> None:
+    def _watch_events(self, line: Lifeline) -> None:
         try:
-            for event in follow_events(client, self._run_id, self._last_event):
-                self._await_output(event.json())
-                line = None if self._teller is None else self._teller.line(event.json())
-                if line is not None:
-                    self._write(f"{line}\n")
-                if event.type == "task.started":
-                    self._note_start(event.json()["taskId"])
-                self._last_event = event.id
+            line.through(self._read_events)
         except Exception as error:  # noqa: BLE001 - the main thread raises it
             self._stop(error)
         else:
             self._stop(None)
+
+    def _read_events(self, client: Client) -> None:
+        for event in follow_events(client, self._run_id, self._last_event):
+            self._await_output(event.json())
+            line = None if self._teller is None else self._teller.line(event.json())
+            if line is not None:
+                self._write(f"{line}\n")
+            if event.type == "task.started":
+                self._note_start(event.json()["taskId"])
+            self._last_event = event.id
 
     def _read_output(self, client: Client) -> None:
         try:

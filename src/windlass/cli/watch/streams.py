@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Final
 
-from windlass.errors import Unavailable, WindlassError
+from windlass.errors import NobodyWorks, WindlassError
 from windlass.model.lack import nobody_works as without_anybody
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def refuse_idle(client: Client, run_id: str | None = None) -> None:
     """Refuse to wait where nobody works on runs: it would last for ever, and keep the store from who would.
 
     Where a server is there, and only a worker is missing, one may come at any time. A run that is final already is
-    nothing to wait for. Raises Unavailable.
+    nothing to wait for. Raises NobodyWorks.
     """
     if not nobody_moves(client):
         return
     if run_id is not None and client.get("runs", run_id)["finishedAt"] is not None:
         return
-    raise Unavailable("Nobody works on runs, so there is nothing to wait for: start `windlass up` first.")
+    raise NobodyWorks("Nobody works on runs, so there is nothing to wait for: start `windlass up` first.")
 
 
 def nobody_works(client: Client) -> str:
