@@ -58,6 +58,7 @@ TABLE = RouteTable(
             permission="operate",
             handler=echo,
             summary="start",
+            changes=True,
             query=(Query("wait", "w", "boolean"),),
             body=Body(limit=100),
         ),

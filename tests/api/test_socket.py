@@ -75,7 +75,13 @@ TABLE = RouteTable(
     [
         Route(method="GET", path="/api/v1/jobs/{job}", permission="view", handler=echo, summary="s"),
         Route(
-            method="POST", path="/api/v1/jobs", permission="edit", handler=echo, summary="s", body=Body(limit=70_000)
+            method="POST",
+            path="/api/v1/jobs",
+            permission="edit",
+            handler=echo,
+            summary="s",
+            body=Body(limit=70_000),
+            changes=True,
         ),
         Route(method="GET", path="/api/v1/missing", permission="view", handler=missing, summary="s"),
         Route(method="GET", path="/api/v1/events", permission="view", handler=endless, summary="s"),

@@ -16,7 +16,7 @@ async def handler(_: Any, __: Request) -> Answer:
 
 
 def route(method: Any, path: str, **more: Any) -> Route:
-    given = {"permission": "view", "handler": handler, "summary": "a route"} | more
+    given = {"permission": "view", "handler": handler, "summary": "a route", "changes": False} | more
     return Route(method=method, path=path, **given)
 
 
@@ -44,6 +44,14 @@ def test_a_route_without_a_known_permission_cannot_be_declared() -> None:
         Route(method="GET", path="/x", handler=handler, summary="x")  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="no permission"):
         route("GET", "/x", permission="none")
+
+
+def test_a_route_that_could_change_something_says_whether_it_does() -> None:
+    with pytest.raises(ValueError, match="must say whether it changes anything"):
+        route("POST", "/x", changes=None)
+    with pytest.raises(ValueError, match="GET changes nothing"):
+        route("GET", "/x", changes=True)
+    route("POST", "/x", changes=None, permission="work")
 
 
 @pytest.mark.parametrize("path", ["x", "/x/", "//x", "/{a b}", "/x?y", ""])

@@ -69,7 +69,7 @@ async def rows(world: World, table: str) -> str:
 
 
 async def test_a_secret_is_kept_sealed_and_given_to_steps_of_its_project_alone(world: World) -> None:
-    shown, created = await set_secret(world.engine, "default", "db", CANARY, note="the database", by="ann")
+    shown, created = await set_secret(world.engine, "default", "db", CANARY, text="the database", by="ann")
     assert created
     assert (shown["reference"], shown["version"], shown["note"], shown["updatedBy"]) == (
         "secret://store/db", 1, "the database", "ann",

@@ -79,7 +79,9 @@ async def is_closed(engine: Engine, _: Request) -> Answer:
 
 
 def route(method: Any, path: str, handler: Any, **more: Any) -> Route:
-    return Route(method=method, path=f"/api/v1/{path}", permission="view", handler=handler, summary="s", **more)
+    return Route(
+        method=method, path=f"/api/v1/{path}", permission="view", handler=handler, summary="s", changes=False, **more
+    )
 
 
 PAGE = (Query("limit", "l", "integer", default=100, highest=200), Query("cursor", "c"))

@@ -98,7 +98,7 @@ def test_keys_are_changed_while_a_server_works(windlass: Windlass, home: Path, j
     assert ended(windlass, accepted(windlass, job))["state"] == "completed"
     made = windlass("keys", "create").stdout
     assert made.startswith(f"Made the master key k2 in {home}/master.key.")
-    assert windlass("keys", "rotate").stdout == "Sealed 1 data keys anew; they stand 1 under k2.\n"
+    assert windlass("keys", "rotate").stdout == "Sealed 2 data keys anew; they stand 2 under k2.\n"
     text = (home / "master.key").read_text()
     (home / "master.key").chmod(0o600)
     (home / "master.key").write_text(re.sub("k1:.*\n", "", text))

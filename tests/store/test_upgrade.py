@@ -171,11 +171,12 @@ for limit in range(1, 400):
 
 def killed_upgrades(folder: Path, way: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", KILLED, folder, way], capture_output=True, text=True, check=False, timeout=100
+        [sys.executable, "-c", KILLED, folder, way], capture_output=True, text=True, check=False, timeout=280
     )
 
 
 @pytest.mark.promise("H07")
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["at once", "migrate"])
 async def test_an_upgrade_that_is_killed_at_any_statement_leaves_all_or_nothing(tmp_path: Path, way: str) -> None:
     done = killed_upgrades(tmp_path, way)

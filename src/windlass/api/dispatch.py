@@ -15,6 +15,7 @@ from windlass.api.problem import problem, problem_of, unexpected
 from windlass.api.query import read_query
 from windlass.api.table import Found, Route, RouteTable
 from windlass.errors import Conflict, LimitExceeded, Unavailable, WindlassError
+from windlass.store.actor import ACTOR, Actor
 from windlass.supervisor.contract import SHORTAGES
 
 log: Final = logging.getLogger("windlass.api")
@@ -48,6 +49,7 @@ def admit(table: RouteTable, request: Request, *, has_body: bool) -> Found | Ans
 async def respond(engine: Any, found: Found, request: Request) -> Answer | Stream:
     """Let the handler of an admitted request answer it."""
     route = found.route
+    asking = ACTOR.set(_actor(request) if route.changes else None)
     try:
         _require_here(route, engine)
         query = read_query(route.query, request.query_string)
@@ -66,6 +68,14 @@ async def respond(engine: Any, found: Found, request: Request) -> Answer | Strea
         error_id = uuid4().hex
         log.exception("error %s in %s %s", error_id, route.method, route.path)
         return unexpected(error_id)
+    finally:
+        ACTOR.reset(asking)
+
+
+def _actor(request: Request) -> Actor:
+    """Return who asks, as the audit names them."""
+    principal = request.principal
+    return Actor(principal.name, "local" if principal.local else "user", None, uuid4().hex)
 
 
 def _require_here(route: Route, engine: Any) -> None:

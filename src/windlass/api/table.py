@@ -52,6 +52,9 @@ class Route:
     answers: str = JSON
     #: Whether it may change a store that goes on in another database.
     when_moved: bool = False
+    #: Whether it changes what people look after, so that the audit notes who asked; not where it only looks or checks.
+    #: What workers ask is their work, and noted by events.
+    changes: bool | None = None
 
     @property
     def needs_store_here(self) -> bool:
@@ -67,6 +70,10 @@ class Route:
         names = [query.name for query in self.query]
         if len(set(names)) != len(names):
             raise ValueError(f"{self.method} {self.path}: a query parameter is declared twice")
+        if self.method == "GET" and self.changes:
+            raise ValueError(f"{self.method} {self.path}: GET changes nothing")
+        if self.method != "GET" and self.permission != "work" and self.changes is None:
+            raise ValueError(f"{self.method} {self.path}: it must say whether it changes anything")
         if self.method == "GET" and self.body is not None:
             raise ValueError(f"{self.method} {self.path}: GET takes no body")
 

@@ -118,6 +118,14 @@ COMMANDS: dict[str, Lazy | Family] = {
             "verify": Lazy("windlass.cli.keys.verify", "Open everything that is sealed, and tell what does not open."),
         },
     ),
+    "audit": Family(
+        "See who did what, and that nobody changed what is told of it.",
+        {
+            "list": Lazy("windlass.cli.audit.list", "List what people and tokens did, newest first."),
+            "verify": Lazy("windlass.cli.audit.verify", "Go along the chain of all entries."),
+            "export": Lazy("windlass.cli.audit.export", "Print all entries with their codes, one a line."),
+        },
+    ),
     "archive": Family(
         "Look after runs that have left the hot store.",
         {

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from windlass.engine.auditing.noting import note
 from windlass.engine.documents import keep_documents, plan_documents
 from windlass.engine.engine import Engine
 from windlass.engine.manifests import Located, LocatedOther, Manifests, ManifestText
@@ -135,9 +136,28 @@ def _apply(tx: Transaction, engine: Engine, manifests: Manifests, options: Apply
         if made is not None:
             mark_enabled(tx, made.id, enabled=False)
     mark_deleted(tx, [standing[alias].id for alias in plan.prune if alias in standing])
+    _note(tx, manifests, plan, {alias: job.digest for alias, job in standing.items()}, options)
     provenance = {one.document.alias: _provenance(one, options) for one in manifests.others}
     keep_documents(tx, engine, options.project, manifests.others, plan, provenance)
     return _applied(manifests, plan, numbers, new)
+
+
+def _note(
+    tx: Transaction, manifests: Manifests, plan: ApplyPlan, before: Mapping[str, str], options: ApplyOptions
+) -> None:
+    """Note what is made of each document; what stays as it is was not changed by anybody."""
+    project, source = options.project, None if options.provenance is None else options.provenance.source
+    after = {one.document.alias: one.document.digest for one in manifests.documents}
+    after |= {one.document.alias: one.document.digest for one in manifests.others}
+    for alias, now in after.items():
+        verdict = plan.verdicts.get(alias)
+        if verdict in {"created", "changed"}:
+            name = alias if "/" in alias else f"Job/{alias}"
+            was = before.get(alias)
+            note(tx, "job.apply", name, project=project, before=was, after=now, verdict=verdict, source=source)
+    for alias in plan.prune:
+        name = alias if "/" in alias else f"Job/{alias}"
+        note(tx, "job.prune", name, project=project, before=before.get(alias), source=source)
 
 
 def _planned(tx: Transaction, manifests: Manifests, options: ApplyOptions) -> tuple[ApplyPlan, Mapping[str, StoredJob]]:

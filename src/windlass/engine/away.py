@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from windlass.clock import SECOND, to_text
+from windlass.engine.auditing.noting import note
 from windlass.engine.engine import Engine
 from windlass.engine.gathering import gone
 from windlass.engine.repairing import Trouble
@@ -85,6 +86,7 @@ async def give_up_home(engine: Engine, name: str) -> dict[str, Any]:
 
 def _forget(tx: Transaction, name: str) -> tuple[str, int]:
     known = homes(tx)
+    note(tx, "store.forget-home", f"Home/{name}")
     if name == NOWHERE:
         return name, _give_up(tx, UNKNOWN)
     home = known.get(name)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 
 from windlass.clock import micros
+from windlass.engine.auditing.noting import note
 from windlass.engine.book import Book, open_book, to_json
 from windlass.engine.engine import Engine
 from windlass.engine.following import Consequences, end_if_done
@@ -17,7 +18,7 @@ from windlass.model.ending import Stop
 from windlass.model.state import RUN_FINAL
 from windlass.store import hot, relations, timed
 from windlass.store.rows import NewFact
-from windlass.store.runs import revision_of
+from windlass.store.runs import project_of, revision_of
 from windlass.store.transaction import Transaction, apart, require_alone
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,13 @@ async def cancel(engine: Engine, run_id: bytes, *, by: str | None = None) -> boo
     Cancelling a cancelled run changes nothing. Return whether it was asked to stop before.
     Raises NotFound where there is no such run, Conflict where it ended in another way.
     """
-    return await engine.store.run(cancel_run, engine, run_id, by)
+    return await engine.store.run(_cancel, engine, run_id, by)
+
+
+def _cancel(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> bool:
+    again = cancel_run(tx, engine, run_id, by)
+    note(tx, "run.cancel", f"Run/{id_text(run_id)}", project=project_of(tx, run_id), again=again or None)
+    return again
 
 
 def cancel_run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from windlass.engine.archiving import finish_leaving, remove_runs
+from windlass.engine.auditing.noting import note
 from windlass.engine.cache_upkeep import drop_cached
 from windlass.engine.cancellation import cancel_run, cancel_runs
 from windlass.engine.engine import Engine
@@ -17,6 +18,7 @@ from windlass.model.state import RUN_FINAL
 from windlass.store import hot, relations
 from windlass.store.archive import catalogue
 from windlass.store.archive.catalogue import Copy
+from windlass.store.runs import project_of
 from windlass.store.step_cache import forget_runs
 from windlass.store.transaction import Transaction
 
@@ -82,6 +84,7 @@ def _mark(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> boo
     cancel_runs(tx, engine, family[1:], parent=run_id)
     relations.mark_deleting(tx, family)
     wake_due(tx, engine)
+    note(tx, "run.delete", f"Run/{id_text(run_id)}", project=project_of(tx, run_id), runs=len(family))
     return True
 
 
@@ -96,6 +99,7 @@ def _mark_below(tx: Transaction, engine: Engine, run_id: bytes) -> list[bytes]:
     cancel_runs(tx, engine, family[1:], parent=run_id)
     relations.mark_deleting(tx, family[1:])
     wake_due(tx, engine)
+    note(tx, "run.delete", f"Run/{id_text(run_id)}", project=entry.project, runs=len(family), archived=True)
     return family
 
 

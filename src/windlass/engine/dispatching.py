@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from windlass.clock import to_text
+from windlass.engine.auditing.noting import note
 from windlass.engine.engine import Engine
 from windlass.engine.holding_back import limits_now
 from windlass.errors import NotFound
@@ -15,6 +16,14 @@ from windlass.store import dispatch, workers
 from windlass.store.jobs import is_queue_used
 from windlass.store.transaction import Transaction
 
+#: What the changes of queues and workers are called.
+_VERBS: Final[dict[Any, str]] = {
+    dispatch.pause_queue: "pause",
+    dispatch.resume_queue: "resume",
+    dispatch.limit_queue: "limit",
+    workers.set_slots: "slots",
+    workers.drain: "drain",
+}
 #: The queue of jobs that name none.
 _USUAL: Final = "default"
 
@@ -37,6 +46,7 @@ async def limit_queue(engine: Engine, name: str, slots: int | None) -> dict[str,
 def _said(tx: Transaction, engine: Engine, name: str, change: Any, *more: Any) -> dict[str, Any]:
     before = _queue(tx, engine, name)
     change(tx, name, *more)
+    note(tx, f"queue.{_VERBS[change]}", f"Queue/{name}", said=[one for one in more if one is not None] or None)
     warnings = []
     if change is dispatch.resume_queue and before["paused"] is None:
         warnings.append(f"Queue {name} is not paused.")
@@ -95,6 +105,7 @@ async def set_maintenance(engine: Engine, *, on: bool, by: str, why: str | None 
             dispatch.begin_maintenance(tx, by, why)
         else:
             dispatch.end_maintenance(tx)
+        note(tx, "maintenance.on" if on else "maintenance.off", why=why)
         return maintenance(tx)
 
     return await engine.store.run(unit)
@@ -120,3 +131,4 @@ def _of_worker(tx: Transaction, name: str, change: Any, *more: Any) -> None:
     if not change(tx, name, *more):
         known = [row.name for row in workers.live(tx)]
         raise NotFound(f'No worker "{printable(name)}" is at work{suggestion(name, known) or "."}')
+    note(tx, f"worker.{_VERBS[change]}", f"Worker/{name}", said=list(more) or None)

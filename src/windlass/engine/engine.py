@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from windlass.clock import Clocks, read_clocks
+from windlass.engine.auditing.chain import AuditChain
 from windlass.engine.compiled import JobCache
 from windlass.engine.fan import FanCache
 from windlass.engine.metrics.metrics import Metrics
@@ -63,10 +64,14 @@ class Engine:
     remote: RemoteWork | None = None
     #: Seals what nobody may read who has the database alone.
     keyring: Keyring = field(init=False)
+    #: Keeps who did what.
+    audit: AuditChain = field(init=False)
 
     def __post_init__(self) -> None:
-        """Get ready to seal; no key is read before one is needed."""
+        """Get ready to seal, and to keep who did what; no key is read before one is needed."""
         self.keyring = keyring_of(self.settings, self.ids, self.store.kind)
+        self.audit = AuditChain(self.keyring)
+        self.store.noting.way = self.audit.keep
 
     def rank(self, due: int, priority: int) -> int:
         """Return the place in the queue: due, less the weight of the priority, in microseconds."""

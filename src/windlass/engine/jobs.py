@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from windlass.engine.auditing.noting import note
 from windlass.engine.compiled import CompiledJob, compiled
 from windlass.engine.engine import Engine
 from windlass.engine.job_shapes import full_job_shape, job_shape, revision_shape
@@ -164,6 +165,7 @@ async def delete_job(engine: Engine, project: str, reference: str) -> dict[str, 
 def _delete(tx: Transaction, project: str, reference: str) -> dict[str, Any]:
     job = _live(tx, project, reference)
     stored.mark_deleted(tx, [job.id])
+    note(tx, "job.delete", f"Job/{job.alias}", project=job.project, before=job.digest)
     return _shown(tx, replace(job, deleted_at=tx.now)) | {"liveRuns": live_runs_of(tx, job.project, job.id)}
 
 
@@ -175,6 +177,7 @@ async def enable_job(engine: Engine, project: str, reference: str, *, enabled: b
 def _enable(tx: Transaction, project: str, reference: str, *, enabled: bool) -> dict[str, Any]:
     job = _live(tx, project, reference)
     stored.mark_enabled(tx, job.id, enabled=enabled)
+    note(tx, "job.enable" if enabled else "job.disable", f"Job/{job.alias}", project=job.project)
     return _shown(tx, replace(job, enabled=enabled, updated_at=tx.now))
 
 

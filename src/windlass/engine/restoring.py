@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from windlass.clock import to_text
+from windlass.engine.auditing.noting import note
 from windlass.engine.engine import Engine
 from windlass.engine.moving import moving_runs
 from windlass.engine.moving_files import ask_removal, bring_files_back, check_files, remove_files
@@ -79,7 +80,7 @@ async def _restore(engine: Engine, archive: Archive, entry: Any) -> None:
         )
     await check_files(engine, entry.run_id)
     # Where this is cut off, the next sweep removes what came back so far.
-    await engine.store.run(_begin, entry.run_id)
+    await engine.store.run(_begin, entry.run_id, entry.project)
     try:
         await _bring_back(engine, archive, entry)
     except Conflict:  # somebody deleted it meanwhile
@@ -107,7 +108,8 @@ def _placed(table: str, values: dict[str, Any], homes: Mapping[str, str | None],
     return values | {"home": home, "home_attempt": None if home is None else values["attempt"]}
 
 
-def _begin(tx: Transaction, run_id: bytes) -> None:
+def _begin(tx: Transaction, run_id: bytes, project: str) -> None:
+    note(tx, "archive.restore", f"Run/{id_text(run_id)}", project=project)
     if not catalogue.come_back(tx, run_id):
         raise NotFound(f"The archive has no run {id_text(run_id)}.")
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from windlass.engine.auditing.noting import note
 from windlass.engine.engine import Engine
 from windlass.engine.job_shapes import full_job_shape
 from windlass.engine.jobs import find_job, find_revision, split_reference
@@ -64,6 +65,8 @@ def _roll_back(
                 "there, or take it over with --force."
             )
         _add(tx, engine, job, old, author, message or f"back to revision {old.number}")
+        of = f"Job/{job.alias}"
+        note(tx, "job.rollback", of, project=job.project, before=job.digest, after=old.digest, revision=old.number)
         job = _live(tx, project, alias)
     newest = find_revision(tx, job, None)
     return {**full_job_shape(job, newest), "tags": tags_of(tx, job.id), "changed": changed, "from": old.number}
@@ -114,6 +117,7 @@ def _tag(
     before = tags_of(tx, job.id).get(tag)
     found = find_revision(tx, job, wanted)
     set_tag(tx, job.id, tag, found.number, author=author)
+    note(tx, "job.tag", f"Job/{job.alias}", project=job.project, tag=tag, revision=found.number, was=before)
     return {"job": job.alias, "tag": tag, "revision": found.number, "before": before}
 
 
@@ -128,6 +132,7 @@ def _untag(tx: Transaction, project: str, reference: str, tag: str) -> dict[str,
     if before is None:
         raise NotFound(f'Job "{job.alias}" has no tag "{printable(tag)}".')
     remove_tag(tx, job.id, tag)
+    note(tx, "job.untag", f"Job/{job.alias}", project=job.project, tag=tag, was=before)
     return {"job": job.alias, "tag": tag, "revision": None, "before": before}
 
 

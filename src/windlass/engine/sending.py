@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from windlass.engine.auditing.noting import note
 from windlass.engine.book import to_json
 from windlass.engine.engine import Engine
 from windlass.engine.shapes import event_shape
@@ -48,4 +49,6 @@ async def send_event(
 
 def _store(tx: Transaction, engine: Engine, name: str, said: Mapping[str, Any]) -> Event:
     engine.room.require(urgent=True)  # runs that were accepted may wait for it, and it is small
-    return Event(told_outside(tx, name, to_json(said)) << 20, name, None, None, tx.now, said)
+    told = told_outside(tx, name, to_json(said))
+    note(tx, "event.send", f"Event/{name}", project=said["project"], source=said["source"])
+    return Event(told << 20, name, None, None, tx.now, said)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from windlass.clock import to_text
+from windlass.engine.auditing.noting import note
 from windlass.engine.engine import Engine
 from windlass.errors import NotFound
 from windlass.model.did_you_mean import suggestion
@@ -42,6 +43,7 @@ class DocumentKind:
     def _delete(self, tx: Transaction, project: str, name: str) -> StoredDocument:
         found = self._find(tx, project, name)
         drop_documents(tx, project, self.kind, [name])
+        note(tx, f"{self.noun.rpartition(' ')[2]}.delete", f"{self.kind}/{name}", project=project, before=found.digest)
         return found
 
     def _find(self, tx: Transaction, project: str, name: str) -> StoredDocument:

@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from windlass.clock import to_text
+from windlass.engine.auditing.noting import note
 from windlass.engine.engine import Engine
 from windlass.engine.sealing.rotating import about_secret
 from windlass.errors import LimitExceeded, NotFound, UserError
@@ -22,9 +23,11 @@ _LONGEST_NOTE: Final = 4000
 
 
 async def set_secret(
-    engine: Engine, project: str, name: str, value: str, *, note: str | None = None, by: str | None = None
+    engine: Engine, project: str, name: str, value: str, *, text: str | None = None, by: str | None = None
 ) -> tuple[dict[str, Any], bool]:
-    """Keep a value under a name; return what everybody may know of it with warnings, and whether the name is new.
+    """Keep a value under a name, with a note as `text`; return what everybody may know of it, and whether it is new.
+
+    What is returned holds `warnings`.
 
     Raises UserError where the name or the value cannot be, LimitExceeded where it is too large, NoMasterKey where
     nothing can be sealed.
@@ -37,21 +40,22 @@ async def set_secret(
         raise UserError(f"The secret {name} cannot hold NUL: no step could be given it.")
     if len(data) > LARGEST:
         raise LimitExceeded(f"The secret {name}, in bytes", len(data), LARGEST)
-    if note is not None and len(note) > _LONGEST_NOTE:
-        raise LimitExceeded(f"The note of the secret {name}, in characters", len(note), _LONGEST_NOTE)
-    row, created = await engine.store.run(_set, engine, (project, name), data, note, by)
+    if text is not None and len(text) > _LONGEST_NOTE:
+        raise LimitExceeded(f"The note of the secret {name}, in characters", len(text), _LONGEST_NOTE)
+    row, created = await engine.store.run(_set, engine, (project, name), data, text, by)
     news = engine.keyring.take_news()
     return {**_shape(row), "warnings": [] if news is None else [news]}, created
 
 
 def _set(
-    tx: Transaction, engine: Engine, named: tuple[str, str], data: bytes, note: str | None, by: str | None
+    tx: Transaction, engine: Engine, named: tuple[str, str], data: bytes, said: str | None, by: str | None
 ) -> tuple[SecretRow, bool]:
     project, name = named
     before = secrets.secret(tx, project, name)
     value = SealedSecret(project, name, 1 if before is None else before.version + 1, b"")
     sealed, key_id = engine.keyring.seal(tx, data, about_secret(value))
-    secrets.put_secret(tx, value._replace(sealed=sealed), key_id, note=note, by=by)
+    secrets.put_secret(tx, value._replace(sealed=sealed), key_id, note=said, by=by)
+    note(tx, "secret.set", f"Secret/{name}", project=project, version=value.version)
     return _found(tx, project, name), before is None
 
 
@@ -83,6 +87,7 @@ async def delete_secret(engine: Engine, project: str, name: str) -> dict[str, An
 def _delete(tx: Transaction, project: str, name: str) -> SecretRow:
     row = _found(tx, project, name)
     secrets.drop_secret(tx, project, name)
+    note(tx, "secret.delete", f"Secret/{name}", project=project, version=row.version)
     return row
 
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
+
 from windlass.clock import SECOND, micros
+from windlass.engine.auditing.noting import note
 from windlass.engine.book import plain_layout, to_json
 from windlass.engine.compiled import CompiledJob
 from windlass.engine.dependencies import Dependency, hold
@@ -261,7 +264,17 @@ def _accept(
         tx.hints.add("wake")
     if tied:
         _tie(tx, engine, prepared, tied)
+    _note(tx, prepared.job, runs)
     return accepted
+
+
+def _note(tx: Transaction, job: CompiledJob, runs: Sequence[NewRun]) -> None:
+    """Note who started runs, and how: by hand, again, from an earlier one."""
+    for run in () if tx.actor is None else runs:
+        trigger = {} if run.trigger is None else orjson.loads(run.trigger)
+        verb = {"retry": "retry", "resume": "resume"}.get(trigger.get("type", ""), "start")
+        of = f"{job.alias}@{job.number}"
+        note(tx, f"run.{verb}", f"Run/{id_text(run.id)}", project=run.project, job=of, run=trigger.get("run"))
 
 
 def _promise(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from windlass.store.actor import ACTOR, Actor
 
 if TYPE_CHECKING:
     from windlass.store.transaction import Transaction
@@ -23,6 +25,8 @@ class Request:
     error: BaseException | None = None
     #: Whether it runs behind units of another kind, in their transaction.
     follows: bool = False
+    #: Who asked for it.
+    actor: Actor | None = field(default_factory=ACTOR.get)
 
 
 def answer(

@@ -222,6 +222,12 @@ def live_runs_of(tx: Transaction, project: str, job_id: bytes) -> int:
     return int(tx.connection.execute(found).scalar_one())
 
 
+def project_of(tx: Transaction, run_id: bytes) -> str | None:
+    """Return the project of a run; None where there is no such run."""
+    found: str | None = tx.connection.execute(select(runs.c.project).where(runs.c.id == run_id)).scalar_one_or_none()
+    return found
+
+
 def set_note(tx: Transaction, run_id: bytes, note: str | None) -> bool:
     """Keep what somebody has to say about a run, or nothing; False where there is no such run."""
     return tx.connection.execute(update(runs).where(runs.c.id == run_id).values(note=note)).rowcount == 1

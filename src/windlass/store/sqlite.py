@@ -25,6 +25,7 @@ from windlass.errors import CorruptStore, Unavailable, UserError
 from windlass.store.findings import Finding
 from windlass.store.hints import Hints
 from windlass.store.meter import CommitMeter
+from windlass.store.noting import Noting
 from windlass.store.requests import Request, answer
 from windlass.store.transaction import Transaction, is_trouble
 from windlass.threads import ready_threads
@@ -78,6 +79,7 @@ class SqliteStore:
         self.hears = True
         self.meter = CommitMeter()
         self.moved: str | None = None
+        self.noting = Noting()
         self._hints = Hints()
         self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._engine = _engine(path, _WRITER_PRAGMAS)
@@ -258,11 +260,12 @@ class SqliteStore:
         return hints
 
     def _run_one(self, request: Request, cursor: sqlite3.Cursor, hints: set[str], *, alone: bool) -> None:
-        tx = Transaction(self._writer, self.clock.now(), cursor)
+        tx = Transaction(self._writer, self.clock.now(), cursor, actor=request.actor)
         if not alone:
             cursor.execute("SAVEPOINT unit")
         try:
             request.result = request.call(tx)
+            self.noting.keep(tx)
         except Exception as error:
             request.error = _translated(error)
             if not self._writer_in_transaction():

@@ -7,6 +7,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from windlass.store.findings import Finding
 from windlass.store.meter import CommitMeter
+from windlass.store.noting import Noting
 from windlass.store.transaction import Transaction
 
 Params = ParamSpec("Params")
@@ -24,6 +25,8 @@ class Store(Protocol):
     meter: CommitMeter
     #: What whoever would change it is told where it goes on elsewhere; None where it is here.
     moved: str | None
+    #: How it keeps what units have to say of what they did.
+    noting: Noting
 
     async def run(
         self,

@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from windlass.model.state import RUN_FINAL, RUN_MOVES, TASK_FINAL, TASK_MOVES
 from windlass.store import archive_tables as _archive_tables  # noqa: F401 - tables of the same schema
+from windlass.store import audit_tables as _audit_tables  # noqa: F401 - the same
 from windlass.store import cache_tables as _cache_tables  # noqa: F401 - tables of the same schema
 from windlass.store import file_tables as _file_tables  # noqa: F401 - the same
 from windlass.store import limit_tables as _limit_tables  # noqa: F401 - the same

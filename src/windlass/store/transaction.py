@@ -14,6 +14,8 @@ from windlass.store.cursor import Cursor, Dialect
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from windlass.store.actor import Actor
+    from windlass.store.audit import Note
     from windlass.store.rows import NewFact, NewRun, NewTask
 
 
@@ -41,6 +43,10 @@ class Transaction:
     keys: list[str] = field(default_factory=list)
     #: Runs that wait to be written with those of the other units that share a commit; None where each writes its own.
     pending: Pending | None = None
+    #: Who asked for this unit; None where Windlass acts by itself.
+    actor: Actor | None = None
+    #: What units have to say of what they did, shared by those that share a commit; see `store.audit`.
+    notes: list[Note] = field(default_factory=list)
     #: When `now` was read, in seconds of the clock that nobody sets; see `clock_now`.
     read_at: float = field(default_factory=time.monotonic)
 

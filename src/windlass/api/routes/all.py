@@ -10,6 +10,7 @@ from windlass.api.openapi import describe
 from windlass.api.routes import (
     afterwards,
     archive,
+    audit,
     bundles,
     dead_letters,
     definitions,
@@ -73,6 +74,7 @@ def route_table() -> RouteTable:
         templates,
         secrets,
         keys,
+        audit,
         system,
         figures,
     )

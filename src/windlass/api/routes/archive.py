@@ -10,6 +10,7 @@ from windlass.api.routes.shared import LIST_PROJECT, PAGE, ROOT, id_cursor, list
 from windlass.api.table import Body, Route, closed
 from windlass.engine.adopting import adopt
 from windlass.engine.archiving import preview_sweep, sweep
+from windlass.engine.auditing.noting import say
 from windlass.engine.engine import Engine
 from windlass.engine.restoring import archive_figures, get_archived, list_archive, restore
 from windlass.model.state import RUN_FINAL
@@ -41,12 +42,15 @@ async def run_archiver(engine: Engine, request: Request) -> Answer:
     """Let runs leave whose retention is over."""
     if request.data.get("dryRun"):
         return Answer(body={"rules": await preview_sweep(engine)})
+    await say(engine, "archive.run")
     return Answer(body=(await sweep(engine, patience=_PATIENCE)).to_json())
 
 
 async def adopt_archives(engine: Engine, request: Request) -> Answer:
     """Take archives over, with what they hold."""
     said = request.data
+    if not said.get("dryRun", False):
+        await say(engine, "archive.adopt", drop=said.get("drop"))
     found = await adopt(
         engine,
         dry=said.get("dryRun", False),
@@ -94,6 +98,7 @@ ROUTES: Final = (
         path=f"{ROOT}/archive/run",
         permission="administer",
         handler=run_archiver,
+        changes=True,
         summary="Let runs leave whose retention is over: as many as go in seconds; `more` says that others wait.",
         body=Body(
             schema=closed({"dryRun": {"type": "boolean", "description": "say what would leave, and do nothing"}})
@@ -104,6 +109,7 @@ ROUTES: Final = (
         path=f"{ROOT}/archive/adopt",
         permission="administer",
         handler=adopt_archives,
+        changes=True,
         summary="Make the archives that were used this store's, as one that was restored needs; go on from `after`.",
         body=Body(
             schema=closed(
@@ -127,6 +133,7 @@ ROUTES: Final = (
         path=f"{ROOT}/archive/{{run}}/restore",
         permission="operate",
         handler=restore_one,
+        changes=True,
         summary="Bring a run back from the archive, which keeps its copy; `restored` is false where it was back.",
     ),
 )

@@ -61,6 +61,7 @@ ROUTES: Final = (
         path=f"{ROOT}/jobs/import",
         permission="edit",
         handler=take_in,
+        changes=True,
         summary="Store the jobs of bundles, manifests and exports of other systems: all or none.",
         query=(PROJECT,),
         body=Body(

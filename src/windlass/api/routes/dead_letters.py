@@ -79,6 +79,7 @@ ROUTES: Final = (
         path=f"{ROOT}/dead-letters/requeue",
         permission="operate",
         handler=requeue_dead,
+        changes=True,
         summary="Queue dead letters again: a new run for each old one. A second request returns the first one's runs.",
         query=(LIST_PROJECT,),
         body=_REQUEUE,

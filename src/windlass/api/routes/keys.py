@@ -29,6 +29,7 @@ ROUTES: Final = (
         path=f"{ROOT}/keys/rotate",
         permission="administer",
         handler=rotate,
+        changes=True,
         summary="Seal the data keys under the current master key; with `data` give projects new data keys.",
         body=Body(
             schema=closed(

@@ -44,6 +44,7 @@ ROUTES: Final = (
         path=f"{ROOT}/jobs/{{job}}/runs",
         permission="operate",
         handler=start,
+        changes=True,
         summary="Start a run for each set of parameters: all of them in one transaction, or none.",
         query=(PROJECT,),
         body=_MANY,

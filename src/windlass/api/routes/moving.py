@@ -7,6 +7,7 @@ from typing import Any, Final
 from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import ROOT
 from windlass.api.table import Body, Route, closed
+from windlass.engine.auditing.noting import note
 from windlass.engine.engine import Engine
 from windlass.errors import Conflict
 from windlass.store.moved import Move, find_move, forget_move, note_move
@@ -24,6 +25,7 @@ async def set_moved(engine: Engine, request: Request) -> Answer:
 
     def unit(tx: Transaction) -> tuple[Move | None, Move | None]:
         before = find_move(tx)
+        note(tx, "store.moved", to=to, whole=whole, was=None if before is None else before.to)
         if to is not None:
             return before, note_move(tx, to, whole=whole)
         if before is None:
@@ -45,6 +47,7 @@ ROUTES: Final = (
         path=f"{ROOT}/store/moved",
         permission="administer",
         handler=set_moved,
+        changes=True,
         summary="Mark the store as moved to another database, or as here again.",
         body=Body(schema=closed(_PROPERTIES, "to")),
         when_moved=True,

@@ -48,6 +48,7 @@ ROUTES: Final = (
         path=f"{ROOT}/policies/{{policy}}",
         permission="edit",
         handler=delete_one,
+        changes=True,
         summary="Delete a retention policy.",
         query=(PROJECT,),
     ),

@@ -30,7 +30,7 @@ async def put_one(engine: Engine, request: Request) -> Answer:
     """Set a secret."""
     data = request.data
     found, created = await stored_secrets.set_secret(
-        engine, *_named(request), data["value"], note=data.get("note"), by=request.principal.name
+        engine, *_named(request), data["value"], text=data.get("note"), by=request.principal.name
     )
     return Answer(status=201 if created else 200, body=found)
 
@@ -77,6 +77,7 @@ ROUTES: Final = (
         path=_ONE,
         permission="edit",
         handler=put_one,
+        changes=True,
         summary="Set the value of a secret, a new one or that of one that is there.",
         query=(PROJECT,),
         body=_VALUE,
@@ -86,6 +87,7 @@ ROUTES: Final = (
         path=_ONE,
         permission="edit",
         handler=delete_one,
+        changes=True,
         summary="Forget a secret; steps that name it fail from then on.",
         query=(PROJECT,),
     ),

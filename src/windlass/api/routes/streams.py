@@ -219,6 +219,7 @@ ROUTES: Final = (
         path=f"{ROOT}/events",
         permission="operate",
         handler=send_one,
+        changes=True,
         summary="Tell an event from outside: steps that wait for one like it go on.",
         query=(PROJECT,),
         body=_EVENT,

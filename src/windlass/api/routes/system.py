@@ -8,6 +8,7 @@ from typing import Any, Final
 from windlass.api.message import Answer, Request
 from windlass.api.routes.shared import ROOT
 from windlass.api.table import Body, Route, closed
+from windlass.engine.auditing.noting import say
 from windlass.engine.away import give_up_home
 from windlass.engine.doctor import Diagnosis, examine
 from windlass.engine.engine import Engine
@@ -38,6 +39,7 @@ async def get_store(engine: Engine, _: Request) -> Answer:
 
 async def tend_store(engine: Engine, _: Request) -> Answer:
     """Make what the database lacks beside its rows, while everybody works."""
+    await say(engine, "store.tend")
     return Answer(body={"schema": HEAD, "done": await engine.store.tend()})
 
 
@@ -57,6 +59,7 @@ async def get_diagnosis(engine: Engine, _: Request) -> Answer:
 async def repair_store(engine: Engine, _: Request) -> Answer:
     """Put right what can be, and say what is still wrong."""
     try:
+        await say(engine, "store.repair")
         done = await repair(engine)
         database = Diagnosis("ok", "database", "every page was read, it is sound")
     except CorruptStore as error:
@@ -83,6 +86,7 @@ ROUTES: Final = (
         path=f"{ROOT}/doctor/repair",
         permission="administer",
         handler=repair_store,
+        changes=True,
         summary="Put right what can be, safely; say what was done and what is still wrong.",
     ),
     Route(method="GET", path="/healthz", permission="open", handler=healthz, summary="Say that the process lives."),
@@ -99,6 +103,7 @@ ROUTES: Final = (
         path=f"{ROOT}/store/tend",
         permission="administer",
         handler=tend_store,
+        changes=True,
         summary="Make what large tables need beside their rows, such as indexes of an upgrade, while everybody works.",
     ),
     Route(
@@ -113,6 +118,7 @@ ROUTES: Final = (
         path=f"{ROOT}/store/forget-home",
         permission="administer",
         handler=forget_home,
+        changes=True,
         summary="Wait no more for files of runs in a home that will not come back; `unknown` is one nobody knows.",
         body=Body(schema=closed({"home": {"type": "string", "description": "what the home calls itself"}}, "home")),
     ),

@@ -49,6 +49,7 @@ ROUTES: Final = (
         path=_ONE,
         permission="edit",
         handler=delete_one,
+        changes=True,
         summary="Delete a template; jobs that were made from it stay as they are.",
         query=(PROJECT,),
     ),

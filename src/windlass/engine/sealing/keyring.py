@@ -15,6 +15,8 @@ from windlass.store.transaction import Transaction
 
 #: What data keys are about where they are sealed themselves.
 _KIND: Final = "data key"
+#: What the keys of the audit's chain are sealed under, as if it were a project; none can have such a name.
+AUDIT: Final = ".audit"
 
 
 class KeyMissing(UserError):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from windlass.engine.auditing.noting import note
 from windlass.engine.engine import Engine
 from windlass.engine.sealing.box import About, Unsealable, key_of
-from windlass.engine.sealing.keyring import KeyMissing
+from windlass.engine.sealing.keyring import AUDIT, KeyMissing
 from windlass.errors import NotFound, UserError
 from windlass.store import data_keys, secrets
 from windlass.store.secrets import SealedSecret
@@ -42,6 +43,7 @@ def _rotate_master(tx: Transaction, engine: Engine) -> dict[str, Any]:
         if under is not None:
             data_keys.keep_under(tx, under.id, under.master, under.sealed)
             anew += 1
+    note(tx, "keys.rotate", keys=anew)
     return {"keys": anew, "masterKeys": data_keys.keys_by_master(tx)}
 
 
@@ -68,12 +70,14 @@ class _Resealed:
 
 
 def _renew(tx: Transaction, engine: Engine, project: str | None) -> int:
-    known = {key.project for key in data_keys.all_keys(tx)}
+    # Keys of the audit are changed by epochs: see `engine.auditing.chain`.
+    known = {key.project for key in data_keys.all_keys(tx)} - {AUDIT}
     if project is not None and project not in known:
         raise NotFound(f'Project "{project}" has sealed nothing yet: it has no key to rotate.')
     chosen = sorted(known) if project is None else [project]
     for one in chosen:
         engine.keyring.renew(tx, one)
+        note(tx, "keys.rotate", project=one, data=True)
     return len(chosen)
 
 

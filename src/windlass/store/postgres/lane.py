@@ -37,8 +37,10 @@ from windlass.store.requests import Request, answer
 from windlass.store.transaction import MustBeAlone, Transaction
 
 if TYPE_CHECKING:
+    from windlass.store.actor import Actor
     from windlass.store.hints import Hints
     from windlass.store.meter import CommitMeter
+    from windlass.store.noting import Noting
 
 #: The advisory lock of the store ("WNDL"): shared by units that run beside others, exclusive for those that do not.
 STORE_LOCK: Final = 0x574E444C
@@ -88,6 +90,7 @@ class Lane:
         kind: Kind,
         clock: Clock | None,
         meter: CommitMeter,
+        noting: Noting,
         metering: threading.Lock,
         hints: Hints,
         sender: str,
@@ -98,6 +101,7 @@ class Lane:
         self._kind = kind
         self._clock = clock
         self._meter = meter
+        self._noting = noting
         self._metering = metering
         self._hints = hints
         self._sender = sender
@@ -275,9 +279,8 @@ class Lane:
         alone: bool,
     ) -> None:
         """Run units one after the other, those that follow them last, until one fails by itself."""
-        keys: list[str] = []
         pending = None if alone else Accepting()
-        tx = self._transaction(link, now, alone=alone, keys=keys, pending=pending)
+        first = tx = self._transaction(link, now, alone=alone, pending=pending)
         at = 0
         while True:
             if pending is not None and (at == len(requests) or requests[at].follows):
@@ -288,9 +291,10 @@ class Lane:
             if at == len(requests):
                 requests.extend(self._line.followers(group))
             if at == len(requests):
+                self._noting.keep(tx)
                 return
             request = requests[at]
-            tx = self._transaction(link, now, alone=alone, keys=keys, pending=pending)
+            tx = self._transaction(link, now, alone=alone, first=first, actor=request.actor)
             request.result = request.error = None
             if not self._kept_from(request, link, partial(_settle, request, tx)):
                 outcome.failed = at
@@ -327,8 +331,16 @@ class Lane:
         self._kept_from(request, link, partial(_settle, request, tx))
 
     def _transaction(
-        self, link: Link, now: int, *, alone: bool, keys: list[str] | None = None, pending: Accepting | None = None
+        self,
+        link: Link,
+        now: int,
+        *,
+        alone: bool,
+        pending: Accepting | None = None,
+        first: Transaction | None = None,
+        actor: Actor | None = None,
     ) -> Transaction:
+        """Return what a unit is given; it shares what units of one commit share with the `first` of them."""
         return Transaction(
             link.core,
             now if self._clock is None else self._clock.now(),
@@ -336,8 +348,10 @@ class Lane:
             dialect="postgresql",
             alone=alone,
             moves=self._clock is None and not alone,
-            keys=[] if keys is None else keys,
-            pending=pending,
+            keys=[] if first is None else first.keys,
+            pending=pending if first is None else first.pending,
+            actor=actor,
+            notes=[] if first is None else first.notes,
             read_at=self._read_at,
         )
 

@@ -14,6 +14,7 @@ from windlass.errors import Unavailable
 from windlass.store.findings import Finding
 from windlass.store.hints import Hints
 from windlass.store.meter import CommitMeter
+from windlass.store.noting import Noting
 from windlass.store.place import ServerPlace
 from windlass.store.postgres.foreign import Home, home_of, within
 from windlass.store.postgres.lane import Kind, Lane
@@ -49,6 +50,7 @@ class PostgresStore:
         self.hears = place.listen is not None
         self.meter = CommitMeter()
         self.moved: str | None = None
+        self.noting = Noting()
         self._hints = Hints()
         self._sender = token_hex(4)
         self._links = Links(place)
@@ -225,6 +227,7 @@ class PostgresStore:
             kind=kind,
             clock=self._clock,
             meter=self.meter,
+            noting=self.noting,
             metering=self._metering,
             hints=self._hints,
             sender=self._sender,

@@ -1,0 +1,1 @@
+"""`windlass audit ...`, one module for each verb."""

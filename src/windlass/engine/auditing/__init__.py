@@ -1,0 +1,1 @@
+"""Who did what: noted with each change, chained, shown, verified."""
