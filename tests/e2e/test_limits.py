@@ -83,7 +83,7 @@ def test_an_operator_pauses_limits_drains_and_keeps_maintenance(windlass: Windla
     assert windlass("worker", "slots", worker, "5").code == 0
     assert windlass("--json", "worker", "list").json()[0]["slots"] == 5
     assert windlass("worker", "drain", worker).code == 0
-    assert "drains" in windlass("worker", "list").stdout
+    assert "draining" in windlass("worker", "list").stdout
     assert windlass("worker", "drain", "nobody").code == 2
     assert windlass("worker", "slots", worker, "1").code == 0
     assert windlass("maintenance", "on", "--why", "Move of DB to host2").code == 0

@@ -330,6 +330,7 @@ def test_no_table_with_rows_of_runs_is_forgotten() -> None:
         "archived_runs",
         "archived_files",
         "archive_parts",
+        "file_errands",
     }
     of_runs = {table.name for table in metadata.sorted_tables if "run_id" in table.columns}
     assert of_runs - elsewhere == {part.table for part in PARTS} - {"runs"}

@@ -30,7 +30,7 @@ F1: Final = {
 }  # fmt: skip
 F2: Final = {
     "run read", "accept_asked written", "accept_asked committed", "run answered",
-    "cancel read", "cancel_run written", "cancel_run committed", "cancel answered",
+    "cancel read", "cancel written", "cancel committed", "cancel answered",
     "wake written", "wake committed",  # in the middle of a turn of the timer
     "settle_all written", "settle_all committed",  # while it settles what the owner before it left
     "leave written", "leave committed",  # while it ends in good order

@@ -39,7 +39,7 @@ LAST: Final[list[tuple[str, ...]]] = [
 ]  # fmt: skip
 #: Moments at which an owner ends by itself, see `tests.oracle.doomed`; every one of them is met in test_f01_f02.py.
 MOMENTS: Final = (
-    "accept_asked", "cancel_run", "exchange_within+claims", "exchange_within+reports", "exchange_within+reports+claims",
+    "accept_asked", "cancel", "exchange_within+claims", "exchange_within+reports", "exchange_within+reports+claims",
     "append_chunks", "wake", "settle_all", "retry_within", "renew",
 )  # fmt: skip
 #: The same of services that look after what is there: runs that are deleted, leave and come back, alerts, dead letters.
@@ -123,7 +123,7 @@ class Game:
         run_id = self.dice.choice(self.crowd.accepted or [b""])
         arguments = self._arguments(run_id)
         doom = self.dice.choice(
-            ["", "accept_asked written", "accept_asked committed", "cancel_run written", "cancel_run committed",
+            ["", "accept_asked written", "accept_asked committed", "cancel written", "cancel committed",
              "left written", "left committed", "mark committed", "let_go committed",
              "after the removal of files", "complete written"]
         )  # fmt: skip

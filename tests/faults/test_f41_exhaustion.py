@@ -72,7 +72,7 @@ def end_well(scene: Scene, client: Client) -> None:
     scene.finish()
 
 
-@pytest.mark.parametrize(("who", "spare"), [("owner", 2), ("owner", 8), ("supervisor", 0)])
+@pytest.mark.parametrize(("who", "spare"), [("owner", 2), ("owner", 8), ("supervisor", -1)])
 def test_no_descriptor_is_left(many: Scene, who: str, spare: int) -> None:
     client = many.victim.start()
     many.begin(client, "job")

@@ -60,6 +60,7 @@ def test_f01_f02_death_at_every_moment_loses_and_doubles_nothing(
     (server,) = fleet.servers
     crowd = Crowd(random.Random(1))  # noqa: S311 - a game
     fleet.told = crowd.told
+    server.run("db", "upgrade")  # what makes no store needs one
     apply_load(server, tmp_path)
     book = tmp_path / "book"
     assert die(fleet, crowd, ["after the spawn"]) == []

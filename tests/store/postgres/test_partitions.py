@@ -20,6 +20,7 @@ from windlass.store.columns import partitioned_tables
 from windlass.store.open import open_store
 from windlass.store.place import store_place
 from windlass.store.postgres import partitions
+from windlass.store.postgres.late_indexes import make_indexes
 from windlass.store.postgres.partitions import AHEAD, WEEK, partition_of
 from windlass.store.postgres.store import PostgresStore
 from windlass.store.transaction import Transaction
@@ -171,6 +172,13 @@ async def older(url: str, clock: ManualClock, rows: list[bytes]) -> None:
     await store.close()
 
 
+async def indexed(url: str) -> None:
+    """Make the indexes that came since, as upkeep does before long: what is looked at here are the partitions."""
+    connection = await asyncpg.connect(url)
+    await make_indexes(connection)
+    await connection.close()
+
+
 def partitions_place(url: str) -> Any:
     """Return where a store is."""
     return store_place(url).server
@@ -189,6 +197,7 @@ async def test_a_store_of_before_keeps_its_rows_and_gets_partitions_for_the_time
     async with await open_store(url, version="0", clock=clock) as opened:
         store = opened.store
         assert await store.read(names) == RESTS
+        await indexed(url)
         done = await store.tend()
         made = set().union(*(of(now + week * WEEK) for week in range(1, AHEAD + 1)))
         assert set(done) == {f"made the partition {name}" for name in made}, "this week has rows where they were"
@@ -277,6 +286,7 @@ async def test_rows_of_this_week_are_taken_while_what_is_there_is_looked_through
     await older(postgres.url(name), clock, [first_of(now - 20 * WEEK)])
     async with await open_store(postgres.url(name), version="0", clock=clock) as opened:
         store = opened.store
+        await indexed(postgres.direct_url(name))
         await foreign.execute("SELECT pg_advisory_lock(77)")
         tending = asyncio.create_task(store.tend())
         waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from windlass.cli.run.started import expect_end, follow_to_end, note_nobody
 from windlass.cli.session import Session
 from windlass.cli.text import local_time
 from windlass.cli.watch.reconnect import reconnect_option
-from windlass.errors import UserError
+from windlass.errors import UserError, WindlassError
 from windlass.model.idempotency_key import WHAT_IT_HAS, is_key
 from windlass.model.pairs import pairs
 
@@ -102,12 +103,17 @@ def _note_nobody(session: Session, client: Client, run: Mapping[str, Any]) -> No
 
 
 def _why_not(client: Client, run: dict[str, Any]) -> str:
-    """Return what keeps a new run from beginning, or ended it at once, as a sentence behind another one."""
+    """Return what keeps a new run from beginning, or ended it at once, as a sentence behind another one.
+
+    The run is accepted when this is told: what cannot be found out now is left out.
+    """
     lack = run["waitingFor"] or {}
     if run["state"] not in {"waiting", "cancelled", "queued"} or "worker" in lack or awaited_runs(run):
         return ""
-    held = first_of(client.get("runs", run["id"], "why")["because"])
-    return f" {held}" if held else ""
+    with suppress(WindlassError):
+        held = first_of(client.get("runs", run["id"], "why")["because"])
+        return f" {held}" if held else ""
+    return ""
 
 
 def awaited_runs(run: dict[str, Any]) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from windlass.errors import WindlassError
 
 if TYPE_CHECKING:
     from windlass.cli.session import Session
@@ -34,9 +37,14 @@ def tell_of(session: Session, client: Client, run: Mapping[str, Any], more: str 
 
 
 def note_nobody(session: Session, client: Client) -> None:
-    """Say that nobody works on runs now, where that is so."""
+    """Say that nobody works on runs now, where that is so.
+
+    What was asked for is done when this is told: who cannot say it now says nothing of it.
+    """
     from windlass.cli.watch.streams import nobody_works  # noqa: PLC0415 - as above
 
-    told = nobody_works(client)
+    told = None
+    with suppress(WindlassError):
+        told = nobody_works(client)
     if told:
         session.out.note(told)
