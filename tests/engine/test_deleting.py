@@ -9,15 +9,20 @@ import pytest
 from sqlalchemy import select
 
 from tests.oracle.world import World, by_step
+from windlass.engine import archiving, deleting
 from windlass.engine.archiving import sweep
 from windlass.engine.deleting import delete_marked, delete_run
 from windlass.engine.dependencies import Dependency
+from windlass.engine.engine import Engine
 from windlass.engine.moving_files import artifact_folder
 from windlass.engine.reading import get_run, list_runs
 from windlass.engine.services.remover import Remover
+from windlass.engine.swept import Swept
 from windlass.errors import Conflict, NotFound, UserError
 from windlass.ids import parse_id
 from windlass.model.outcome import Cancelled, ChildRun, Waiting
+from windlass.store.archive.catalogue import NewEntry
+from windlass.store.archive.leaving import DELETE, Leaving
 from windlass.store.runs import RunFilter
 from windlass.store.tables import metadata
 from windlass.store.transaction import Transaction
@@ -51,6 +56,26 @@ async def gone(world: World, run_id: bytes) -> None:
     assert await traces(world, run_id) == []
     with pytest.raises(NotFound):
         await get_run(world.engine, run_id)
+
+
+async def test_a_run_that_somebody_else_deletes_too_is_gone_only_once_nothing_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The remover has let it go, and is about to remove the rest of it, when a person asks for the same."""
+    monkeypatch.setattr("windlass.store.archive.leaving.PORTION", 1)
+    run_id = await world.submit(await world.define(steps={"a": {}, "b": {"dependsOn": ["a"]}}))
+    await (await world.worker()).work()
+    real = deleting.remove_runs
+
+    async def behind_another(engine: Engine, run_ids: list[bytes]) -> int:
+        marks = await engine.store.read(archiving._marks_of, run_ids)
+        ready = [Leaving(NewEntry(one, DELETE, "", "", 0, ""), mark) for one, mark in marks]
+        assert await archiving._leave(engine, ready, Swept()) == [run_id]
+        assert await traces(world, run_id) != []
+        return await real(engine, run_ids)
+
+    monkeypatch.setattr(deleting, "remove_runs", behind_another)
+    await gone(world, run_id)
 
 
 async def test_a_final_run_is_deleted_with_its_files_and_its_key(world: World) -> None:

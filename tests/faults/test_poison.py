@@ -78,7 +78,7 @@ def test_what_ran_beside_it_is_not_set_aside_with_it(windlass: Windlass, tmp_pat
     serve(windlass)
     before = [accepted(windlass, "innocent") for _ in range(2)]
     run = accepted(windlass, "poison")
-    behind = [accepted(windlass, "innocent") for _ in range(2)]
+    behind = [answered(windlass, "run", "start", "innocent")["id"] for _ in range(2)]
     assert final(windlass, run)["reason"] == "quarantined"
     assert [final(windlass, one)["state"] for one in (*before, *behind)] == ["completed"] * 4
     assert ledger.read_text().split() == ["x"] * 3

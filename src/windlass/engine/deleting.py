@@ -66,7 +66,19 @@ async def _delete(engine: Engine, run_id: bytes) -> bool:
     await _forget_archived(engine, family)
     # The deepest first: where this is cut off, the run is found by its mark again, and what is left below it.
     await remove_runs(engine, family[::-1])
+    # Somebody else may be at it, who has let them go and not removed all of it yet: gone is what nothing is left of.
+    await finish_leaving(engine, await engine.store.read(_let_go_of, family))
     return await engine.store.read(hot.run_flags, run_id) is None
+
+
+def _let_go_of(tx: Transaction, family: list[bytes]) -> list[bytes]:
+    """Return those of which rows are left, and that no archive keeps."""
+    return [
+        row.run_id
+        for start in range(0, len(family), _PAGE)
+        for row in catalogue.leaving(tx, _PAGE, family[start : start + _PAGE])
+        if not row.archive
+    ]
 
 
 def _mark(tx: Transaction, engine: Engine, run_id: bytes, by: str | None) -> bool:

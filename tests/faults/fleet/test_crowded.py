@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.promise("H13"), pytest.mark.timeout(300)]
 #: Connections that the database has, three of them for its superuser; and workers, each of which would take three.
 ROOM = 16
 WORKERS = 10
+#: Loops of a worker that ask the database by themselves.
+LOOPS = 6
 #: Most of these that a server takes.
 SERVERS = 6
 
@@ -54,7 +56,7 @@ def test_workers_share_the_few_connections_that_there_are(
             assert other.stop() == 0
         fleet.servers.pop()
         for one in fleet.workers:
-            assert one.log().count("has no connection left") <= 4, one.log()  # each of its loops says so once
+            assert one.log().count("has no connection left") <= LOOPS, one.log()  # each of its loops says so once
         fleet.url = pg.url(name)  # the oracle looks at what only a superuser may
         scene.finish()
 

@@ -39,7 +39,7 @@ def die(fleet: Fleet, crowd: Crowd, moments: list[str]) -> list[str]:
 
 
 def _dies(server: Member, crowd: Crowd, moment: str) -> bool:
-    for _ in range(TRIES):
+    for _ in range(2 * TRIES):  # what a lease has to end for comes later where others work on the machine
         client = server.start_doomed(DOOM=moment)
         if client is not None:
             live(server, crowd, client)

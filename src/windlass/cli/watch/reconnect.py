@@ -132,7 +132,7 @@ class Lifeline:
         away = "The server went away" if gone else "The store cannot be reached"
         self._session.out.note(f"windlass: {away}; waiting for it to come back, up to {duration(self._patience)}.")
         end = time.monotonic() + self._patience
-        while not self._found():
+        while not self._found(moves=gone):
             if time.monotonic() > end:
                 text = f"The {what} did not come back within {duration(self._patience)}; {then} and follow again."
                 return ServerGone(text) if gone else Unavailable(text)
@@ -140,14 +140,17 @@ class Lifeline:
         self._session.out.note(f"windlass: The {what} is back.")
         return None
 
-    def _found(self) -> bool:
-        """Say whether somebody answers again: whom we spoke to, or the server that took its place."""
-        if _answers(self._client):
+    def _found(self, *, moves: bool) -> bool:
+        """Say whether somebody answers again: whom we spoke to, or the server that took its place.
+
+        With `moves` only somebody by whom runs go on: a server answers a moment before it takes work.
+        """
+        if _answers(self._client, moves=moves):
             return True
         found = self._session.program.reach(self._session.settings) if self._moves else None
         if found is None:
             return False
-        if not _answers(found):
+        if not _answers(found, moves=moves):
             found.close()
             return False
         if self._own is not None:
@@ -156,10 +159,10 @@ class Lifeline:
         return True
 
 
-def _answers(client: Client) -> bool:
+def _answers(client: Client, *, moves: bool) -> bool:
     """Say whether a server and its store answer: a server that is being killed takes connections to the last."""
     try:
-        client.get("executor", "status")
+        status = client.get("executor", "status")
     except Unavailable:
         return False
-    return True
+    return not moves or status["served"] or not status["nobodyWorks"]
