@@ -168,7 +168,7 @@ def test_the_demo_shows_what_it_says(windlass: Windlass, tmp_path: Path) -> None
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=110,
+        timeout=55,
         check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -42,11 +42,10 @@ class Seen:
     def look(self, tx: Transaction) -> list[str]:
         """Look at all runs; return which of them are not what they were."""
         found = []
-        every = tx.cursor.execute("SELECT id, parent_id, finished_at, deleting FROM runs").fetchall()
-        for run_id, parent, finished, deleting in every:
+        for run_id, parent, finished in tx.cursor.execute("SELECT id, parent_id, finished_at FROM runs").fetchall():
             if parent is not None:
                 self._parents[run_id] = parent
-            if finished is None or deleting:  # what is about to go may be half gone
+            if finished is None:
                 continue
             rows = {table: frozenset(_rows(tx, table, column, run_id)) for table, column in HISTORY.items()}
             before = self._rows.setdefault(run_id, rows)

@@ -67,11 +67,11 @@ async def _delete(engine: Engine, run_id: bytes) -> bool:
     # The deepest first: where this is cut off, the run is found by its mark again, and what is left below it.
     await remove_runs(engine, family[::-1])
     # Somebody else may be at it, who has let them go and not removed all of it yet: gone is what nothing is left of.
-    await finish_leaving(engine, await engine.store.read(_let_go_of, family))
+    await finish_leaving(engine, await engine.store.read(_partly_removed, family))
     return await engine.store.read(hot.run_flags, run_id) is None
 
 
-def _let_go_of(tx: Transaction, family: list[bytes]) -> list[bytes]:
+def _partly_removed(tx: Transaction, family: list[bytes]) -> list[bytes]:
     """Return those of which rows are left, and that no archive keeps."""
     return [
         row.run_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, delete, exists, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Row, Select, exists, insert, literal_column, select, update
 
 from windlass.store.archive_tables import archived_runs
 from windlass.store.keys import drop_keys_of
@@ -257,4 +257,5 @@ def let_go(tx: Transaction, run_ids: Iterable[bytes]) -> None:
         tx.connection.execute(loose.values(parent_id=None, root_id=None))
         away = update(archived_runs).where(archived_runs.c.parent_id == run_id, archived_runs.c.cascades == 0)
         tx.connection.execute(away.values(parent_id=None))
-        tx.connection.execute(delete(run_dependencies).where(run_dependencies.c.run_id == run_id))
+        waits = update(run_dependencies).where(run_dependencies.c.run_id == run_id, run_dependencies.c.settled == 0)
+        tx.connection.execute(waits.values(settled=1))  # so that it holds no other one of those; the rows go with it

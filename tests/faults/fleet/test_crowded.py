@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.promise("H13"), pytest.mark.timeout(300)]
 #: Connections that the database has, three of them for its superuser; and workers, each of which would take three.
 ROOM = 16
 WORKERS = 10
-#: Loops of a worker that ask the database by themselves.
-LOOPS = 6
+#: Loops of a worker that ask the database by themselves: worker, heartbeat, custodian, courier, purser.
+LOOPS = 5
 #: Most of these that a server takes.
 SERVERS = 6
 
